@@ -1,0 +1,1 @@
+"""One on-device model, shared by every coding agent on the PC."""

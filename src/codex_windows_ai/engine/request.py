@@ -1,0 +1,125 @@
+"""What goes into the engine and what comes out: plain, serialisable types.
+
+Nothing here knows where the engine runs; a door may send these over a wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "cancelled"]
+GrammarKind = Literal["json_schema", "regex", "lark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. Its text is data: special tokens in it are never obeyed."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What the answer must match: a JSON schema (as JSON text), a regex, or a Lark grammar."""
+
+    kind: GrammarKind
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParameters:
+    """How the next token is chosen.
+
+    `temperature` 0 is greedy. `top_p`, `top_k` and `min_p` keep the likeliest tokens (1.0, 0 and
+    0.0 switch them off). `repetition_penalty` (CTRL, arXiv 1909.05858) divides the positive and
+    multiplies the negative logits of tokens already seen; `presence_penalty` and
+    `frequency_penalty` are OpenAI's. A `seed` makes the request exact: the same tokens however
+    busy the engine is and whatever its cache holds.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """A conversation to be continued.
+
+    `agent` names who asks, for fairness between agents. `max_output_tokens` None means as many as
+    the window leaves. `deadline` is in seconds from submission. `prompt_token_ids` bypasses the
+    chat template: the caller's own token ids, taken as they are.
+    """
+
+    messages: tuple[Message, ...] = ()
+    prompt_token_ids: tuple[int, ...] | None = None
+    sampling: SamplingParameters = field(default_factory=SamplingParameters)
+    max_output_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    grammar: Grammar | None = None
+    agent: str = "default"
+    deadline: float | None = None
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token the model considered, with its natural-log probability before any sampling filter."""
+
+    token_id: int
+    token: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenToken:
+    """One generated token, with the alternatives asked for through `top_logprobs`."""
+
+    token_id: int
+    logprob: float | None = None
+    alternatives: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Exact token counts of one request; `cached_tokens` of the input were not computed again."""
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a request's time went, in milliseconds.
+
+    `queue` from submission to the first work on it, `prefill` from there to the first token,
+    `decode` from the first token to the last, `total` over all. `drafted` and `accepted` count
+    tokens guessed by speculation and found right.
+    """
+
+    queue: float
+    prefill: float
+    decode: float
+    total: float
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set."""
+
+    text: str = ""
+    tokens: tuple[ChosenToken, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    timings: Timings | None = None

@@ -1,0 +1,194 @@
+"""Every error this package raises on purpose, and what each means outside Python.
+
+    WindowsAiError
+    ├── InvalidRequestError             the request cannot be served as it is
+    │   ├── ContextLengthExceededError  prompt and answer do not fit the model's window
+    │   └── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
+    ├── ModelError                      something about model files
+    │   ├── ModelNotFoundError          no model of that name or at that path
+    │   ├── ModelFileError              a file is missing, truncated or corrupt
+    │   ├── UnsupportedModelError       a sound file of a kind we cannot run
+    │   └── ModelDownloadError          the default model could not be fetched
+    ├── StorageError                    a folder that cannot be written, a disk that is full
+    ├── SettingsError                   a settings file or variable that does not parse
+    ├── EngineError                     the engine could not finish a request
+    │   ├── EngineBusyError             the queue is full; try again after `retry_after` seconds
+    │   ├── DeadlineExceededError       the request's own deadline passed
+    │   └── EngineClosedError           the engine was shut down while the request ran
+    ├── NotAvailableError               this machine has no such driver, device or feature
+    └── CodexNotFoundError              the Codex CLI is not on this machine
+
+Each class carries the one table that every door reads: `code` (OpenAI error code),
+`http_status`, `json_rpc_code` and `exit_code` (0 done, 1 failed, 2 usage, 3 unhealthy,
+4 not available here, 5 host unreachable, 130 interrupted).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "EXIT_INTERRUPTED",
+    "EXIT_UNHEALTHY",
+    "CodexNotFoundError",
+    "ContextLengthExceededError",
+    "DeadlineExceededError",
+    "EngineBusyError",
+    "EngineClosedError",
+    "EngineError",
+    "InvalidGrammarError",
+    "InvalidRequestError",
+    "ModelDownloadError",
+    "ModelError",
+    "ModelFileError",
+    "ModelNotFoundError",
+    "NotAvailableError",
+    "SettingsError",
+    "StorageError",
+    "UnsupportedModelError",
+    "WindowsAiError",
+]
+
+EXIT_UNHEALTHY = 3
+EXIT_INTERRUPTED = 130
+
+
+class WindowsAiError(Exception):
+    """Root of the tree: what went wrong, and in `hint` what to do about it."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    json_rpc_code: ClassVar[int] = -32603
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidRequestError(WindowsAiError):
+    """The request cannot be served as it is: a wrong value, an empty prompt."""
+
+    code = "invalid_request"
+    http_status = 400
+    json_rpc_code = -32602
+    exit_code = 2
+
+
+class ContextLengthExceededError(InvalidRequestError):
+    """The prompt, with the room asked for the answer, is larger than the model's window."""
+
+    code = "context_length_exceeded"
+    exit_code = 1
+
+    def __init__(self, *, prompt_tokens: int, output_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens and {output_tokens} are kept for the answer, "
+            f"but the model's window holds {context_length}.",
+            hint=f"Shorten the prompt by at least {prompt_tokens + output_tokens - context_length} tokens, "
+            "ask for fewer output tokens, or use a model with a larger window.",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.context_length = context_length
+
+
+class InvalidGrammarError(InvalidRequestError):
+    """A JSON schema, regex or Lark grammar that cannot be compiled or that nothing satisfies."""
+
+    code = "invalid_grammar"
+
+
+class ModelError(WindowsAiError):
+    """Something about model files; never raised itself."""
+
+    code = "model_error"
+
+
+class ModelNotFoundError(ModelError):
+    """No model of that name is installed, and nothing is at that path."""
+
+    code = "model_not_found"
+    http_status = 404
+    json_rpc_code = -32602
+
+
+class ModelFileError(ModelError):
+    """A model file is missing, truncated or not what it claims to be."""
+
+    code = "model_file_invalid"
+
+
+class UnsupportedModelError(ModelError):
+    """A sound model file of an architecture, tokenizer or tensor type we cannot run."""
+
+    code = "model_unsupported"
+
+
+class ModelDownloadError(ModelError):
+    """The default model could not be fetched, or what arrived is not what was pinned."""
+
+    code = "model_download_failed"
+    http_status = 503
+
+
+class StorageError(WindowsAiError):
+    """A folder that cannot be written, or a disk without enough room."""
+
+    code = "storage_error"
+    http_status = 507
+
+
+class SettingsError(WindowsAiError):
+    """A settings file or environment variable that does not parse."""
+
+    code = "settings_invalid"
+    exit_code = 2
+
+
+class EngineError(WindowsAiError):
+    """The engine could not finish a request it had accepted."""
+
+    code = "engine_error"
+
+
+class EngineBusyError(EngineError):
+    """The queue is full; `retry_after` says in seconds when to try again."""
+
+    code = "rate_limit_exceeded"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, hint=f"Try again in {retry_after:.0f} s.")
+        self.retry_after = retry_after
+
+
+class DeadlineExceededError(EngineError):
+    """The request's own deadline passed before it was done."""
+
+    code = "deadline_exceeded"
+    http_status = 504
+
+
+class EngineClosedError(EngineError):
+    """The engine was shut down while the request waited or ran."""
+
+    code = "engine_closed"
+    http_status = 503
+
+
+class NotAvailableError(WindowsAiError):
+    """This machine has no such driver, device or feature."""
+
+    code = "not_available"
+    http_status = 501
+    exit_code = 4
+
+
+class CodexNotFoundError(WindowsAiError):
+    """The Codex CLI is not on this machine."""
+
+    code = "codex_not_found"
+    http_status = 501
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""Adapters of this machine and their live figures."""

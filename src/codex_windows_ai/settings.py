@@ -1,0 +1,99 @@
+"""All settings in one model: flag > environment > file > default.
+
+The file is `settings.toml` in the user's configuration folder; the variables start with
+`CODEX_WINDOWS_AI_`. `CODEX_WINDOWS_AI_HOME` moves everything this program writes below one folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from codex_windows_ai.errors import SettingsError
+
+APPLICATION = "codex-windows-ai"
+ENVIRONMENT_PREFIX = "CODEX_WINDOWS_AI_"
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+Provider = Literal["auto", "engine", "engine:gpu", "engine:npu", "engine:cpu"]
+
+
+def _home() -> Path | None:
+    value = os.environ.get(f"{ENVIRONMENT_PREFIX}HOME")
+    return Path(value) if value else None
+
+
+def cache_folder() -> Path:
+    """Where downloaded and converted models live; safe to delete."""
+    home = _home()
+    return home / "cache" if home else Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False))
+
+
+def settings_file() -> Path:
+    """Where the user's settings file is looked for; it need not exist."""
+    home = _home()
+    folder = home / "config" if home else Path(platformdirs.user_config_dir(APPLICATION, appauthor=False))
+    return folder / "settings.toml"
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """Reads the settings file, so that its errors name the file."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # __call__ returns the whole file at once
+
+    def __call__(self) -> dict[str, Any]:
+        file = settings_file()
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"Cannot read the settings file {file}: {error}") from error
+
+
+class Settings(BaseSettings):
+    """What a user can set. Field descriptions are the reference."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True
+    )
+
+    model: str = Field(default=DEFAULT_MODEL, description="Name of an installed model, or the path of a model folder.")
+    provider: Provider = Field(default="auto", description="Who answers: `auto`, or one provider and nothing else.")
+    kernel_accelerated: bool = Field(default=False, description="Take the kernel path as `--kernel-accelerated` does.")
+    threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag (init) > environment > file; no dotenv files and no secrets folder."""
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings of this process; `flags` that are None count as not given.
+
+    Raises SettingsError: the file or a variable does not parse or names an unknown setting.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"Setting `{name}`: {first['msg']} (given: {first['input']!r})",
+            hint=f"It comes from a flag, from {ENVIRONMENT_PREFIX}{name.upper()}, or from {settings_file()}.",
+        ) from error

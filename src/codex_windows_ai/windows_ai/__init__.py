@@ -1,0 +1,1 @@
+"""The AI runtimes of this machine, and who answers."""
