@@ -1,1 +1,60 @@
 """One on-device model, shared by every coding agent on the PC."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codex_windows_ai.codex.integration import WindowsAiAnswer, execute_with_windows_ai
+    from codex_windows_ai.engine.request import (
+        Delta,
+        GenerationRequest,
+        Grammar,
+        Message,
+        SamplingParameters,
+        Timings,
+        Usage,
+    )
+    from codex_windows_ai.errors import WindowsAiError
+    from codex_windows_ai.settings import Settings, load_settings
+    from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
+
+__all__ = [
+    "AnswerSource",
+    "Delta",
+    "GenerationRequest",
+    "Grammar",
+    "Message",
+    "SamplingParameters",
+    "Settings",
+    "Timings",
+    "Usage",
+    "WindowsAiAnswer",
+    "WindowsAiError",
+    "WindowsAiRuntime",
+    "execute_with_windows_ai",
+    "load_settings",
+]
+
+# Where each public name lives. They are imported on first use: the command line must be able
+# to print its help without loading a model runtime.
+_HOMES = {
+    "codex.integration": ("WindowsAiAnswer", "execute_with_windows_ai"),
+    "engine.request": ("Delta", "GenerationRequest", "Grammar", "Message", "SamplingParameters", "Timings", "Usage"),
+    "errors": ("WindowsAiError",),
+    "settings": ("Settings", "load_settings"),
+    "windows_ai.runtime": ("AnswerSource", "WindowsAiRuntime"),
+}
+_MODULES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,102 @@
+"""`cwai models`: the models on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from codex_windows_ai.cli.interrupt import Interruption
+from codex_windows_ai.cli.output import bytes_text, write, write_json
+from codex_windows_ai.cli.progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.folder import ModelFolder
+    from codex_windows_ai.models.progress import Progress
+    from codex_windows_ai.models.store import ModelStore
+
+Result = TypeVar("Result")
+
+app = typer.Typer(help="List, add, remove and verify the models on this machine.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="An installed model's name.")]
+
+
+@app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the installed models."""
+    models = _work(lambda store, progress: store.list())
+    if as_json:
+        write_json({"models": [_document(model) for model in models]})
+    for model in () if as_json else models:
+        write(f"{model.name}\t{bytes_text(model.bytes)}\t{model.path}\n")
+
+
+@app.command()
+def add(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A GGUF file, a model folder, or the default model's name.")
+    ],
+    name: Annotated[str | None, typer.Option("--name", help="What to call it; by default the file's name.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Install a model: a GGUF file is converted, a model folder copied, the default model fetched."""
+    model = _work(lambda store, progress: store.add(path, name=name, progress=progress))
+    if as_json:
+        write_json({"model": _document(model)})
+    else:
+        write(f"{model.name}\n")
+
+
+@app.command()
+def remove(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Delete an installed model's files."""
+    _work(lambda store, progress: store.remove(name))
+    if as_json:
+        write_json({"removed": name})
+
+
+@app.command()
+def verify(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Read every file of an installed model and compare it with what was installed."""
+    _work(lambda store, progress: store.verify(name))
+    if as_json:
+        write_json({"name": name, "verified": True})
+    else:
+        write(f"{name}: every file is as it was installed\n")
+
+
+@app.command()
+def path(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Print the folder of an installed model."""
+    folder = _work(lambda store, progress: store.path(name))
+    if as_json:
+        write_json({"name": name, "path": str(folder)})
+    else:
+        write(f"{folder}\n")
+
+
+def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
+    """Run a step on the model store in a thread, where Ctrl-C can reach it."""
+    interruption = Interruption()
+    with ProgressReporter(interruption) as progress:
+        return interruption.run(asyncio.to_thread(_run_step, step, progress))
+
+
+def _run_step(step: Callable[[ModelStore, Progress], Result], progress: Progress) -> Result:
+    from codex_windows_ai.models.store import ModelStore
+
+    return step(ModelStore(), progress)
+
+
+def _document(model: ModelFolder) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "path": str(model.path),
+        "type": model.model_type,
+        "context_length": model.context_length,
+        "bytes": model.bytes,
+    }

@@ -1,0 +1,45 @@
+"""The examination: every check, in the order in which a person would fix things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from codex_windows_ai.codex.launch import codex_version, find_codex
+from codex_windows_ai.doctor.machine import machine_checks
+from codex_windows_ai.doctor.model import check_model
+from codex_windows_ai.doctor.report import Check, Finding, Report, examine
+from codex_windows_ai.doctor.windows import windows_checks
+from codex_windows_ai.errors import CodexNotFoundError
+from codex_windows_ai.settings import load_settings, settings_file
+
+__all__ = ["examine_machine"]
+
+
+def examine_machine() -> Report:
+    """Examine the machine that this runs on; takes a few seconds."""
+    return examine(_all_checks(), version("codex-windows-ai"))
+
+
+def _all_checks() -> Iterator[Check]:
+    yield from machine_checks()
+    yield Check("config.settings", _settings)
+    yield Check("model.installed", check_model)
+    yield Check("codex.cli", _codex)
+    yield from windows_checks()
+
+
+def _settings() -> Finding:
+    file = settings_file()
+    settings = load_settings().model_dump(mode="json")
+    origin = f"{file} is valid" if file.is_file() else f"defaults and environment; there is no {file}"
+    return Finding("ok", origin, {"file": str(file), "settings": settings})
+
+
+def _codex() -> Finding:
+    try:
+        executable = find_codex()
+        return Finding("ok", f"{codex_version(executable)} at {executable}", {"path": str(executable)})
+    except CodexNotFoundError as error:
+        # Only `cwai exec` without --use-windows-ai needs it.
+        return Finding("warning", error.message, {}, "npm install -g @openai/codex")
