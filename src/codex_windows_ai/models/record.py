@@ -1,0 +1,75 @@
+"""The record beside an installed model's files: what it was made from, and every file's checksum."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models.storage import sha256
+
+RECORD = "conversion.json"
+VERSION = 1
+"""Raised when models installed by an earlier release must be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a model was made from. Size and time tell, without reading it, whether a file is still the same."""
+
+    path: str
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """Describes a file, or a folder by its configuration."""
+        status = path.stat()
+        return cls(str(path), status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of the model."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The whole record; `files` by path relative to the folder, with forward slashes."""
+
+    source: Source
+    files: dict[str, FileEntry]
+
+
+def write_record(folder: Path, source: Source) -> None:
+    """Writes the record of all files now in `folder`."""
+    files = {
+        file.relative_to(folder).as_posix(): asdict(FileEntry(file.stat().st_size, sha256(file)))
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != RECORD
+    }
+    content = {"version": VERSION, "source": asdict(source), "files": files}
+    (folder / RECORD).write_text(json.dumps(content, indent=1), encoding="utf-8", newline="")
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in `folder`; None when an earlier release or nobody wrote it.
+
+    Raises ModelFileError: it does not parse.
+    """
+    file = folder / RECORD
+    try:
+        content = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+        if content["version"] != VERSION:
+            return None
+        files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
+        return Record(Source(**content["source"]), files)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"Cannot read the model file {file}: {error}") from error

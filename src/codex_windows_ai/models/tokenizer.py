@@ -1,0 +1,211 @@
+"""Turns the byte-level BPE tokenizer inside a GGUF file into `tokenizer.json` and its companions.
+
+`tokenizer.json` is the format of https://github.com/huggingface/tokenizers. GGUF names only the
+pre-tokenizer (`tokenizer.ggml.pre`); the rules that each name stands for are those of llama.cpp
+(src/llama-vocab.cpp) and of the models' own tokenizer files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.gguf_file import GgufFile
+
+SUPPORTED_TOKENIZER = "gpt2"
+END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>")
+"""Control tokens that end an answer whatever the metadata says, as llama.cpp has it."""
+
+_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreTokenizer:
+    """How text is cut before merging: each pattern cuts the pieces the one before left."""
+
+    patterns: tuple[str, ...]
+    normalizer: str | None = None
+    whole_words_first: bool = False
+    """A piece that is itself in the vocabulary is taken whole, whatever the merges say."""
+    begins_with_bos: bool = False
+    """Whether a beginning-of-sequence token is put first when the metadata does not say."""
+    tokenizer_class: str = "GPT2Tokenizer"
+
+
+PRE_TOKENIZERS = {
+    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")),
+    "gpt-2": PreTokenizer((_GPT2,)),
+    "smollm": PreTokenizer((r"\p{N}", _GPT2)),
+    "llama-bpe": PreTokenizer(
+        (_LLAMA3 % "{1,3}",),
+        whole_words_first=True,
+        begins_with_bos=True,
+        tokenizer_class="PreTrainedTokenizerFast",
+    ),
+    "qwen2": PreTokenizer((_LLAMA3 % "",), normalizer="NFC", tokenizer_class="Qwen2Tokenizer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """Ids of the tokens with a meaning; an answer ends at any of `end`."""
+
+    bos: int | None
+    end: tuple[int, ...]
+    padding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """The contents of the tokenizer's files."""
+
+    tokenizer: dict[str, Any]
+    configuration: dict[str, Any]
+    chat_template: str | None
+    special: SpecialTokens
+
+
+def read_tokenizer(file: GgufFile) -> Tokenizer:
+    """Reads the tokenizer.
+
+    Raises UnsupportedModelError: another kind of tokenizer or pre-tokenizer. ModelFileError: its lists do not fit.
+    """
+    pre = _pre_tokenizer(file)
+    tokens, kinds = file.texts("tokenizer.ggml.tokens"), file.integers("tokenizer.ggml.token_type")
+    if kinds and len(kinds) != len(tokens):
+        raise ModelFileError(f"{file.path} has {len(tokens)} tokens, but {len(kinds)} token types.")
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    if len(vocabulary) != len(tokens):
+        raise ModelFileError(f"{file.path} has {len(tokens) - len(vocabulary)} tokens twice in its vocabulary.")
+    special = _special_tokens(file, vocabulary, kinds)
+    add_bos = _add_bos(file, pre) and special.bos is not None
+    return Tokenizer(
+        tokenizer={
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": _added_tokens(tokens, kinds),
+            "normalizer": {"type": pre.normalizer} if pre.normalizer else None,
+            "pre_tokenizer": _pre_tokenizer_steps(pre),
+            "post_processor": _post_processor(tokens, special.bos if add_bos else None),
+            "decoder": _byte_level(),
+            "model": {
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "ignore_merges": pre.whole_words_first,
+                "vocab": vocabulary,
+                "merges": _merges(file),
+            },
+        },
+        configuration={
+            "tokenizer_class": pre.tokenizer_class,
+            "add_bos_token": add_bos,
+            "add_prefix_space": False,
+            "bos_token": None if special.bos is None else tokens[special.bos],
+            "eos_token": tokens[special.end[0]],
+            "pad_token": tokens[special.padding],
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": file.integer(f"{file.architecture}.context_length"),
+        },
+        chat_template=file.text("tokenizer.chat_template", "") or None,
+        special=special,
+    )
+
+
+def _pre_tokenizer(file: GgufFile) -> PreTokenizer:
+    kind = file.text("tokenizer.ggml.model")
+    if kind != SUPPORTED_TOKENIZER:
+        raise UnsupportedModelError(
+            f"{file.path} has a tokenizer of the kind `{kind}`; supported is `{SUPPORTED_TOKENIZER}` (byte-level BPE).",
+            hint="Llama 3, SmolLM2, Qwen2 and Qwen2.5 have such a tokenizer; Llama 2 and Gemma have not.",
+        )
+    name = file.text("tokenizer.ggml.pre", "default")
+    if name not in PRE_TOKENIZERS:
+        raise UnsupportedModelError(
+            f"{file.path} cuts text by the rules `{name}`; supported are {', '.join(sorted(PRE_TOKENIZERS))}."
+        )
+    return PRE_TOKENIZERS[name]
+
+
+def _special_tokens(file: GgufFile, vocabulary: dict[str, int], kinds: list[int]) -> SpecialTokens:
+    def identifier(role: str) -> int | None:
+        number = file.integer(f"tokenizer.ggml.{role}_token_id", -1)
+        if number >= len(vocabulary):
+            raise ModelFileError(f"{file.path}: the {role} token {number} is outside the vocabulary.")
+        return None if number < 0 else number
+
+    declared = [number for role in ("eos", "eot", "eom") if (number := identifier(role)) is not None]
+    known = [vocabulary[token] for token in END_OF_TURN_TOKENS if token in vocabulary]
+    controls = [number for number in known if kinds and kinds[number] == _CONTROL]
+    end = tuple(dict.fromkeys(declared + controls))
+    if not end:
+        raise ModelFileError(f"{file.path} names no token that ends an answer (`tokenizer.ggml.eos_token_id`).")
+    padding = identifier("padding")
+    return SpecialTokens(identifier("bos"), end, end[0] if padding is None else padding)
+
+
+def _add_bos(file: GgufFile, pre: PreTokenizer) -> bool:
+    return bool(file.metadata.get("tokenizer.ggml.add_bos_token", pre.begins_with_bos))
+
+
+def _added_tokens(tokens: list[str], kinds: list[int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": number,
+            "content": tokens[number],
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": kind == _CONTROL,
+        }
+        for number, kind in enumerate(kinds)
+        if kind in (_CONTROL, _USER_DEFINED)
+    ]
+
+
+def _merges(file: GgufFile) -> list[list[str]]:
+    merges = [merge.split(" ") for merge in file.texts("tokenizer.ggml.merges")]
+    for merge in merges:
+        if len(merge) != 2:
+            raise ModelFileError(f"{file.path}: the merge {' '.join(merge)!r} is not two tokens.")
+    return merges
+
+
+def _byte_level() -> dict[str, Any]:
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+
+def _pre_tokenizer_steps(pre: PreTokenizer) -> dict[str, Any]:
+    cuts = [
+        {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        for pattern in pre.patterns
+    ]
+    return {"type": "Sequence", "pretokenizers": [*cuts, _byte_level()]}
+
+
+def _post_processor(tokens: list[str], bos: int | None) -> dict[str, Any]:
+    if bos is None:
+        return _byte_level()
+    text = tokens[bos]
+    first = {"SpecialToken": {"id": text, "type_id": 0}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [first, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [first, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {text: {"id": text, "ids": [bos], "tokens": [text]}},
+    }
