@@ -1,0 +1,369 @@
+"""The engine's one loop, a step at a time: admit, decode everybody, prefill a little.
+
+A step decodes one token (or several guessed ones) for every sequence that is past its prompt, then
+prefills a bounded piece of one prompt, so that a long prompt never freezes the others. Rows
+0..n-1 of the buffers decode together; sequences that still read their prompt follow behind them.
+
+The core knows no threads and no clock but the one for figures: what it answers depends on the
+requests alone. `engine.Engine` runs it in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+
+from codex_windows_ai.engine.batch import Batch
+from codex_windows_ai.engine.grammar import GrammarCompiler
+from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.model import Logits, Model
+from codex_windows_ai.engine.prefix_cache import PrefixCache
+from codex_windows_ai.engine.prefix_exchange import PrefixExchange
+from codex_windows_ai.engine.prompt import ChatTemplate
+from codex_windows_ai.engine.request import FinishReason, GenerationRequest
+from codex_windows_ai.engine.sampler import check_sampling
+from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
+from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.engine.tokenizer import Tokenizer
+from codex_windows_ai.errors import (
+    ContextLengthExceededError,
+    DeadlineExceededError,
+    EngineBusyError,
+    EngineError,
+    InvalidRequestError,
+    WindowsAiError,
+)
+from codex_windows_ai.models.folder import ModelFolder
+
+
+def _eighth_of_memory() -> int:
+    return min(psutil.virtual_memory().total // 8, 2 * 1024**3)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfiguration:
+    """How an engine runs.
+
+    `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
+    prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
+    """
+
+    threads: int | None = None
+    max_sequences: int = 16
+    queue_limit: int = 256
+    row_bytes: int = field(default_factory=_eighth_of_memory)
+    cache_bytes: int = field(default_factory=_eighth_of_memory)
+    prefill_chunk: int = 128
+    prefill_chunk_while_decoding: int = 64
+    speculating_sequences: int = 2
+
+
+class EngineCore:
+    """One model and all sequences on it. Not thread-safe."""
+
+    def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
+        self.configuration = configuration or EngineConfiguration()
+        self.folder = folder
+        self.tokenizer = Tokenizer(folder.tokenizer_file)
+        self.template = ChatTemplate(folder.path, self.tokenizer)
+        self.model = Model(folder.model_file, threads=self.configuration.threads)
+        self.context_length = folder.context_length
+        self.rows = KeyValueRows(self.model.shape, self.configuration.row_bytes)
+        self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
+        self.batch = Batch(self.rows)
+        self._prefixes = PrefixExchange(self.cache, self.batch)
+        self.counters = TokenCounters()
+        self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
+        self._end_ids = frozenset(folder.eos_token_ids)
+        self._grammars: GrammarCompiler | None = None
+        self._prefilling: Sequence | None = None
+        self._finished = self._failed = self._cancelled = 0
+        self._decode_passes = self._decode_tokens = 0
+        self._prefill_tokens = self._input_tokens = self._cached_tokens = 0
+        self._drafted = self._accepted = 0
+
+    # Requests come in.
+
+    def prepare(self, request: GenerationRequest, deliver: Deliver) -> Sequence:
+        """Checks a request and makes its sequence; nothing is computed yet.
+
+        Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError.
+        """
+        check_sampling(request.sampling)
+        if any(not stop for stop in request.stop):
+            raise InvalidRequestError("A stop string must not be empty.")
+        prompt = self._encode(request)
+        maximum = self._max_output_tokens(request, len(prompt))
+        matcher = None
+        if request.grammar is not None:
+            if self._grammars is None:
+                self._grammars = GrammarCompiler(
+                    self.folder.tokenizer_file, self.model.vocabulary_size, tuple(self._end_ids)
+                )
+            matcher = self._grammars.compile(request.grammar)
+        return Sequence(
+            request,
+            prompt,
+            max_output_tokens=maximum,
+            tokenizer=self.tokenizer,
+            vocabulary_size=self.model.vocabulary_size,
+            end_ids=self._end_ids,
+            matcher=matcher,
+            deliver=deliver,
+        )
+
+    def _encode(self, request: GenerationRequest) -> list[int]:
+        if request.prompt_token_ids is not None:
+            outside = [token for token in request.prompt_token_ids if not 0 <= token < self.model.vocabulary_size]
+            if outside:
+                raise InvalidRequestError(
+                    f"Token id {outside[0]} is outside the vocabulary of {self.model.vocabulary_size}."
+                )
+            prompt = list(request.prompt_token_ids)
+        else:
+            if not any(message.content.strip() for message in request.messages):
+                raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
+            prompt = self.template.encode(request.messages)
+        if not prompt:
+            raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
+        return prompt
+
+    def _max_output_tokens(self, request: GenerationRequest, prompt_tokens: int) -> int:
+        asked = request.max_output_tokens
+        if asked is not None and asked < 1:
+            raise InvalidRequestError(f"`max_output_tokens` must be at least 1; given: {asked}.")
+        if prompt_tokens + (asked or 1) > self.context_length:
+            raise ContextLengthExceededError(
+                prompt_tokens=prompt_tokens, output_tokens=asked or 1, context_length=self.context_length
+            )
+        memory = self.rows.longest_row
+        if prompt_tokens + (asked or 1) > memory:
+            raise InvalidRequestError(
+                f"The request needs room for {prompt_tokens + (asked or 1)} tokens, but the memory budget of "
+                f"{self.configuration.row_bytes:,} bytes for running requests holds {memory}.",
+                hint="Shorten the request or raise the engine's `row_bytes`.",
+            )
+        return asked or min(self.context_length, memory) - prompt_tokens
+
+    def enqueue(self, sequence: Sequence) -> None:
+        """Puts a prepared sequence in its agent's queue.
+
+        Raises EngineBusyError: the queue is full.
+        """
+        if self.waiting.full:
+            raise self.busy_error()
+        self.counters.arrive(sequence.agent)
+        self.waiting.append(sequence)
+
+    def busy_error(self) -> EngineBusyError:
+        """The error for a full queue, with a wait in proportion to what is queued."""
+        return EngineBusyError(
+            f"{len(self.waiting)} requests are waiting already, which is the limit.",
+            retry_after=max(1.0, 0.5 * len(self.waiting) / self.configuration.max_sequences),
+        )
+
+    def cancel(self, sequence: Sequence) -> None:
+        """Ends a sequence before the next step; harmless if it has ended."""
+        if sequence.phase is Phase.WAITING:
+            self.waiting.remove(sequence)
+            self._close(sequence, "cancelled")
+        elif sequence.phase is not Phase.DONE:
+            self._drop(sequence)
+            self._close(sequence, "cancelled")
+
+    def fail_all(self, error: WindowsAiError) -> None:
+        """Ends everything with an error."""
+        for sequence in [*self.waiting, *self.batch.sequences]:
+            self._fail(sequence, error)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs and nothing waits."""
+        return not len(self.batch) and not len(self.waiting)
+
+    # A step.
+
+    def step(self) -> None:
+        """Decodes one pass for all that are past their prompts and prefills one bounded piece."""
+        self._expire()
+        self._admit()
+        if decoding := self.batch.decoding:
+            self._decode(decoding)
+        self._prefill()
+
+    def _expire(self) -> None:
+        for sequence in [*self.waiting, *self.batch.sequences]:
+            if sequence.expired:
+                seconds = sequence.request.deadline
+                self._fail(sequence, DeadlineExceededError(f"The request's deadline of {seconds} s passed."))
+
+    def _admit(self) -> None:
+        while len(self.batch) < self.configuration.max_sequences:
+            sequence = self.counters.choose(self.waiting.heads())
+            if sequence is None or not self.batch.has_room_for(sequence):
+                return
+            self.waiting.remove(sequence)
+            self.batch.add(sequence)
+
+    def _decode(self, sequences: list[Sequence]) -> None:
+        drafts = self._drafts(sequences)
+        if any(drafts):
+            for sequence, draft in zip(sequences, drafts, strict=True):
+                with self._failing(sequence):
+                    self._decode_drafted(sequence, draft)
+        else:
+            with self._failing(*sequences):
+                self._decode_batch(sequences)
+
+    def _drafts(self, sequences: list[Sequence]) -> list[list[int]]:
+        # With many sequences one pass for all costs less than a pass for each with its guesses.
+        if len(sequences) > self.configuration.speculating_sequences:
+            return []
+        return [sequence.draft() for sequence in sequences]
+
+    def _decode_batch(self, sequences: list[Sequence]) -> None:
+        past = [sequence.computed for sequence in sequences]
+        self.rows.ensure(len(self.batch), max(past) + 1)
+        tokens = np.array([[sequence.tokens[-1]] for sequence in sequences], dtype=np.int64)
+        logits = self.model.forward(self.rows, 0, tokens, past)
+        self._decode_passes += 1
+        for sequence in sequences:  # all of them first: a row that moves takes its computed tokens along
+            sequence.advance(1, together=1)
+        for sequence, row in zip(sequences, logits, strict=True):
+            self._take(sequence, row[0])
+            sequence.flush()
+
+    def _decode_drafted(self, sequence: Sequence, draft: list[int]) -> None:
+        """One pass over the last token and the guesses behind it; keeps them as long as they are right."""
+        new = [sequence.tokens[-1], *draft]
+        self.batch.reserve(sequence, sequence.computed + len(new))
+        tokens = np.array([new], dtype=np.int64)
+        logits = self.model.forward(self.rows, sequence.row, tokens, [sequence.computed], keep=len(new))[0]
+        self._decode_passes += 1
+        right = 0
+        for position, guess in enumerate([*draft, None]):
+            sequence.advance(1, together=len(new))
+            if self._take(sequence, logits[position]) or sequence.tokens[-1] != guess:
+                break
+            right += 1
+        sequence.report(len(draft), right)
+        self._drafted += len(draft)
+        self._accepted += right
+        sequence.flush()
+
+    def _take(self, sequence: Sequence, logits: Logits) -> bool:
+        """Chooses the next token from `logits` [vocabulary]; True when the sequence ended with it."""
+        self._prefixes.give(sequence)
+        try:
+            reason = sequence.choose(logits)
+        except WindowsAiError as error:
+            self._fail(sequence, error)
+            return True
+        self._decode_tokens += 1
+        self.counters.charge(sequence.agent, 1)
+        if reason is not None:
+            self._drop(sequence)
+            self._close(sequence, reason)
+        return reason is not None
+
+    def _prefill(self) -> None:
+        configuration = self.configuration
+        budget = configuration.prefill_chunk_while_decoding if self.batch.decoding else configuration.prefill_chunk
+        while budget > 0:
+            prefilling = self.batch.prefilling
+            current = self._prefilling if self._prefilling in prefilling else None
+            sequence = self._prefilling = self.counters.choose(prefilling, current)
+            if sequence is None:
+                return
+            before = self._prefill_tokens
+            with self._failing(sequence):
+                self._prefill_chunk(sequence, budget)
+            budget -= max(self._prefill_tokens - before, 1)
+
+    def _prefill_chunk(self, sequence: Sequence, budget: int) -> None:
+        sequence.start()
+        self._prefixes.take(sequence)
+        chunk = sequence.next_chunk(budget)
+        past = sequence.computed
+        self.batch.reserve(sequence, past + chunk)
+        tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
+        logits = self.model.forward(self.rows, sequence.row, tokens, [past])
+        sequence.advance(chunk, together=chunk)
+        self._prefill_tokens += chunk
+        self.counters.charge(sequence.agent, chunk)
+        self._prefixes.give(sequence)
+        if sequence.computed == sequence.prompt_length:
+            self._input_tokens += sequence.prompt_length
+            self._cached_tokens += sequence.cached_tokens
+            self.batch.start_decoding(sequence)
+            self._take(sequence, logits[0, 0])
+            sequence.flush()
+
+    # Sequences leave.
+
+    @contextmanager
+    def _failing(self, *sequences: Sequence) -> Generator[None]:
+        """If a pass fails, the sequences it was for fail with it and the engine goes on."""
+        try:
+            yield
+        except Exception as error:  # whatever the runtime raises must not end the others
+            failure = (
+                error if isinstance(error, WindowsAiError) else EngineError(f"The model failed in a step: {error}")
+            )
+            for sequence in sequences:
+                if sequence.phase is not Phase.DONE:
+                    self._fail(sequence, failure)
+
+    def _fail(self, sequence: Sequence, error: WindowsAiError) -> None:
+        if sequence.phase is Phase.WAITING:
+            self.waiting.remove(sequence)
+        else:
+            self._drop(sequence)
+        self._failed += 1
+        sequence.fail(error)
+        self._leave(sequence)
+
+    def _close(self, sequence: Sequence, reason: FinishReason) -> None:
+        if reason == "cancelled":
+            self._cancelled += 1
+        else:
+            self._finished += 1
+        sequence.finish(reason)
+        self._leave(sequence)
+
+    def _leave(self, sequence: Sequence) -> None:
+        if not any(other.agent == sequence.agent for other in [*self.waiting, *self.batch.sequences]):
+            self.counters.leave(sequence.agent)
+
+    def _drop(self, sequence: Sequence) -> None:
+        self._prefixes.leave(sequence)
+        self.batch.remove(sequence)
+
+    def statistics(self) -> EngineStatistics:
+        """The figures now."""
+        return EngineStatistics(
+            waiting=len(self.waiting),
+            running=len(self.batch),
+            finished=self._finished,
+            failed=self._failed,
+            cancelled=self._cancelled,
+            forward_passes=self.model.forward_passes,
+            decode_passes=self._decode_passes,
+            decode_tokens=self._decode_tokens,
+            prefill_tokens=self._prefill_tokens,
+            input_tokens=self._input_tokens,
+            cached_tokens=self._cached_tokens,
+            drafted_tokens=self._drafted,
+            accepted_tokens=self._accepted,
+            row_bytes=self.rows.nbytes,
+            row_bytes_budget=self.rows.budget_bytes,
+            cache_blocks=self.cache.size,
+            cache_bytes=self.cache.nbytes,
+            cache_bytes_budget=self.configuration.cache_bytes,
+            cache_evictions=self.cache.evictions,
+        )

@@ -1,0 +1,116 @@
+"""The engine in a thread of its own, for callers in any thread or event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from types import TracebackType
+from typing import Self
+
+from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.generation import Generation, Stream
+from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.errors import EngineClosedError, EngineError
+from codex_windows_ai.models.folder import ModelFolder
+
+
+class Engine:
+    """One model for all callers. Loading takes a second or so; `close` ends what still runs.
+
+    Raises ModelFileError, UnsupportedModelError: the folder cannot be loaded.
+    """
+
+    def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
+        self._core = EngineCore(folder, configuration)
+        # Actions for the thread. A deque takes them without the lock, so that a finalizer may post
+        # a cancellation from wherever the garbage collector runs it.
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._arriving = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def core(self) -> EngineCore:
+        """What runs in the thread; read its figures, leave its state alone."""
+        return self._core
+
+    def submit(self, request: GenerationRequest) -> Generation:
+        """Accepts a request and returns its stream.
+
+        Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError before any work;
+        EngineBusyError when the queue is full; EngineClosedError after `close`.
+        """
+        stream = Stream()
+        sequence = self._core.prepare(request, stream.put)
+        with self._changed:
+            if self._closing:
+                raise EngineClosedError("The engine was shut down.")
+            if len(self._core.waiting) + self._arriving >= self._core.waiting.limit:
+                raise self._core.busy_error()
+            self._arriving += 1
+            self._inbox.append(lambda: self._enqueue(sequence))
+            self._changed.notify_all()
+        return Generation(
+            stream,
+            cancel=lambda: self._inbox.append(lambda: self._core.cancel(sequence)),
+            queue_position=lambda: self._queue_position(sequence),
+        )
+
+    def pin(self, prefix: SequenceOf[int]) -> None:
+        """Keeps these tokens' keys and values in the prefix cache for good, once computed."""
+        with self._changed:
+            self._inbox.append(lambda: self._core.cache.pin(prefix))
+            self._changed.notify_all()
+
+    def statistics(self) -> EngineStatistics:
+        """Figures since the start."""
+        return self._core.statistics()
+
+    def close(self) -> None:
+        """Ends the thread; requests that still wait or run end with EngineClosedError."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _enqueue(self, sequence: Sequence) -> None:
+        with self._changed:
+            self._arriving -= 1
+            self._core.enqueue(sequence)
+
+    def _queue_position(self, sequence: Sequence) -> int:
+        if sequence.phase is not Phase.WAITING:
+            return 0
+        return self._core.waiting.position(sequence, self._core.counters)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._inbox or self._closing or not self._core.idle)
+                if self._closing:
+                    break
+            self._take_inbox()
+            try:
+                self._core.step()
+            except Exception as error:  # a fault of ours must not leave callers waiting for ever
+                self._core.fail_all(EngineError(f"The engine failed: {error!r}"))
+        self._take_inbox()
+        self._core.fail_all(EngineClosedError("The engine was shut down while the request waited or ran."))
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            self._inbox.popleft()()

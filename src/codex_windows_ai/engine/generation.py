@@ -1,0 +1,112 @@
+"""What a caller holds of a request: the stream of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+from codex_windows_ai.engine.request import Delta
+from codex_windows_ai.errors import WindowsAiError
+
+
+class Stream:
+    """Between the engine's thread and one reader, in any thread or event loop.
+
+    Writing never waits: what is said is kept until it is read.
+    """
+
+    def __init__(self) -> None:
+        self._items: deque[Delta | WindowsAiError] = deque()
+        self._changed = threading.Condition()
+        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._ended = False
+
+    def put(self, item: Delta | WindowsAiError) -> None:
+        """Adds a piece; an error or a delta with a finish reason is the last."""
+        with self._changed:
+            self._items.append(item)
+            self._ended = isinstance(item, WindowsAiError) or item.finish_reason is not None
+            waiter, self._waiter = self._waiter, None
+            self._changed.notify_all()
+        if waiter is not None:
+            loop, future = waiter
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_wake, future)
+
+    def get(self) -> Delta | None:
+        """Waits for the next piece; None after the last."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._ended)
+            return self._pop()
+
+    async def get_async(self) -> Delta | None:
+        """Waits for the next piece; None after the last."""
+        while True:
+            with self._changed:
+                if self._items or self._ended:
+                    return self._pop()
+                loop = asyncio.get_running_loop()
+                waiter = loop.create_future()
+                self._waiter = (loop, waiter)
+            await waiter
+
+    def _pop(self) -> Delta | None:
+        item = self._items.popleft() if self._items else None
+        if isinstance(item, WindowsAiError):
+            raise item
+        return item
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Generation:
+    """One answer as it comes: iterate it, asynchronously or not; the last delta has the figures.
+
+    A request that fails raises its error from the iteration. Leaving early (`cancel`, `aclose`, or
+    dropping the object) cancels the request before the engine's next step.
+    """
+
+    def __init__(self, stream: Stream, cancel: Callable[[], None], queue_position: Callable[[], int]) -> None:
+        self._stream = stream
+        self._cancel = cancel
+        self._queue_position = queue_position
+
+    @property
+    def queue_position(self) -> int:
+        """How many requests are served before this one; 0 once it runs."""
+        return self._queue_position()
+
+    def cancel(self) -> None:
+        """Ends the request; the stream ends with the finish reason "cancelled"."""
+        self._cancel()
+
+    async def aclose(self) -> None:
+        """Cancels the request if it has not ended."""
+        self._cancel()
+
+    def __del__(self) -> None:
+        self._cancel()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        delta = self._stream.get()
+        if delta is None:
+            raise StopIteration
+        return delta
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delta:
+        delta = await self._stream.get_async()
+        if delta is None:
+            raise StopAsyncIteration
+        return delta

@@ -1,0 +1,77 @@
+"""Answers that match a grammar: JSON schema, regex or Lark, through `llguidance`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from llguidance import LLMatcher, LLTokenizer
+
+from codex_windows_ai.engine.request import Grammar
+from codex_windows_ai.errors import InvalidGrammarError
+
+
+class GrammarCompiler:
+    """Compiles grammars for one model's tokenizer."""
+
+    def __init__(self, tokenizer_file: Path, vocabulary_size: int, end_ids: tuple[int, ...]) -> None:
+        self._vocabulary_size = vocabulary_size
+        self._tokenizer = LLTokenizer(str(tokenizer_file), n_vocab=vocabulary_size, eos_token=list(end_ids))
+
+    def compile(self, grammar: Grammar) -> GrammarMatcher:
+        """A matcher at the start of the grammar.
+
+        Raises InvalidGrammarError: it does not parse, or nothing can match it.
+        """
+        try:
+            if grammar.kind == "json_schema":
+                compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition))
+            elif grammar.kind == "regex":
+                compiled = LLMatcher.grammar_from_regex(grammar.definition)
+            else:
+                compiled = LLMatcher.grammar_from_lark(grammar.definition)
+        except ValueError as error:
+            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {error}") from error
+        matcher = LLMatcher(self._tokenizer, compiled, log_level=0)
+        if matcher.is_error():
+            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {matcher.get_error().strip()}")
+        result = GrammarMatcher(matcher, self._vocabulary_size)
+        if not result.allowed().any():
+            raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
+        return result
+
+
+class GrammarMatcher:
+    """Follows one answer through its grammar."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
+        self._matcher = matcher
+        self._vocabulary_size = vocabulary_size
+
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Which tokens [vocabulary] may come next; end tokens only where the grammar may end."""
+        bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8), bitorder="little")
+        mask = np.zeros(self._vocabulary_size, dtype=bool)
+        size = min(self._vocabulary_size, bits.size)
+        mask[:size] = bits[:size]
+        return mask
+
+    def consume(self, token_id: int) -> None:
+        """Goes on by a token that `allowed` named."""
+        if not self._matcher.consume_token(token_id):
+            raise InvalidGrammarError(f"The grammar cannot go on: {self._matcher.get_error().strip()}")
+
+    def forced(self) -> list[int]:
+        """Tokens that must follow, where the grammar leaves no choice."""
+        return list(self._matcher.compute_ff_tokens())
+
+    @property
+    def finished(self) -> bool:
+        """The grammar is complete and allows nothing more."""
+        return self._matcher.is_stopped()
+
+
+def _name(grammar: Grammar) -> str:
+    return {"json_schema": "JSON schema", "regex": "regex", "lark": "Lark grammar"}[grammar.kind]

@@ -1,0 +1,129 @@
+"""Keys and values of the sequences that run: one row each in buffers that all layers share.
+
+The session reads its past from these buffers and writes the present into the same memory, so a
+step copies nothing. A row is contiguous, so one sequence can be prefilled alone and then decode
+in a batch with others; the rows that decode together are always the first ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codex_windows_ai.errors import EngineError
+
+Buffer = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValueShape:
+    """What one token's keys and values look like in every layer."""
+
+    layers: int
+    key_value_heads: int
+    head_size: int
+    dtype: np.dtype[np.generic]
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes that one token of context costs, keys and values of all layers."""
+        return self.layers * 2 * self.key_value_heads * self.head_size * self.dtype.itemsize
+
+
+class KeyValueRows:
+    """Buffers of shape [2 (key, value), rows, heads, length, head size], one a layer.
+
+    They grow by `LENGTH_STEP` tokens with what is really used, layer by layer, so that growing
+    never needs more than one layer twice. `generation` changes whenever memory moved.
+    """
+
+    LENGTH_STEP = 256
+
+    def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
+        self.shape = shape
+        self.budget_bytes = budget_bytes
+        self.rows = 0
+        self.length = 0
+        self.generation = 0
+        self.layers: list[Buffer] = [self._allocate(0, 0) for _ in range(shape.layers)]
+
+    def fits(self, rows: int, length: int) -> bool:
+        """Whether that many rows of that length stay within the budget."""
+        return self._bytes(rows, length) <= self.budget_bytes
+
+    @property
+    def longest_row(self) -> int:
+        """Tokens of the longest single row within the budget."""
+        return self.budget_bytes // self.shape.bytes_per_token // self.LENGTH_STEP * self.LENGTH_STEP
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+        return self._bytes(self.rows, self.length)
+
+    def ensure(self, rows: int, length: int) -> None:
+        """Grows to at least that many rows and tokens a row; what rows hold is kept.
+
+        Raises EngineError: it would exceed the budget (admission should have prevented it).
+        """
+        if rows > self.rows or length > self.length:
+            self.resize(max(rows, self.rows), max(length, self.length))
+
+    def resize(self, rows: int, length: int) -> None:
+        """Changes to that many rows of that length; what lies inside both is kept.
+
+        Raises EngineError: it would exceed the budget.
+        """
+        length = self._rounded(length)
+        if not self.fits(rows, length):
+            raise EngineError(
+                f"{rows} sequences of {length} tokens need {self._bytes(rows, length):,} bytes of keys and values, "
+                f"the budget is {self.budget_bytes:,}."
+            )
+        kept_rows, kept_length = min(rows, self.rows), min(length, self.length)
+        for index, old in enumerate(self.layers):
+            new = self._allocate(rows, length)
+            new[:, :kept_rows, :, :kept_length] = old[:, :kept_rows, :, :kept_length]
+            self.layers[index] = new
+        self.rows, self.length = rows, length
+        self.generation += 1
+
+    def release(self) -> None:
+        """Gives all memory back; for when nothing runs."""
+        self.resize(0, 0)
+
+    def copy_row(self, source: int, target: int, length: int) -> None:
+        """Copies the first `length` tokens of one row over another row."""
+        for layer in self.layers:
+            layer[:, target, :, :length] = layer[:, source, :, :length]
+
+    def swap_rows(self, first: int, second: int, length: int) -> None:
+        """Exchanges the first `length` tokens of two rows."""
+        for layer in self.layers:
+            kept = layer[:, first, :, :length].copy()
+            layer[:, first, :, :length] = layer[:, second, :, :length]
+            layer[:, second, :, :length] = kept
+
+    def read(self, row: int, start: int, block: Buffer) -> None:
+        """Copies tokens from `start` on into `block` [layers, 2, heads, tokens, head size]."""
+        end = start + block.shape[3]
+        for index, layer in enumerate(self.layers):
+            block[index] = layer[:, row, :, start:end]
+
+    def write(self, row: int, start: int, block: Buffer) -> None:
+        """Copies `block` [layers, 2, heads, tokens, head size] to the tokens from `start` on."""
+        end = start + block.shape[3]
+        for index, layer in enumerate(self.layers):
+            layer[:, row, :, start:end] = block[index]
+
+    def _allocate(self, rows: int, length: int) -> Buffer:
+        shape = self.shape
+        return np.empty((2, rows, shape.key_value_heads, length, shape.head_size), dtype=shape.dtype)
+
+    def _bytes(self, rows: int, length: int) -> int:
+        return rows * self._rounded(length) * self.shape.bytes_per_token
+
+    def _rounded(self, length: int) -> int:
+        return -(-length // self.LENGTH_STEP) * self.LENGTH_STEP

@@ -1,0 +1,130 @@
+"""One ONNX Runtime session, driven directly: a forward pass over rows of keys and values.
+
+The session reads and writes the rows' own memory through IO binding, so a pass copies no cache.
+What the graph must look like is `models/graph.py`; any decoder in the ONNX Runtime GenAI format
+with `input_ids`, `attention_mask`, shared past and present, and `logits` runs as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import psutil
+
+from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+
+Logits = npt.NDArray[np.float32]
+
+_CACHE_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+}
+_LOGITS_TO_KEEP = "logits_to_keep"
+
+# ONNX Runtime ships no type information; this is the only place of the engine that touches it.
+_runtime = cast("Any", ort)
+
+
+class Model:
+    """A loaded decoder.
+
+    Raises ModelFileError: ONNX Runtime cannot load the file.
+    Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
+    """
+
+    def __init__(self, file: Path, *, threads: int | None = None, spinning: bool = True) -> None:
+        options = _runtime.SessionOptions()
+        options.intra_op_num_threads = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Between requests the process must rest: spinning threads would take the agents' own cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+        self.threads: int = options.intra_op_num_threads
+        try:
+            self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise ModelFileError(
+                f"ONNX Runtime cannot load {file}: {error}",
+                hint="`cwai models verify` checks an installed model's files; `cwai models remove` and a new "
+                "`cwai exec` fetch the default one again.",
+            ) from error
+        self.execution_provider: str = self._session.get_providers()[0]
+        self.shape = self._read_shape(file)
+        self._outputs: list[Any] = self._session.get_outputs()
+        self.vocabulary_size = int(self._outputs[0].shape[-1])
+        self._keeps_logits = any(
+            value.name == _LOGITS_TO_KEEP for value in self._session.get_overridable_initializers()
+        )
+        self._bindings: dict[tuple[int, int], Any] = {}
+        self._bound_generation = -1
+        self.forward_passes = 0
+
+    def forward(
+        self, rows: KeyValueRows, first: int, tokens: npt.NDArray[np.int64], past: Sequence[int], *, keep: int = 1
+    ) -> Logits:
+        """Runs `tokens` [batch, new] after `past` [batch] tokens of the rows from `first` on.
+
+        Their keys and values are written behind the past. Returns the logits of the last `keep`
+        positions, [batch, keep, vocabulary]. A batch larger than one takes one new token a row.
+        """
+        batch, new = tokens.shape
+        lengths = np.asarray(past, dtype=np.int64) + new
+        mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
+        kept = keep if self._keeps_logits else new
+        logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
+        binding = self._binding(rows, first, batch)
+        binding.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
+        binding.bind_cpu_input("attention_mask", mask)
+        if self._keeps_logits:
+            binding.bind_cpu_input(_LOGITS_TO_KEEP, np.array([keep], dtype=np.int64))
+        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        self.forward_passes += 1
+        return logits[:, -keep:]
+
+    def _binding(self, rows: KeyValueRows, first: int, batch: int) -> Any:
+        """A binding whose past and present are the memory of those rows; kept until memory moves."""
+        if rows.generation != self._bound_generation:
+            self._bindings.clear()
+            self._bound_generation = rows.generation
+        binding = self._bindings.get((first, batch))
+        if binding is None:
+            binding = self._bindings[first, batch] = self._session.io_binding()
+            dtype = self.shape.dtype.type
+            for index, layer in enumerate(rows.layers):
+                for part, name in enumerate(("key", "value")):
+                    view = layer[part, first : first + batch]
+                    arguments = ("cpu", 0, dtype, view.shape, view.ctypes.data)
+                    binding.bind_input(f"past_key_values.{index}.{name}", *arguments)
+                    binding.bind_output(f"present.{index}.{name}", *arguments)
+        return binding
+
+    def _read_shape(self, file: Path) -> KeyValueShape:
+        inputs: dict[str, Any] = {value.name: value for value in self._session.get_inputs()}
+        outputs = {value.name for value in self._session.get_outputs()}
+        past = [name for name in inputs if name.startswith("past_key_values.")]
+        wanted = {"input_ids", "attention_mask", "past_key_values.0.key"}
+        if not wanted <= inputs.keys() or self._session.get_outputs()[0].name != "logits" or len(past) % 2:
+            raise UnsupportedModelError(
+                f"{file} is not a decoder this engine can drive: inputs {sorted(inputs)[:6]}…, "
+                f"outputs {sorted(outputs)[:3]}…; needed are {sorted(wanted)} and `logits` as the first output."
+            )
+        cache = inputs["past_key_values.0.key"]
+        if cache.type not in _CACHE_TYPES:
+            raise UnsupportedModelError(
+                f"{file} keeps its keys and values as {cache.type}; supported: {', '.join(_CACHE_TYPES)}."
+            )
+        return KeyValueShape(
+            layers=len(past) // 2,
+            key_value_heads=int(cache.shape[1]),
+            head_size=int(cache.shape[3]),
+            dtype=np.dtype(_CACHE_TYPES[cache.type]),
+        )

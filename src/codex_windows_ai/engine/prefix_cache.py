@@ -1,0 +1,216 @@
+"""One cache of prompt prefixes for all agents.
+
+A tree of blocks of `BLOCK_TOKENS` tokens. A path from the root spells a prefix, and each block
+holds its tokens' keys and values, so a prefix that several agents share is stored once whoever
+computed it. Children are found by their token ids themselves, so a hit is never wrong. Sequences
+copy what they match; a block that a sequence continues from is referenced and stays. Under the
+memory budget the least recently used leaf goes first, pinned prefixes never.
+
+The keys and values of a decoded token differ in the last bits from those of the same token
+prefilled (ONNX Runtime computes attention of one query and of many differently). A block is
+`exact` when it and everything before it was prefilled; exact requests are given no other.
+
+The idea is RadixAttention's (SGLang, arXiv 2312.07104) on blocks of fixed size.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
+
+BLOCK_TOKENS = 32
+
+BlockTokens = tuple[int, ...]
+
+
+class Block:
+    """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`."""
+
+    __slots__ = ("children", "exact", "last_used", "parent", "pinned", "references", "storage", "tokens")
+
+    def __init__(self, parent: Block | None, tokens: BlockTokens, storage: Buffer, *, exact: bool) -> None:
+        self.parent = parent
+        self.tokens = tokens
+        self.storage = storage
+        self.exact = exact
+        self.children: dict[BlockTokens, Block] = {}
+        self.references = 0
+        self.last_used = 0
+        self.pinned = False
+
+    @property
+    def evictable(self) -> bool:
+        """Nothing continues from it, neither a block nor a sequence, and nobody pinned it."""
+        return not (self.children or self.references or self.pinned)
+
+
+class PrefixCache:
+    """The tree, its memory and the order in which blocks leave."""
+
+    _SLAB_BLOCKS = 16
+
+    def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
+        self._shape = shape
+        self.block_bytes = BLOCK_TOKENS * shape.bytes_per_token
+        self.capacity = budget_bytes // self.block_bytes
+        self._roots: dict[BlockTokens, Block] = {}
+        self._free: list[Buffer] = []
+        self._allocated = 0
+        self._clock = 0
+        self._order = itertools.count()
+        self._leaves: list[tuple[int, int, Block]] = []
+        self._pinned_prefixes: list[tuple[int, ...]] = []
+        self.size = 0
+        self.evictions = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now, free blocks included: memory is re-used, not given back."""
+        return self._allocated * self.block_bytes
+
+    def next_block(self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool) -> Block | None:
+        """The block that holds `tokens[start : start + BLOCK_TOKENS]` after `parent`, if it is there."""
+        key = tuple(tokens[start : start + BLOCK_TOKENS])
+        if len(key) < BLOCK_TOKENS:
+            return None
+        block = (self._roots if parent is None else parent.children).get(key)
+        return None if block is None or (exact and not block.exact) else block
+
+    def match(self, tokens: Sequence[int], *, exact: bool) -> list[Block]:
+        """The longest path of blocks that spells a prefix of `tokens`."""
+        path: list[Block] = []
+        while block := self.next_block(path[-1] if path else None, tokens, len(path) * BLOCK_TOKENS, exact=exact):
+            path.append(block)
+        return path
+
+    def insert(
+        self, parent: Block | None, tokens: BlockTokens, fill: Callable[[Buffer], None], *, exact: bool
+    ) -> Block | None:
+        """Adds a block after `parent`, or finds it; `fill` writes its keys and values.
+
+        `exact` says that these keys and values were prefilled on an exact history; they replace
+        decoded ones. Returns None where everything that could leave is in use: not an error, the
+        prefix is just not kept.
+        """
+        siblings = self._roots if parent is None else parent.children
+        block = siblings.get(tokens)
+        if block is not None:
+            if exact and not block.exact:
+                fill(block.storage)
+                block.exact = True
+            self.touch(block)
+            return block
+        if parent is not None:
+            self.reference(parent)  # or making room could take the parent itself
+        storage = self._take()
+        if parent is not None:
+            self.release(parent)
+        if storage is None:
+            return None
+        fill(storage)
+        block = siblings[tokens] = Block(parent, tokens, storage, exact=exact)
+        self.size += 1
+        if self._pinned_prefixes:
+            block.pinned = self._is_pinned(block)
+        self.touch(block)
+        return block
+
+    def touch(self, block: Block | None) -> None:
+        """Marks a block and everything before it as just used."""
+        self._clock += 1
+        while block is not None:
+            block.last_used = self._clock
+            self._offer(block)
+            block = block.parent
+
+    def reference(self, block: Block) -> None:
+        """A sequence continues from this block: it stays until released."""
+        block.references += 1
+
+    def release(self, block: Block) -> None:
+        """A sequence is done with this block."""
+        block.references -= 1
+        self._offer(block)
+
+    def pin(self, prefix: Sequence[int]) -> None:
+        """Keeps this prefix's whole blocks from ever being evicted, now or once they are computed."""
+        self._pinned_prefixes.append(tuple(prefix))
+        for block in self.match(prefix, exact=False):
+            block.pinned = True
+
+    def unpin(self, prefix: Sequence[int]) -> None:
+        """Undoes one `pin` of the same prefix."""
+        self._pinned_prefixes.remove(tuple(prefix))
+        for block in self.match(prefix, exact=False):
+            block.pinned = self._is_pinned(block)
+            self._offer(block)
+
+    def clear(self) -> None:
+        """Evicts everything that nobody uses or pinned."""
+        while self._evict():
+            pass
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block in the tree; for statistics and for checking invariants."""
+        waiting = list(self._roots.values())
+        while waiting:
+            block = waiting.pop()
+            waiting += block.children.values()
+            yield block
+
+    def _take(self) -> Buffer | None:
+        if not self._free and self._allocated < self.capacity:
+            count = min(self._SLAB_BLOCKS, self.capacity - self._allocated)
+            shape = self._shape
+            slab = np.empty(
+                (count, shape.layers, 2, shape.key_value_heads, BLOCK_TOKENS, shape.head_size), dtype=shape.dtype
+            )
+            self._free += list(slab)
+            self._allocated += count
+        if not self._free:
+            self._evict()
+        return self._free.pop() if self._free else None
+
+    def _offer(self, block: Block) -> None:
+        """Puts a block where eviction looks; entries that became stale are skipped there."""
+        if block.evictable:
+            heapq.heappush(self._leaves, (block.last_used, next(self._order), block))
+            if len(self._leaves) > 64 + 4 * self.size:
+                self._leaves = [entry for entry in self._leaves if self._is_current(entry)]
+                heapq.heapify(self._leaves)
+
+    @staticmethod
+    def _is_current(entry: tuple[int, int, Block]) -> bool:
+        last_used, _, block = entry
+        return block.evictable and block.last_used == last_used
+
+    def _evict(self) -> bool:
+        """Frees the least recently used leaf; False where there is none."""
+        while self._leaves:
+            entry = heapq.heappop(self._leaves)
+            block = entry[2]
+            siblings = self._roots if block.parent is None else block.parent.children
+            if not self._is_current(entry) or siblings.get(block.tokens) is not block:
+                continue
+            del siblings[block.tokens]
+            self._free.append(block.storage)
+            self.size -= 1
+            self.evictions += 1
+            if block.parent is not None:
+                self._offer(block.parent)
+            return True
+        return False
+
+    def _is_pinned(self, block: Block) -> bool:
+        path: list[BlockTokens] = []
+        current: Block | None = block
+        while current is not None:
+            path.append(current.tokens)
+            current = current.parent
+        tokens = tuple(token for part in reversed(path) for token in part)
+        return any(prefix[: len(tokens)] == tokens for prefix in self._pinned_prefixes)

@@ -1,0 +1,91 @@
+"""Messages to prompt: the model's own chat template, rendered in a sandbox."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from codex_windows_ai.engine.request import Message
+from codex_windows_ai.engine.tokenizer import Tokenizer
+from codex_windows_ai.errors import InvalidRequestError, ModelFileError
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
+    # Jinja's own filter escapes for HTML, which a model was never trained on.
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.datetime.now().astimezone().strftime(pattern)
+
+
+class ChatTemplate:
+    """The chat template of one model folder (Jinja as Hugging Face tokenizers use it).
+
+    Raises ModelFileError: the template is missing or does not compile.
+    """
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        source, self._special_tokens = _read(folder)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols], autoescape=False
+        )
+        environment.filters["tojson"] = _tojson
+        functions: dict[str, Any] = {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
+        environment.globals.update(functions)
+        try:
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise ModelFileError(f"The chat template in {folder} does not compile: {error}") from error
+
+    def encode(self, messages: Sequence[Message], *, tools: Sequence[dict[str, Any]] = ()) -> list[int]:
+        """Token ids of the conversation, up to where the assistant's answer begins.
+
+        Raises InvalidRequestError: the template refuses these messages.
+        """
+        protected: list[str] = []
+        conversation = [
+            {"role": message.role, "content": self._tokenizer.protect(message.content, protected)}
+            for message in messages
+        ]
+        try:
+            prompt = self._template.render(
+                messages=conversation, tools=list(tools) or None, add_generation_prompt=True, **self._special_tokens
+            )
+        except TemplateError as error:
+            raise InvalidRequestError(f"The model's chat template refuses these messages: {error}") from error
+        return self._tokenizer.encode_prompt(prompt, protected)
+
+
+def _read(folder: Path) -> tuple[str, dict[str, str]]:
+    """The template's source and the special tokens that it may name."""
+    try:
+        config = cast("dict[str, Any]", json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")))
+        file = folder / "chat_template.jinja"
+        source = file.read_text(encoding="utf-8") if file.exists() else config.get("chat_template")
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"Cannot read the tokenizer's configuration in {folder}: {error}") from error
+    if not isinstance(source, str):
+        raise ModelFileError(
+            f"The model in {folder} has no chat template.",
+            hint="It may be a base model; use one that was trained for chat (`-Instruct`).",
+        )
+    tokens: dict[str, str] = {}
+    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        value: Any = config.get(name)
+        value = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
+        if isinstance(value, str):
+            tokens[name] = value
+    return source, tokens

@@ -1,0 +1,113 @@
+"""Who is served next: fairness between agents by the tokens they were served.
+
+Each agent has a counter of tokens served; the waiting agent with the smallest goes next. An agent
+that was away comes back level with the least served one, so absence earns no credit. This is the
+Virtual Token Counter (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024). It
+bounds any agent's lag as deficit round robin does, without quanta that must fit chunk sizes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+
+class HasAgent(Protocol):
+    """Work that belongs to an agent."""
+
+    @property
+    def agent(self) -> str:
+        """Who asked for it."""
+        ...
+
+
+Work = TypeVar("Work", bound=HasAgent)
+
+
+class TokenCounters:
+    """Tokens served to each agent that has work."""
+
+    # A lead this small does not make another agent go first: work on one prompt stays together.
+    SLACK_TOKENS = 256
+
+    def __init__(self) -> None:
+        self._served: dict[str, float] = {}
+
+    def arrive(self, agent: str) -> None:
+        """The agent has work now."""
+        if agent not in self._served:
+            self._served[agent] = min(self._served.values(), default=0.0)
+
+    def leave(self, agent: str) -> None:
+        """The agent has no work any more."""
+        self._served.pop(agent, None)
+
+    def charge(self, agent: str, tokens: int) -> None:
+        """The agent was served so many tokens."""
+        if agent in self._served:
+            self._served[agent] += tokens
+
+    def served(self, agent: str) -> float:
+        """The agent's counter."""
+        return self._served.get(agent, 0.0)
+
+    def choose(self, candidates: Iterable[Work], current: Work | None = None) -> Work | None:
+        """The candidate whose agent was served least, the earliest of equals; `current` keeps a small lead."""
+        best: Work | None = None
+        for candidate in candidates:
+            if best is None or self.served(candidate.agent) < self.served(best.agent):
+                best = candidate
+        if current is not None and best is not None:
+            lead = self.served(current.agent) - self.served(best.agent)
+            if lead <= self.SLACK_TOKENS:
+                return current
+        return best
+
+
+class WaitingQueue(Iterable[Work]):
+    """Requests that have no row yet: a bounded queue, in order of arrival within each agent."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._agents: dict[str, deque[Work]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._agents.values())
+
+    def __iter__(self) -> Iterator[Work]:
+        for queue in self._agents.values():
+            yield from queue
+
+    @property
+    def full(self) -> bool:
+        """Nothing more is taken."""
+        return len(self) >= self.limit
+
+    def append(self, work: Work) -> None:
+        """Adds work at the end of its agent's queue."""
+        self._agents.setdefault(work.agent, deque()).append(work)
+
+    def remove(self, work: Work) -> None:
+        """Takes work out, wherever it stands."""
+        queue = self._agents[work.agent]
+        queue.remove(work)
+        if not queue:
+            del self._agents[work.agent]
+
+    def heads(self) -> list[Work]:
+        """The first of each agent's queue."""
+        return [queue[0] for queue in self._agents.values()]
+
+    def position(self, work: Work, counters: TokenCounters) -> int:
+        """How many would be served before `work` if nothing else arrived; agents take turns."""
+        own = list(self._agents.get(work.agent, ()))
+        if work not in own:
+            return 0
+        place = own.index(work)
+        before = place
+        for agent, queue in self._agents.items():
+            if agent != work.agent:
+                ahead = counters.served(agent) <= counters.served(work.agent)
+                before += min(len(queue), place + ahead)
+        return before

@@ -1,0 +1,213 @@
+"""One request on its way through the engine: its tokens, what of them is computed, what it said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from codex_windows_ai.engine.grammar import GrammarMatcher
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block
+from codex_windows_ai.engine.request import (
+    ChosenToken,
+    Delta,
+    FinishReason,
+    GenerationRequest,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
+from codex_windows_ai.engine.sampler import Logits, Sampler, log_softmax
+from codex_windows_ai.engine.speculation import PromptLookup
+from codex_windows_ai.engine.stop_strings import StopStrings
+from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
+from codex_windows_ai.errors import WindowsAiError
+
+Deliver = Callable[[Delta | WindowsAiError], None]
+
+
+class Phase(Enum):
+    """Where a sequence is."""
+
+    WAITING = "waiting"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    DONE = "done"
+
+
+class Sequence:
+    """A request's state. `tokens` is the prompt and then what was generated.
+
+    The row holds keys and values of the first `computed` tokens; those of the first
+    `exact_length` were prefilled on nothing but prefilled history.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        prompt: list[int],
+        *,
+        max_output_tokens: int,
+        tokenizer: Tokenizer,
+        vocabulary_size: int,
+        end_ids: frozenset[int],
+        matcher: GrammarMatcher | None,
+        deliver: Deliver,
+    ) -> None:
+        self.request = request
+        self.agent = request.agent
+        self.tokens = prompt
+        self.prompt_length = len(prompt)
+        self.max_output_tokens = max_output_tokens
+        self.exact = request.sampling.seed is not None
+        self.phase = Phase.WAITING
+        self.row = -1
+        self.computed = 0
+        self.exact_length = 0
+        self.cached_tokens = 0
+        self.last_block: Block | None = None
+        self.blocks = 0
+        self._lookup = None if self.exact else PromptLookup()
+        self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(prompt, dtype=np.int64))
+        self._matcher = matcher
+        self._tokenizer = tokenizer
+        self._detokenizer = Detokenizer(tokenizer)
+        self._stop_strings = StopStrings(request.stop)
+        self._end_ids = end_ids
+        self._deliver = deliver
+        self._text = ""
+        self._chosen: list[ChosenToken] = []
+        self.submitted = time.perf_counter()
+        self._started: float | None = None
+        self._first_token: float | None = None
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens generated so far."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
+    def longest(self) -> int:
+        """Tokens its row may have to hold."""
+        return self.prompt_length + self.max_output_tokens
+
+    @property
+    def expired(self) -> bool:
+        """Its deadline passed."""
+        deadline = self.request.deadline
+        return deadline is not None and time.perf_counter() - self.submitted > deadline
+
+    def next_chunk(self, budget: int) -> int:
+        """How many prompt tokens to prefill now.
+
+        Chunks end on block borders, so that a block is complete and the cache can take over, and
+        never leave a single token: one token alone would go through another attention kernel.
+        """
+        remaining = self.prompt_length - self.computed
+        if remaining <= budget + 1:
+            return remaining
+        end = (self.computed + max(budget, BLOCK_TOKENS)) // BLOCK_TOKENS * BLOCK_TOKENS
+        chunk = min(end - self.computed, remaining)
+        return remaining if remaining - chunk == 1 else chunk
+
+    def advance(self, tokens: int, *, together: int) -> None:
+        """`tokens` more are computed, in a forward pass over `together` tokens of this sequence."""
+        if together >= 2 and self.exact_length == self.computed:
+            self.exact_length += tokens
+        self.computed += tokens
+
+    def advance_cached(self, tokens: int, *, exact: bool) -> None:
+        """`tokens` more were copied from the prefix cache."""
+        if exact and self.exact_length == self.computed:
+            self.exact_length += tokens
+        self.computed += tokens
+        self.cached_tokens += tokens
+
+    def start(self) -> None:
+        """Work on it begins; the first call counts."""
+        if self._started is None:
+            self._started = time.perf_counter()
+
+    def draft(self) -> list[int]:
+        """Guesses at what comes next; empty where guessing is not allowed or does not pay."""
+        limit = self.max_output_tokens - self.output_tokens - 1
+        if self._lookup is None or limit < 1:
+            return []
+        forced = self._matcher.forced()[:limit] if self._matcher else []
+        return forced or self._lookup.draft(self.tokens, limit)
+
+    def report(self, drafted: int, right: int) -> None:
+        """How many of the guesses of a draft were right."""
+        if self._lookup is not None and drafted:
+            self._lookup.report(drafted, right, len(self.tokens))
+
+    def choose(self, logits: Logits) -> FinishReason | None:
+        """Takes the next token from `logits` [vocabulary]; says so if it was the last."""
+        if self._first_token is None:
+            self._first_token = time.perf_counter()
+        allowed = self._matcher.allowed() if self._matcher else None
+        token = self._sampler.sample(logits, allowed)
+        if self._matcher:
+            self._matcher.consume(token)
+        self._chosen.append(self._describe(token, logits))
+        self.tokens.append(token)
+        if token in self._end_ids:
+            return "stop"
+        self._text += self._stop_strings.push(self._detokenizer.push(token))
+        if self._stop_strings.found or (self._matcher and self._matcher.finished):
+            return "stop"
+        return "length" if self.output_tokens >= self.max_output_tokens else None
+
+    def flush(self) -> None:
+        """Delivers what was said since the last time."""
+        if self._text or self._chosen:
+            self._deliver(Delta(text=self._text, tokens=tuple(self._chosen)))
+            self._text, self._chosen = "", []
+
+    def finish(self, reason: FinishReason) -> None:
+        """Delivers the rest, the reason and the figures."""
+        self.phase = Phase.DONE
+        if not self._stop_strings.found:
+            self._text += self._stop_strings.push(self._detokenizer.finish())
+            self._text += self._stop_strings.finish()
+        self._deliver(
+            Delta(
+                text=self._text,
+                tokens=tuple(self._chosen),
+                finish_reason=reason,
+                usage=Usage(self.prompt_length, self.cached_tokens, self.output_tokens),
+                timings=self.timings(),
+            )
+        )
+
+    def fail(self, error: WindowsAiError) -> None:
+        """Delivers the error; the stream ends with it."""
+        self.phase = Phase.DONE
+        self._deliver(error)
+
+    def timings(self) -> Timings:
+        """Where the time went so far."""
+        now = time.perf_counter()
+        started = self._started or now
+        first = self._first_token or now
+        return Timings(
+            queue=1000 * (started - self.submitted),
+            prefill=1000 * (first - started),
+            decode=1000 * (now - first),
+            total=1000 * (now - self.submitted),
+            drafted=self._lookup.drafted if self._lookup else 0,
+            accepted=self._lookup.accepted if self._lookup else 0,
+        )
+
+    def _describe(self, token: int, logits: Logits) -> ChosenToken:
+        count = self.request.top_logprobs
+        if count is None:
+            return ChosenToken(token)
+        logprobs = log_softmax(logits)
+        likeliest: npt.NDArray[np.int64] = np.argsort(-logprobs, kind="stable")[:count]
+        table = self._tokenizer.token_bytes
+        alternatives = tuple(TokenLogprob(int(i), table[int(i)], float(logprobs[i])) for i in likeliest)
+        return ChosenToken(token, float(logprobs[token]), alternatives)

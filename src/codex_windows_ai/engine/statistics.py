@@ -1,0 +1,43 @@
+"""What the engine did, for doors, doctor and bench to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """Figures since the engine started, and the state it is in.
+
+    `decode_tokens` over `decode_passes` is the batch occupancy: tokens that one decode pass gave.
+    """
+
+    waiting: int
+    running: int
+    finished: int
+    failed: int
+    cancelled: int
+    forward_passes: int
+    decode_passes: int
+    decode_tokens: int
+    prefill_tokens: int
+    input_tokens: int
+    cached_tokens: int
+    drafted_tokens: int
+    accepted_tokens: int
+    row_bytes: int
+    row_bytes_budget: int
+    cache_blocks: int
+    cache_bytes: int
+    cache_bytes_budget: int
+    cache_evictions: int
+
+    @property
+    def tokens_per_decode_pass(self) -> float:
+        """Mean batch occupancy, guessed and accepted tokens included."""
+        return self.decode_tokens / self.decode_passes if self.decode_passes else 0.0
+
+    @property
+    def cache_hit_rate(self) -> float:
+        """Share of all prompt tokens that were not computed again."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0

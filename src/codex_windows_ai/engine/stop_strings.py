@@ -1,0 +1,41 @@
+"""Ends a text at the first stop string, also where tokens cut through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StopStrings:
+    """Passes text on as soon as it cannot belong to a stop string any more."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = tuple(stop)
+        self._held: str = ""
+        self.found = False
+
+    def push(self, text: str) -> str:
+        """The part of what came so far that may be shown; nothing after a stop string ever is."""
+        if not self._stop or self.found:
+            return "" if self.found else text
+        text = self._held + text
+        ends = [position for stop in self._stop if (position := text.find(stop)) >= 0]
+        if ends:
+            self.found = True
+            self._held = ""
+            return text[: min(ends)]
+        keep = max(self._overlap(text, stop) for stop in self._stop)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def finish(self) -> str:
+        """What was held back, when the text ends without a stop string."""
+        held, self._held = self._held, ""
+        return held
+
+    @staticmethod
+    def _overlap(text: str, stop: str) -> int:
+        """Length of the longest end of `text` that begins `stop`."""
+        for length in range(min(len(text), len(stop) - 1), 0, -1):
+            if text.endswith(stop[:length]):
+                return length
+        return 0

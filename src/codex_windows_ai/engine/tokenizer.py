@@ -1,0 +1,129 @@
+"""Text to token ids and back, from a model folder's `tokenizer.json`.
+
+Two properties the doors rely on: text is data, so special-token text inside it is never obeyed;
+and bytes come out exactly as the model wrote them, however tokens cut through a character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+
+
+def _byte_level_alphabet() -> dict[str, int]:
+    """The 256 printable characters that byte-level BPE writes bytes as (GPT-2, arXiv section 2.2).
+
+    Printable Latin-1 stands for itself; the other bytes follow from U+0100 in order.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer.
+
+    Raises ModelFileError: `tokenizer.json` is missing or does not parse.
+    Raises UnsupportedModelError: the tokenizer is not byte-level.
+    """
+
+    def __init__(self, file: Path) -> None:
+        try:
+            description = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+            self._tokenizer = HuggingFaceTokenizer.from_file(str(file))
+        except FileNotFoundError as error:
+            raise ModelFileError(f"The model folder has no {file.name}: {file}") from error
+        except Exception as error:  # the library raises bare Exception for a file it cannot read
+            raise ModelFileError(f"{file} is not a readable tokenizer: {error}") from error
+        decoder = cast("dict[str, Any]", description.get("decoder") or {}).get("type")
+        if decoder != "ByteLevel":
+            raise UnsupportedModelError(
+                f"{file} has a tokenizer with the decoder {decoder!r}; supported: 'ByteLevel'.",
+                hint="Use a model with a GPT-2 style tokenizer, such as Llama 3, Qwen2.5 or SmolLM2.",
+            )
+        # Ordinary text must not be able to name a special token; `encode_prompt` places those itself.
+        self._tokenizer.encode_special_tokens = True
+        self.special_ids: dict[str, int] = {
+            str(token["content"]): int(token["id"])
+            for token in cast("list[dict[str, Any]]", description.get("added_tokens") or [])
+            if token.get("special")
+        }
+        self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    @cached_property
+    def special_pattern(self) -> re.Pattern[str]:
+        """Matches any special token's text, the longest first."""
+        names = sorted(self.special_ids, key=len, reverse=True)
+        return re.compile("|".join(re.escape(name) for name in names) or r"(?!)")
+
+    @cached_property
+    def token_bytes(self) -> list[bytes]:
+        """The bytes each token id stands for; special tokens stand for their own text."""
+        alphabet = _byte_level_alphabet()
+        table = [b""] * self.vocabulary_size
+        for token, token_id in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            if token in self.special_ids or any(character not in alphabet for character in token):
+                table[token_id] = token.encode()
+            else:
+                table[token_id] = bytes(alphabet[character] for character in token)
+        return table
+
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of ordinary text: special-token text in it becomes ordinary tokens."""
+        return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+
+    def encode_prompt(self, prompt: str, protected: Sequence[str] = ()) -> list[int]:
+        """Token ids of a rendered prompt, in which special tokens are obeyed.
+
+        `protected[n]` is put back as ordinary text wherever `protect` left its mark n.
+        """
+        ids: list[int] = []
+        position = 0
+        for match in self.special_pattern.finditer(prompt):
+            ids += self.encode_text(_unprotect(prompt[position : match.start()], protected))
+            ids.append(self.special_ids[match.group()])
+            position = match.end()
+        return ids + self.encode_text(_unprotect(prompt[position:], protected))
+
+    def protect(self, text: str, protected: list[str]) -> str:
+        """Replaces special-token text by a mark that no template obeys, and keeps it in `protected`."""
+
+        def keep(match: re.Match[str]) -> str:
+            protected.append(match.group())
+            return f"{_MARK_BEGIN}{len(protected) - 1}{_MARK_END}"
+
+        return re.sub(f"{_MARK.pattern}|{self.special_pattern.pattern}", keep, text)
+
+
+# Noncharacters: never assigned, so text that really holds them is rarer than rare, and still protected.
+_MARK_BEGIN, _MARK_END = "\ufdd0", "\ufdd1"
+_MARK = re.compile(f"{_MARK_BEGIN}[0-9]+{_MARK_END}")
+
+
+def _unprotect(text: str, protected: Sequence[str]) -> str:
+    return _MARK.sub(lambda match: protected[int(match.group()[1:-1])], text) if protected else text
+
+
+class Detokenizer:
+    """Turns one sequence's tokens into text as they come, never splitting a character."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._token_bytes = tokenizer.token_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token_id: int) -> str:
+        """The characters completed by this token; bytes of an unfinished one are kept back."""
+        return self._decoder.decode(self._token_bytes[token_id])
+
+    def finish(self) -> str:
+        """What was kept back: U+FFFD where the model stopped inside a character."""
+        return self._decoder.decode(b"", final=True)
