@@ -13,9 +13,8 @@ from codex_windows_ai.cli.output import bytes_text, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from codex_windows_ai.models.folder import ModelFolder
     from codex_windows_ai.models.progress import Progress
-    from codex_windows_ai.models.store import ModelStore
+    from codex_windows_ai.models.store import InstalledModel, ModelStore
 
 Result = TypeVar("Result")
 
@@ -27,28 +26,34 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="An installed 
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List the installed models."""
+    """List the installed models: name, size, folder."""
     models = _work(lambda store, progress: store.list())
     if as_json:
         write_json({"models": [_document(model) for model in models]})
-    for model in () if as_json else models:
-        write(f"{model.name}\t{bytes_text(model.bytes)}\t{model.path}\n")
+    else:
+        write("".join(f"{model.name}\t{bytes_text(model.bytes)}\t{model.path}\n" for model in models))
 
 
 @app.command()
 def add(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A GGUF file, a model folder, or the default model's name.")
+        str,
+        typer.Argument(metavar="PATH", help="A GGUF file, a model folder, or the name of the default model."),
     ],
-    name: Annotated[str | None, typer.Option("--name", help="What to call it; by default the file's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call it; by default as the file is called.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Install a model: a GGUF file is converted, a model folder copied, the default model fetched."""
-    model = _work(lambda store, progress: store.add(path, name=name, progress=progress))
+    """Install a model.
+
+    A GGUF file is converted, a model folder is copied, and the default model, given by its name, is fetched.
+    """
+    model = _work(lambda store, progress: _add(store, path, name, progress))
     if as_json:
         write_json({"model": _document(model)})
     else:
-        write(f"{model.name}\n")
+        write(f"{model.name}\t{bytes_text(model.bytes)}\t{model.path}\n")
 
 
 @app.command()
@@ -61,8 +66,8 @@ def remove(name: NameArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def verify(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Read every file of an installed model and compare it with what was installed."""
-    _work(lambda store, progress: store.verify(name))
+    """Compare every file with its checksum."""
+    _work(lambda store, progress: store.verify(name, progress=progress))
     if as_json:
         write_json({"name": name, "verified": True})
     else:
@@ -70,11 +75,14 @@ def verify(name: NameArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def path(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Print the folder of an installed model."""
-    folder = _work(lambda store, progress: store.path(name))
+def path(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A model's name.", show_default=False)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a model's folder, or that of all models."""
+    folder = _work(lambda store, progress: store.path(name) if name else store.root)
     if as_json:
-        write_json({"name": name, "path": str(folder)})
+        write_json({"path": str(folder), "exists": folder.is_dir()})
     else:
         write(f"{folder}\n")
 
@@ -92,11 +100,15 @@ def _run_step(step: Callable[[ModelStore, Progress], Result], progress: Progress
     return step(ModelStore(), progress)
 
 
-def _document(model: ModelFolder) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "path": str(model.path),
-        "type": model.model_type,
-        "context_length": model.context_length,
-        "bytes": model.bytes,
-    }
+def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> InstalledModel:
+    from codex_windows_ai.settings import DEFAULT_MODEL
+
+    if path == DEFAULT_MODEL:
+        added = store.resolve(path, progress=progress)
+    else:
+        added = store.add(path, name=name, progress=progress)
+    return next(model for model in store.list() if model.path == added.path)
+
+
+def _document(model: InstalledModel) -> dict[str, Any]:
+    return {"name": model.name, "path": str(model.path), "bytes": model.bytes, "source": model.source}

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codex_windows_ai.engine.request import (
     FinishReason,
@@ -18,7 +19,10 @@ from codex_windows_ai.engine.request import (
 from codex_windows_ai.errors import EngineError, InvalidRequestError, NotAvailableError
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings
-from codex_windows_ai.windows_ai.runtime import AnswerSource, Generation, WindowsAiRuntime
+from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
+
+if TYPE_CHECKING:
+    from codex_windows_ai.engine.generation import Generation
 
 __all__ = ["WindowsAiAnswer", "execute_with_windows_ai"]
 
