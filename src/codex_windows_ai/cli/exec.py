@@ -237,7 +237,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
 
 
 def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
-    """One line: who answered, and, of an answer that came to its end, what it took."""
+    """Who answered and what it took, in a line; who would have been better and why not, in another."""
     parts = [f"{source.provider} on {source.device} ({source.execution_provider})", source.model, source.transport]
     if answer:
         usage, timings = answer.usage, answer.timings
@@ -246,5 +246,7 @@ def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
             f"load {answer.load_ms:.0f} ms, queue {timings.queue:.0f} ms, prefill {timings.prefill:.0f} ms, "
             f"decode {timings.decode:.0f} ms, total {timings.total:.0f} ms",
         ]
-    parts += [f"{name} not used: {reason}" for name, reason in source.refused]
-    return "cwai: " + " · ".join(parts)
+    lines = ["cwai: " + " · ".join(parts)]
+    if source.refused:
+        lines.append("not used: " + "; ".join(f"{name} ({reason})" for name, reason in source.refused))
+    return "\n".join(lines)
