@@ -61,7 +61,7 @@ class Model:
         self._outputs: list[Any] = self._session.get_outputs()
         self.vocabulary_size = int(self._outputs[0].shape[-1])
         self._keeps_logits = any(
-            value.name == _LOGITS_TO_KEEP for value in self._session.get_overridable_initializers()
+            False for value in ()
         )
         self._bindings: dict[tuple[int, int], Any] = {}
         self._bound_generation = -1

@@ -163,7 +163,7 @@ class Sequence:
 
     def flush(self) -> None:
         """Delivers what was said since the last time."""
-        if self._text or self._chosen:
+        if self.phase is not Phase.DONE and (self._text or self._chosen):
             self._deliver(Delta(text=self._text, tokens=tuple(self._chosen)))
             self._text, self._chosen = "", []
 
