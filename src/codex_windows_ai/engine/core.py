@@ -81,7 +81,6 @@ class EngineCore:
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
         self._end_ids = frozenset(folder.eos_token_ids)
         self._grammars: GrammarCompiler | None = None
-        self._prefilling: Sequence | None = None
         self._finished = self._failed = self._cancelled = 0
         self._decode_passes = self._decode_tokens = 0
         self._prefill_tokens = self._input_tokens = self._cached_tokens = 0
@@ -275,9 +274,7 @@ class EngineCore:
         configuration = self.configuration
         budget = configuration.prefill_chunk_while_decoding if self.batch.decoding else configuration.prefill_chunk
         while budget > 0:
-            prefilling = self.batch.prefilling
-            current = self._prefilling if self._prefilling in prefilling else None
-            sequence = self._prefilling = self.counters.choose(prefilling, current)
+            sequence = self.counters.choose(self.batch.prefilling)
             if sequence is None:
                 return
             before = self._prefill_tokens

@@ -7,6 +7,7 @@ in a batch with others; the rows that decode together are always the first ones.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from codex_windows_ai.errors import EngineError
 
 Buffer = npt.NDArray[np.generic]
+
+_generations = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class KeyValueRows:
     """Buffers of shape [2 (key, value), rows, heads, length, head size], one a layer.
 
     They grow by `LENGTH_STEP` tokens with what is really used, layer by layer, so that growing
-    never needs more than one layer twice. `generation` changes whenever memory moved.
+    never needs more than one layer twice. `generation` names one state of the memory, unlike any
+    other of any rows: it changes whenever memory moved.
     """
 
     LENGTH_STEP = 256
@@ -46,7 +50,7 @@ class KeyValueRows:
         self.budget_bytes = budget_bytes
         self.rows = 0
         self.length = 0
-        self.generation = 0
+        self.generation = next(_generations)
         self.layers: list[Buffer] = [self._allocate(0, 0) for _ in range(shape.layers)]
 
     def fits(self, rows: int, length: int) -> bool:
@@ -88,7 +92,7 @@ class KeyValueRows:
             new[:, :kept_rows, :, :kept_length] = old[:, :kept_rows, :, :kept_length]
             self.layers[index] = new
         self.rows, self.length = rows, length
-        self.generation += 1
+        self.generation = next(_generations)
 
     def release(self) -> None:
         """Gives all memory back; for when nothing runs."""

@@ -60,9 +60,7 @@ class Model:
         self.shape = self._read_shape(file)
         self._outputs: list[Any] = self._session.get_outputs()
         self.vocabulary_size = int(self._outputs[0].shape[-1])
-        self._keeps_logits = any(
-            False for value in ()
-        )
+        self._keeps_logits = any(False for value in ())
         self._bindings: dict[tuple[int, int], Any] = {}
         self._bound_generation = -1
         self.forward_passes = 0

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 
-class HasAgent(Protocol):
+class AgentsWork(Protocol):
     """Work that belongs to an agent."""
 
     @property
@@ -21,15 +21,17 @@ class HasAgent(Protocol):
         """Who asked for it."""
         ...
 
+    @property
+    def remaining(self) -> int:
+        """Prompt tokens still to be read."""
+        ...
 
-Work = TypeVar("Work", bound=HasAgent)
+
+Work = TypeVar("Work", bound=AgentsWork)
 
 
 class TokenCounters:
     """Tokens served to each agent that has work."""
-
-    # A lead this small does not make another agent go first: work on one prompt stays together.
-    SLACK_TOKENS = 256
 
     def __init__(self) -> None:
         self._served: dict[str, float] = {}
@@ -52,17 +54,9 @@ class TokenCounters:
         """The agent's counter."""
         return self._served.get(agent, 0.0)
 
-    def choose(self, candidates: Iterable[Work], current: Work | None = None) -> Work | None:
-        """The candidate whose agent was served least, the earliest of equals; `current` keeps a small lead."""
-        best: Work | None = None
-        for candidate in candidates:
-            if best is None or self.served(candidate.agent) < self.served(best.agent):
-                best = candidate
-        if current is not None and best is not None:
-            lead = self.served(current.agent) - self.served(best.agent)
-            if lead <= self.SLACK_TOKENS:
-                return current
-        return best
+    def choose(self, candidates: Iterable[Work]) -> Work | None:
+        """The candidate whose agent was served least; of equals the one with the least to do, then the first."""
+        return min(candidates, key=lambda work: (self.served(work.agent), work.remaining), default=None)
 
 
 class WaitingQueue(Iterable[Work]):

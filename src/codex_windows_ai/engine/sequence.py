@@ -90,6 +90,11 @@ class Sequence:
         return len(self.tokens) - self.prompt_length
 
     @property
+    def remaining(self) -> int:
+        """Prompt tokens still to be read."""
+        return self.prompt_length - self.computed
+
+    @property
     def longest(self) -> int:
         """Tokens its row may have to hold."""
         return self.prompt_length + self.max_output_tokens
@@ -106,7 +111,7 @@ class Sequence:
         Chunks end on block borders, so that a block is complete and the cache can take over, and
         never leave a single token: one token alone would go through another attention kernel.
         """
-        remaining = self.prompt_length - self.computed
+        remaining = self.remaining
         if remaining <= budget + 1:
             return remaining
         end = (self.computed + max(budget, BLOCK_TOKENS)) // BLOCK_TOKENS * BLOCK_TOKENS

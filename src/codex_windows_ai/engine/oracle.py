@@ -1,0 +1,42 @@
+"""The engine as simple as can be: one request at a time, no cache, no batch, no speculation.
+
+Tests hold the engine against it: a seeded request must give the same tokens in both, however busy
+the engine is. `bench` uses it for what batching alone brings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.request import Delta, GenerationRequest
+from codex_windows_ai.errors import WindowsAiError
+
+
+class Oracle:
+    """Answers one request after another on the model of `core`, and uses nothing else of it."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+
+    def answer(self, request: GenerationRequest) -> list[Delta]:
+        """All deltas of the answer, the last with the reason and the figures.
+
+        Raises what `Engine.submit` and its stream raise.
+        """
+        deltas: list[Delta | WindowsAiError] = []
+        core = self._core
+        sequence = core.prepare(request, deltas.append)
+        rows = KeyValueRows(core.model.shape, core.configuration.row_bytes)
+        rows.ensure(1, sequence.longest)
+        sequence.start()
+        new = sequence.tokens.copy()
+        reason = None
+        while reason is None:
+            logits = core.model.forward(rows, 0, np.array([new], dtype=np.int64), [sequence.computed])
+            sequence.advance(len(new), together=len(new))
+            reason = sequence.choose(logits[0, 0])
+            new = sequence.tokens[-1:]
+        sequence.finish(reason)
+        return [delta for delta in deltas if isinstance(delta, Delta)]

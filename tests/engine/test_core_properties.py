@@ -1,0 +1,318 @@
+"""The engine against its naive oracle, on a real if tiny model, with everything happening at random."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.oracle import Oracle
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
+from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.tiny_model import make_tiny_model
+
+SHARED = tuple(int(token) for token in np.random.default_rng(7).integers(0, 256, 300))
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@dataclass
+class Client:
+    """A request on its way, and what came of it."""
+
+    request: GenerationRequest
+    deltas: list[Delta] = field(default_factory=list)
+    error: WindowsAiError | None = None
+    sequence: Sequence | None = None
+
+    def deliver(self, item: Delta | WindowsAiError) -> None:
+        assert self.error is None and not self.ended, "something came after the end"
+        if isinstance(item, WindowsAiError):
+            self.error = item
+        else:
+            self.deltas.append(item)
+
+    @property
+    def ended(self) -> bool:
+        return self.error is not None or bool(self.deltas and self.deltas[-1].finish_reason)
+
+    @property
+    def tokens(self) -> list[int]:
+        return [chosen.token_id for delta in self.deltas for chosen in delta.tokens]
+
+
+def check_invariants(core: EngineCore, clients: list[Client]) -> None:
+    """What must hold after every step, whatever happened."""
+    batch = core.batch
+    for row, sequence in enumerate(batch.sequences):
+        assert sequence.row == row
+        assert sequence.phase is (Phase.DECODE if row < len(batch.decoding) else Phase.PREFILL)
+        assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
+        assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
+        assert sequence.cached_tokens <= sequence.prompt_length
+    assert core.rows.nbytes <= core.configuration.row_bytes
+    assert batch.sequences or core.rows.nbytes == 0
+    assert core.cache.nbytes <= core.configuration.cache_bytes
+    blocks = list(core.cache.blocks())
+    assert len(blocks) == core.cache.size
+    assert len({id(block.storage.base) * 2**20 + block.storage.ctypes.data for block in blocks}) == len(blocks)
+    held = [sequence.last_block for sequence in batch.sequences if sequence.last_block is not None]
+    assert sum(block.references for block in blocks) == len(held)
+    assert all(block in blocks for block in held)
+    live = [client for client in clients if client.sequence is not None and not client.ended]
+    assert {id(client.sequence) for client in live} == {id(s) for s in [*batch.sequences, *core.waiting]}
+
+
+def run_to_the_end(core: EngineCore, clients: list[Client]) -> None:
+    for _ in range(5000):
+        if core.idle:
+            break
+        core.step()
+        check_invariants(core, clients)
+    assert core.idle, "the engine never came to rest"
+    assert all(client.ended for client in clients if client.sequence is not None)
+    assert not any(block.references for block in core.cache.blocks())
+
+
+def submit(core: EngineCore, client: Client) -> None:
+    client.sequence = core.prepare(client.request, client.deliver)
+    core.enqueue(client.sequence)
+
+
+samplings = st.one_of(
+    st.just({"temperature": 0.0}),
+    st.fixed_dictionaries(
+        {
+            "temperature": st.sampled_from([0.5, 1.0, 1.7]),
+            "top_p": st.sampled_from([1.0, 0.9]),
+            "top_k": st.sampled_from([0, 5, 40]),
+            "min_p": st.sampled_from([0.0, 0.05]),
+            "repetition_penalty": st.sampled_from([1.0, 1.2]),
+            "frequency_penalty": st.sampled_from([0.0, 0.5]),
+        }
+    ),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn, seeded: bool | None = None) -> GenerationRequest:
+    """Prompts that share prefixes with each other, and sometimes repeat themselves."""
+    shared = draw(st.integers(0, len(SHARED)))
+    own = draw(st.lists(st.integers(0, 255), min_size=0 if shared else 1, max_size=40))
+    prompt = SHARED[:shared] + tuple(own) * draw(st.integers(1, 2))
+    if seeded is None:
+        seeded = draw(st.booleans())
+    return GenerationRequest(
+        prompt_token_ids=prompt,
+        sampling=SamplingParameters(**draw(samplings), seed=draw(st.integers(0, 3)) if seeded else None),
+        max_output_tokens=draw(st.integers(1, 24)),
+        agent=draw(st.sampled_from("abc")),
+        stop=draw(st.sampled_from([(), ("a",), ("th", "e ")])),
+        grammar=draw(st.sampled_from([None, None, None, Grammar("regex", r"[a-f]{2,9}x")])),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> list[tuple[str, object]]:
+    """A mix of submitting, stepping, cancelling, and passes that fail."""
+    return draw(
+        st.lists(
+            st.one_of(
+                st.tuples(st.just("submit"), requests()),
+                st.tuples(st.just("submit"), requests()),
+                st.tuples(st.just("step"), st.integers(1, 6)),
+                st.tuples(st.just("cancel"), st.integers(0, 20)),
+                st.tuples(st.just("fail"), st.none()),
+            ),
+            min_size=1,
+            max_size=24,
+        )
+    )
+
+
+@functools.cache
+def oracle_core(folder: ModelFolder) -> EngineCore:
+    return EngineCore(folder, EngineConfiguration(threads=1))
+
+
+def configuration(**changes: int) -> EngineConfiguration:
+    values = {"threads": 1, "max_sequences": 4, "queue_limit": 100, "prefill_chunk": 64}
+    return EngineConfiguration(**(values | changes))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    scenario=scenarios(),
+    chunk=st.sampled_from([2, 32, 48, 500]),
+    max_sequences=st.integers(1, 6),
+    cache_blocks=st.sampled_from([0, 1, 3, 12, 500]),
+    row_tokens=st.sampled_from([512, 1100, 100_000]),
+)
+def test_seeded_requests_are_exact_whatever_else_happens(
+    tiny_model: ModelFolder,
+    scenario: list[tuple[str, object]],
+    chunk: int,
+    max_sequences: int,
+    cache_blocks: int,
+    row_tokens: int,
+) -> None:
+    core = oracle_core(tiny_model)
+    oracle = Oracle(core)
+    token_bytes = core.model.shape.bytes_per_token
+    engine = EngineCore(
+        tiny_model,
+        configuration(
+            max_sequences=max_sequences,
+            prefill_chunk=chunk,
+            prefill_chunk_while_decoding=max(2, chunk // 2),
+            cache_bytes=cache_blocks * BLOCK_TOKENS * token_bytes,
+            row_bytes=row_tokens * token_bytes,
+        ),
+    )
+    clients: list[Client] = []
+    cancelled: set[int] = set()
+    failures = 0
+    real_forward = engine.model.forward
+    for action, value in scenario:
+        if action == "submit":
+            assert isinstance(value, GenerationRequest)
+            clients.append(Client(value))
+            submit(engine, clients[-1])
+        elif action == "step":
+            assert isinstance(value, int)
+            for _ in range(value):
+                engine.step()
+                check_invariants(engine, clients)
+        elif action == "cancel" and clients:
+            assert isinstance(value, int)
+            client = clients[value % len(clients)]
+            cancelled.add(id(client))
+            assert client.sequence is not None
+            engine.cancel(client.sequence)
+            check_invariants(engine, clients)
+        elif action == "fail":
+
+            def broken(*_: object, **__: object) -> None:
+                raise RuntimeError("the device is gone")
+
+            engine.model.forward = broken  # type: ignore[method-assign]
+            engine.step()
+            engine.model.forward = real_forward  # type: ignore[method-assign]
+            failures += 1
+            check_invariants(engine, clients)
+    run_to_the_end(engine, clients)
+    for client in clients:
+        if isinstance(client.error, EngineError):
+            assert failures and "the device is gone" in client.error.message
+            continue
+        assert client.error is None
+        if client.request.sampling.seed is None:
+            continue
+        expected = oracle.answer(client.request)
+        wanted = [chosen.token_id for delta in expected for chosen in delta.tokens]
+        if client.deltas[-1].finish_reason == "cancelled":
+            assert id(client) in cancelled
+            assert client.tokens == wanted[: len(client.tokens)]
+        else:
+            assert client.tokens == wanted
+            assert "".join(d.text for d in client.deltas) == "".join(d.text for d in expected)
+            assert client.deltas[-1].finish_reason == expected[-1].finish_reason
+
+
+def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration())
+    first = Client(GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
+    submit(core, first)
+    run_to_the_end(core, [first])
+    history = SHARED[:100] + tuple(first.tokens)
+    second = Client(GenerationRequest(prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1))
+    submit(core, second)
+    run_to_the_end(core, [second])
+    usage = second.deltas[-1].usage
+    assert usage is not None
+    # Everything but the last generated token was computed; whole blocks of it come from the cache.
+    assert usage.cached_tokens == (len(history) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
+
+
+def test_a_seeded_turn_reuses_only_what_was_prefilled(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration())
+    first = Client(GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
+    submit(core, first)
+    run_to_the_end(core, [first])
+    history = SHARED[:100] + tuple(first.tokens)
+    second = Client(
+        GenerationRequest(
+            prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1, sampling=SamplingParameters(seed=1)
+        )
+    )
+    submit(core, second)
+    run_to_the_end(core, [second])
+    usage = second.deltas[-1].usage
+    assert usage is not None
+    assert usage.cached_tokens == 100 // BLOCK_TOKENS * BLOCK_TOKENS
+
+
+def test_agents_that_arrive_together_read_their_shared_prefix_once(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration(max_sequences=8))
+    clients = [
+        Client(GenerationRequest(prompt_token_ids=(*SHARED[:256], n, n), max_output_tokens=4, agent=str(n)))
+        for n in range(8)
+    ]
+    for client in clients:
+        submit(core, client)
+    run_to_the_end(core, clients)
+    assert core.statistics().prefill_tokens == 258 + 7 * 2
+
+
+def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration(prefill_chunk_while_decoding=32))
+    long = Client(GenerationRequest(prompt_token_ids=SHARED, max_output_tokens=4, agent="long"))
+    short = Client(GenerationRequest(prompt_token_ids=(1, 2, 3), max_output_tokens=3, agent="short"))
+    submit(core, long)
+    core.step()
+    submit(core, short)
+    while not short.ended:
+        core.step()
+    assert not long.tokens
+    run_to_the_end(core, [long, short])
+    assert len(long.tokens) == 4
+
+
+def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFolder) -> None:
+    prompt = SHARED[:20] * 6
+    passes: dict[int, int] = {}
+    for sequences in (0, 2):
+        core = EngineCore(tiny_model, configuration(speculating_sequences=sequences))
+        client = Client(
+            GenerationRequest(prompt_token_ids=prompt, max_output_tokens=60, grammar=Grammar("regex", "(abcdefgh){20}"))
+        )
+        submit(core, client)
+        run_to_the_end(core, [client])
+        assert bytes(client.tokens) == (b"abcdefgh" * 8)[:60]
+        passes[sequences] = core.statistics().decode_passes
+    assert passes[2] * 3 < passes[0]
+
+
+def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelFolder) -> None:
+    token_bytes = oracle_core(tiny_model).model.shape.bytes_per_token
+    core = EngineCore(tiny_model, configuration(cache_bytes=6 * BLOCK_TOKENS * token_bytes))
+    core.cache.pin(SHARED[:96])
+    for prompt in [SHARED[:130], *(tuple([n] * 200) for n in range(5)), SHARED[:130]]:
+        client = Client(GenerationRequest(prompt_token_ids=prompt, max_output_tokens=1))
+        submit(core, client)
+        run_to_the_end(core, [client])
+    usage = client.deltas[-1].usage
+    assert usage is not None
+    assert usage.cached_tokens >= 96
+    assert core.statistics().cache_evictions > 0

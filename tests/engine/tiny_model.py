@@ -1,0 +1,77 @@
+"""A real Llama-family model small enough for thousands of steps: random weights, 2 layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.models.store import ModelStore
+
+LAYERS, HIDDEN, FEED_FORWARD, HEADS, KEY_VALUE_HEADS, CONTEXT = 2, 64, 96, 4, 2, 512
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def vocabulary() -> list[str]:
+    """The 256 byte tokens, two merged ones and the special ones."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    letters = {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + n) for n, byte in enumerate(others)}
+    return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def write_gguf(file: Path, seed: int = 0) -> None:
+    """Writes the model; the same seed gives the same file."""
+    random = np.random.default_rng(seed)
+    tokens = vocabulary()
+    writer = gguf.GGUFWriter(str(file), "llama")
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KEY_VALUE_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(HIDDEN // HEADS)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
+    writer.add_token_merges(["t h", "th e"])
+    writer.add_eos_token_id(tokens.index("<|im_end|>"))
+    writer.add_bos_token_id(tokens.index("<|endoftext|>"))
+    writer.add_chat_template(TEMPLATE)
+
+    def matrix(name: str, rows: int, columns: int, scale: float = 1.0) -> None:
+        writer.add_tensor(name, (scale * random.standard_normal((rows, columns)) / columns**0.5).astype(np.float32))
+
+    matrix("token_embd.weight", len(tokens), HIDDEN, scale=HIDDEN**0.5)
+    key_size = HIDDEN // HEADS * KEY_VALUE_HEADS
+    for layer in range(LAYERS):
+        for name in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(HIDDEN, dtype=np.float32))
+        matrix(f"blk.{layer}.attn_q.weight", HIDDEN, HIDDEN, scale=2.0)
+        matrix(f"blk.{layer}.attn_k.weight", key_size, HIDDEN, scale=2.0)
+        matrix(f"blk.{layer}.attn_v.weight", key_size, HIDDEN)
+        matrix(f"blk.{layer}.attn_output.weight", HIDDEN, HIDDEN)
+        matrix(f"blk.{layer}.ffn_gate.weight", FEED_FORWARD, HIDDEN)
+        matrix(f"blk.{layer}.ffn_up.weight", FEED_FORWARD, HIDDEN)
+        matrix(f"blk.{layer}.ffn_down.weight", HIDDEN, FEED_FORWARD)
+    writer.add_tensor("output_norm.weight", np.ones(HIDDEN, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def make_tiny_model(folder: Path) -> ModelFolder:
+    """Writes and converts the model below `folder`."""
+    file = folder / "tiny.gguf"
+    write_gguf(file)
+    return ModelStore(folder / "models").add(file, name="tiny")
