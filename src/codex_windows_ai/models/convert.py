@@ -7,49 +7,26 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models import folder, graph
-from codex_windows_ai.models.architecture import Architecture, read_architecture, rotary_caches
-from codex_windows_ai.models.external_data import ALIGNMENT, ExternalDataWriter
-from codex_windows_ai.models.gguf_file import GgufFile, GgufTensor
-from codex_windows_ai.models.quantization import BLOCK_SIZE, quantize_rows
+from codex_windows_ai.models.architecture import Architecture, read_architecture
+from codex_windows_ai.models.external_data import ExternalDataWriter
+from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.models.smoothing import SAMPLE, smoothing_factors
 from codex_windows_ai.models.storage import require_space
 from codex_windows_ai.models.tokenizer import Tokenizer, read_tokenizer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.models.weights import WeightWriter, estimated_bytes, weight_matrices
 
 MODEL = "model.onnx"
 WEIGHTS = "model.onnx.data"
 
-_SLICE_ELEMENTS = 2_000_000  # dequantised at a time: some tens of megabytes with all temporaries
 _SMALL_FILES = 32_000_000  # generous room for the tokenizer and the graph
-
-
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """A weight matrix of the graph: GGUF matrices stacked by rows."""
-
-    name: str
-    parts: tuple[GgufTensor, ...]
-
-    @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
-
-    @property
-    def columns(self) -> int:
-        return self.parts[0].columns
 
 
 def convert(source: Path, target: Path, progress: Progress) -> None:
@@ -61,130 +38,32 @@ def convert(source: Path, target: Path, progress: Progress) -> None:
     with GgufFile(source) as file:
         architecture = read_architecture(file)
         tokenizer = read_tokenizer(file)
-        matrices = _matrices(file, architecture)
-        require_space(target, _estimate(architecture, matrices), f"The conversion of {source.name}")
+        matrices = weight_matrices(file, architecture)
+        needed = estimated_bytes(architecture, matrices) + _SMALL_FILES
+        require_space(target, needed, f"The conversion of {source.name}")
+        progress("convert", 0, len(matrices))
+        _write_configuration(target, architecture, tokenizer)
+        factors = smoothing_factors(file, architecture, _sample_tokens(target, architecture))
         writer = ExternalDataWriter(target / WEIGHTS)
         try:
-            _write_vectors(file, architecture, writer)
-            for done, matrix in enumerate(matrices):
-                progress("convert", done, len(matrices))
-                _write_matrix(file, architecture, matrix, writer)
+            WeightWriter(file, architecture, factors, writer).write(matrices, progress)
         finally:
             writer.close()
-    _alias_embedding(architecture, writer)
     model = graph.build_model(graph.GraphSpec(architecture), writer.tensors)
     (target / MODEL).write_bytes(model.SerializeToString())
-    _write_configuration(target, architecture, tokenizer)
     _prove(target, architecture)
     progress("convert", len(matrices), len(matrices))
 
 
-def _matrices(file: GgufFile, architecture: Architecture) -> list[_Matrix]:
-    """All weight matrices, checked for presence and shape before anything is written."""
-    hidden, width = architecture.hidden_size, architecture.feed_forward_size
-    query, key, vocabulary = architecture.query_size, architecture.key_size, architecture.vocabulary_size
+def _sample_tokens(target: Path, architecture: Architecture) -> list[int]:
+    """The sample text in the model's own tokens; also proves that the tokenizer loads."""
+    from tokenizers import Tokenizer as TokenizerLibrary
 
-    def matrix(name: str, *parts: tuple[str, int, int]) -> _Matrix:
-        return _Matrix(name, tuple(file.tensor(f"{part}.weight", rows, columns) for part, rows, columns in parts))
-
-    found = [matrix("embedding", ("token_embd", vocabulary, hidden))]
-    if not architecture.tied_embeddings:
-        found.append(matrix("output", ("output", vocabulary, hidden)))
-    for layer in range(architecture.layers):
-        block = f"blk.{layer}"
-        found += [
-            matrix(
-                graph.layer_weight(layer, "query_key_value"),
-                (f"{block}.attn_q", query, hidden),
-                (f"{block}.attn_k", key, hidden),
-                (f"{block}.attn_v", key, hidden),
-            ),
-            matrix(graph.layer_weight(layer, "attention_output"), (f"{block}.attn_output", hidden, query)),
-            matrix(
-                graph.layer_weight(layer, "gate_up"),
-                (f"{block}.ffn_gate", width, hidden),
-                (f"{block}.ffn_up", width, hidden),
-            ),
-            matrix(graph.layer_weight(layer, "down"), (f"{block}.ffn_down", hidden, width)),
-        ]
-    return found
-
-
-def _estimate(architecture: Architecture, matrices: Sequence[_Matrix]) -> int:
-    """Bytes that the folder will take, rounded up."""
-    block_bytes = BLOCK_SIZE + 4 + 1  # codes, float32 scale, zero point
-    weights = sum(matrix.rows * matrix.columns // BLOCK_SIZE * block_bytes + 3 * ALIGNMENT for matrix in matrices)
-    caches = architecture.context_length * architecture.head_size * 4
-    return weights + caches + _SMALL_FILES
-
-
-def _write_vectors(file: GgufFile, architecture: Architecture, writer: ExternalDataWriter) -> None:
-    """Norms, biases and the rotary caches, all float32."""
-    hidden = architecture.hidden_size
-    for name, values in zip(("cosines", "sines"), rotary_caches(file, architecture), strict=True):
-        writer.add(name, values)
-    writer.add("final_norm", file.read_rows(file.tensor("output_norm.weight", hidden))[0])
-    for layer in range(architecture.layers):
-        for name, part in (("attention_norm", "attn_norm"), ("feed_forward_norm", "ffn_norm")):
-            values = file.read_rows(file.tensor(f"blk.{layer}.{part}.weight", hidden))[0]
-            writer.add(graph.layer_weight(layer, name), values)
-        if architecture.attention_bias:
-            writer.add(graph.layer_weight(layer, "query_key_value.bias"), _bias(file, architecture, layer))
-
-
-def _bias(file: GgufFile, architecture: Architecture, layer: int) -> NDArray[np.float32]:
-    parts: list[NDArray[np.float32]] = []
-    for part, size in (("q", architecture.query_size), ("k", architecture.key_size), ("v", architecture.key_size)):
-        tensor = file.tensor(f"blk.{layer}.attn_{part}.bias", size)
-        parts.append(file.read_rows(tensor)[0][_row_order(architecture, tensor.name, size)])
-    return np.concatenate(parts)
-
-
-def _row_order(architecture: Architecture, name: str, rows: int) -> NDArray[np.int64]:
-    """Which stored row belongs where.
-
-    llama.cpp's `llama` files interleave the two halves of each query and key head, for a rotation
-    of neighbouring elements; the graph rotates halves, as the models were trained to.
-    """
-    order = np.arange(rows, dtype=np.int64)
-    if architecture.interleaved_rope and (".attn_q." in name or ".attn_k." in name):
-        order = order.reshape(-1, architecture.head_size // 2, 2).swapaxes(1, 2).reshape(-1)
-    return order
-
-
-def _write_matrix(file: GgufFile, architecture: Architecture, matrix: _Matrix, writer: ExternalDataWriter) -> None:
-    """Quantises a matrix slice by slice; scales and zero points follow the codes, which stream."""
-    blocks = matrix.columns // BLOCK_SIZE
-    scales: list[NDArray[np.float32]] = []
-    zero_points: list[NDArray[np.uint8]] = []
-    writer.begin(f"{matrix.name}.codes", np.dtype(np.uint8), (matrix.rows, blocks, BLOCK_SIZE))
-    step = max(
-        architecture.head_size, _SLICE_ELEMENTS // matrix.columns // architecture.head_size * architecture.head_size
-    )
-    for part in matrix.parts:
-        order = _row_order(architecture, part.name, part.rows)
-        for start in range(0, part.rows, step):
-            stop = min(start + step, part.rows)
-            values = file.read_rows(part, start, stop)[order[start:stop] - start]
-            if not np.isfinite(values).all():
-                raise ModelFileError(f"{file.path}: the tensor `{part.name}` holds values that are not numbers.")
-            quantized = quantize_rows(values)
-            writer.write(quantized.codes)
-            scales.append(quantized.scales)
-            zero_points.append(quantized.zero_points)
-    writer.add(f"{matrix.name}.scales", np.concatenate(scales))
-    writer.add(f"{matrix.name}.zero_points", np.concatenate(zero_points))
-
-
-def _alias_embedding(architecture: Architecture, writer: ExternalDataWriter) -> None:
-    """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the output projection."""
-    size = (architecture.vocabulary_size, architecture.hidden_size)
-    writer.alias("embedding.rows", "embedding.codes", size)
-    if architecture.tied_embeddings:
-        blocks = architecture.hidden_size // BLOCK_SIZE
-        writer.alias("output.codes", "embedding.codes", (size[0], blocks, BLOCK_SIZE))
-        writer.alias("output.scales", "embedding.scales", (size[0], blocks))
-        writer.alias("output.zero_points", "embedding.zero_points", (size[0], blocks))
+    try:
+        tokens = TokenizerLibrary.from_file(str(target / folder.TOKENIZER)).encode(SAMPLE).ids
+    except Exception as error:  # the library raises bare Exceptions
+        raise ModelFileError(f"The converted tokenizer does not load: {error}") from error
+    return tokens[: architecture.context_length] or [0]
 
 
 def _write_configuration(target: Path, architecture: Architecture, tokenizer: Tokenizer) -> None:
@@ -247,9 +126,7 @@ def genai_config(architecture: Architecture, tokenizer: Tokenizer) -> dict[str, 
 
 
 def _prove(target: Path, architecture: Architecture) -> None:
-    """Loads the tokenizer and the model and runs one forward pass. Raises ModelFileError: that did not work."""
-    import tokenizers
-
+    """Loads the model and runs one forward pass. Raises ModelFileError: that did not work."""
     onnxruntime: Any = importlib.import_module("onnxruntime")  # it carries no types
 
     options = onnxruntime.SessionOptions()
@@ -259,7 +136,6 @@ def _prove(target: Path, architecture: Architecture) -> None:
     for layer in range(architecture.layers):
         feeds |= {graph.PAST_KEY % layer: empty, graph.PAST_VALUE % layer: empty}
     try:
-        tokenizers.Tokenizer.from_file(str(target / folder.TOKENIZER))
         session = onnxruntime.InferenceSession(str(target / MODEL), options, providers=["CPUExecutionProvider"])
         logits = np.asarray(session.run([graph.LOGITS], feeds)[0])
     except Exception as error:  # both libraries raise bare Exception subclasses of many kinds

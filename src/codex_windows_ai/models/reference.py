@@ -1,0 +1,105 @@
+"""The naive oracle of the converter: a forward pass in numpy, straight from the GGUF file, in float32.
+
+It follows llama.cpp's reading of the file (stored query and key rows rotate as neighbours for
+`llama`, as halves for `qwen2`) and shares no code with the graph. Slow, for tests,
+measurements, and the few tokens that `smoothing` looks at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codex_windows_ai.models.architecture import Architecture, read_architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from codex_windows_ai.models.gguf_file import GgufFile
+
+    Array = NDArray[np.float32]
+
+
+def forward(file: GgufFile, tokens: NDArray[np.int64]) -> Array:
+    """Logits float32 [batch, sequence, vocabulary] of token ids [batch, sequence]."""
+    architecture = read_architecture(file)
+    hidden = hidden_states(file, architecture, tokens, lambda name, values: None)
+    head = "token_embd" if architecture.tied_embeddings else "output"
+    return _norm(file, architecture, "output_norm", hidden) @ _weight(file, head).T
+
+
+def hidden_states(
+    file: GgufFile, architecture: Architecture, tokens: NDArray[np.int64], observe: Callable[[str, Array], None]
+) -> Array:
+    """What the last layer hands on, float32 [batch, sequence, hidden_size].
+
+    `observe` is shown the output of every norm on the way, with the norm's name in the file.
+    """
+    embedding = file.tensors["token_embd.weight"]
+    known, places = np.unique(tokens, return_inverse=True)
+    rows = np.concatenate([file.read_rows(embedding, token, token + 1) for token in known.tolist()])
+    hidden: Array = rows[places.reshape(tokens.shape)]
+    for layer in range(architecture.layers):
+        block = f"blk.{layer}"
+        normed = _norm(file, architecture, f"{block}.attn_norm", hidden)
+        observe(f"{block}.attn_norm", normed)
+        hidden += _attention(file, architecture, block, normed)
+        normed = _norm(file, architecture, f"{block}.ffn_norm", hidden)
+        observe(f"{block}.ffn_norm", normed)
+        gate = normed @ _weight(file, f"{block}.ffn_gate").T
+        up = normed @ _weight(file, f"{block}.ffn_up").T
+        gated = np.asarray(gate / (1 + np.exp(-gate)) * up, np.float32)
+        hidden += gated @ _weight(file, f"{block}.ffn_down").T
+    return hidden
+
+
+def _weight(file: GgufFile, name: str) -> Array:
+    return file.read_rows(file.tensors[f"{name}.weight"])
+
+
+def _norm(file: GgufFile, architecture: Architecture, name: str, values: Array) -> Array:
+    """Root-mean-square norm (arXiv 1910.07467)."""
+    mean_square = np.mean(np.square(values), axis=-1, keepdims=True, dtype=np.float32)
+    scaled = values / np.sqrt(mean_square + np.float32(architecture.norm_epsilon))
+    return np.asarray(scaled, np.float32) * _weight(file, name)[0]
+
+
+def _attention(file: GgufFile, architecture: Architecture, block: str, normed: Array) -> Array:
+    """Causal attention in which several query heads share a key/value head (arXiv 2305.13245)."""
+    batch, length, _ = normed.shape
+
+    def heads(part: str, count: int) -> Array:
+        product = normed @ _weight(file, f"{block}.attn_{part}").T
+        if f"{block}.attn_{part}.bias" in file.tensors:
+            product = product + file.read_rows(file.tensors[f"{block}.attn_{part}.bias"])[0]
+        return product.reshape(batch, length, count, architecture.head_size)
+
+    share = architecture.heads // architecture.kv_heads
+    query = _rotate(file, architecture, heads("q", architecture.heads))
+    key = np.repeat(_rotate(file, architecture, heads("k", architecture.kv_heads)), share, axis=2)
+    value = np.repeat(heads("v", architecture.kv_heads), share, axis=2)
+    scores = np.einsum("bqhd,bkhd->bhqk", query, key) / np.float32(np.sqrt(architecture.head_size))
+    scores += np.triu(np.full((length, length), -np.inf, np.float32), 1)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    context = np.einsum("bhqk,bkhd->bqhd", weights, value).reshape(batch, length, -1)
+    return context @ _weight(file, f"{block}.attn_output").T
+
+
+def _rotate(file: GgufFile, architecture: Architecture, values: Array) -> Array:
+    """Turns the pair i of each head's elements by position * base^(-2i / head_size), in the complex plane."""
+    half = architecture.head_size // 2
+    frequencies = architecture.rope_base ** (-np.arange(half) / half) / architecture.rope_linear_factor
+    if "rope_freqs.weight" in file.tensors:
+        frequencies = frequencies / _weight(file, "rope_freqs")[0]
+    angles = np.outer(np.arange(values.shape[1], dtype=np.float64), frequencies)
+    turns = (np.cos(angles) + 1j * np.sin(angles))[:, None, :]
+    if architecture.interleaved_rope:
+        turned = (values[..., 0::2] + 1j * values[..., 1::2]) * turns
+        pairs = np.stack([turned.real, turned.imag], axis=-1)
+        return pairs.reshape(values.shape).astype(np.float32)
+    turned = (values[..., :half] + 1j * values[..., half:]) * turns
+    return np.concatenate([turned.real, turned.imag], axis=-1).astype(np.float32)
