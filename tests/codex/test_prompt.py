@@ -31,7 +31,7 @@ def test_files_stand_between_the_words_and_the_piped_text_each_with_its_name(tmp
 
     assert prompt == (
         f'Compare.\n\n<file name="{first.as_posix()}">\na = 1\n</file>\n\n'
-        f'<file name="{second.as_posix()}">\nb = \'é\'\n</file>\n\n<stdin>\nlog\n</stdin>'
+        f"<file name=\"{second.as_posix()}\">\nb = 'é'\n</file>\n\n<stdin>\nlog\n</stdin>"
     )
 
 

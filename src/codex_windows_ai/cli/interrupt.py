@@ -67,13 +67,24 @@ class Interruption:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
+    def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in this, the main thread, where KeyboardInterrupt reaches it between any two steps."""
+        before = {number: signal.signal(number, self._request) for number in SIGNALS}
+        try:
+            return work()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested.is_set():
             os._exit(EXIT_INTERRUPTED)
         self.requested.set()
-        # A thread, because the event loop may be the one that does not come back.
+        # A thread, because the work may be in a call that does not come back.
         threading.Thread(target=self._end_late, daemon=True).start()
-        if self._loop and self._stop:
+        if self._loop is None:
+            raise KeyboardInterrupt
+        if self._stop:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _end_late(self) -> None:

@@ -81,7 +81,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # Typer returns the command's own value, or the code of an Exit.
         result: Any = get_command(app).main(args=list(arguments), prog_name="cwai", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        if code == EXIT_INTERRUPTED:
+            say("cwai: interrupted")
+        return code
     except WindowsAiError as error:
         _trace()
         report_error(error, as_json=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -88,16 +87,12 @@ def path(
 
 
 def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
-    """Run a step on the model store in a thread, where Ctrl-C can reach it."""
-    interruption = Interruption()
-    with ProgressReporter(interruption) as progress:
-        return interruption.run(asyncio.to_thread(_run_step, step, progress))
-
-
-def _run_step(step: Callable[[ModelStore, Progress], Result], progress: Progress) -> Result:
+    """Run a step on the model store, with progress, so that Ctrl-C ends it."""
     from codex_windows_ai.models.store import ModelStore
 
-    return step(ModelStore(), progress)
+    interruption = Interruption()
+    with ProgressReporter(interruption) as progress:
+        return interruption.run_blocking(lambda: step(ModelStore(), progress))
 
 
 def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> InstalledModel:
