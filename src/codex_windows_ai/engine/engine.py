@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,8 @@ class Engine:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
+        # A daemon thread that comes back from the runtime while the interpreter shuts down aborts the process.
+        atexit.register(self.close)
 
     @property
     def core(self) -> EngineCore:
@@ -64,8 +67,9 @@ class Engine:
 
     def pin(self, prefix: SequenceOf[int]) -> None:
         """Keeps these tokens' keys and values in the prefix cache for good, once computed."""
+        tokens = tuple(prefix)
         with self._changed:
-            self._inbox.append(lambda: self._core.cache.pin(prefix))
+            self._inbox.append(lambda: self._core.cache.pin(tokens))
             self._changed.notify_all()
 
     def statistics(self) -> EngineStatistics:
@@ -78,6 +82,7 @@ class Engine:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -98,18 +103,23 @@ class Engine:
         return self._core.waiting.position(sequence, self._core.counters)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._inbox or self._closing or not self._core.idle)
-                if self._closing:
-                    break
+        try:
+            while self._wait_for_work():
+                try:
+                    self._take_inbox()
+                    self._core.step()
+                except Exception as error:  # a fault of ours must not leave callers waiting for ever
+                    self._core.fail_all(EngineError(f"The engine failed: {error!r}"))
             self._take_inbox()
-            try:
-                self._core.step()
-            except Exception as error:  # a fault of ours must not leave callers waiting for ever
-                self._core.fail_all(EngineError(f"The engine failed: {error!r}"))
-        self._take_inbox()
-        self._core.fail_all(EngineClosedError("The engine was shut down while the request waited or ran."))
+            self._core.fail_all(EngineClosedError("The engine was shut down while the request waited or ran."))
+        finally:
+            self._closing = True  # without this thread nothing would be answered any more
+
+    def _wait_for_work(self) -> bool:
+        """True when there is something to do, False once the engine is to close."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._inbox or self._closing or not self._core.idle)
+            return not self._closing
 
     def _take_inbox(self) -> None:
         while self._inbox:
