@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,11 @@ class Stream:
         self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._ended = False
 
+    @property
+    def ended(self) -> bool:
+        """The last piece was put in, whether or not it was read."""
+        return self._ended
+
     def put(self, item: Delta | WindowsAiError) -> None:
         """Adds a piece; an error or a delta with a finish reason is the last."""
         with self._changed:
@@ -33,7 +39,7 @@ class Stream:
             self._changed.notify_all()
         if waiter is not None:
             loop, future = waiter
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the reader's loop was closed: nobody is left to wake
                 loop.call_soon_threadsafe(_wake, future)
 
     def get(self) -> Delta | None:
@@ -84,14 +90,15 @@ class Generation:
 
     def cancel(self) -> None:
         """Ends the request; the stream ends with the finish reason "cancelled"."""
-        self._cancel()
+        if not self._stream.ended:
+            self._cancel()
 
     async def aclose(self) -> None:
         """Cancels the request if it has not ended."""
-        self._cancel()
+        self.cancel()
 
     def __del__(self) -> None:
-        self._cancel()
+        self.cancel()
 
     def __iter__(self) -> Self:
         return self
