@@ -65,9 +65,10 @@ class WaitingQueue(Iterable[Work]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._agents: dict[str, deque[Work]] = {}
+        self._size = 0  # counted apart, as other threads ask for it while the engine's changes the queues
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._agents.values())
+        return self._size
 
     def __iter__(self) -> Iterator[Work]:
         for queue in self._agents.values():
@@ -81,11 +82,13 @@ class WaitingQueue(Iterable[Work]):
     def append(self, work: Work) -> None:
         """Adds work at the end of its agent's queue."""
         self._agents.setdefault(work.agent, deque()).append(work)
+        self._size += 1
 
     def remove(self, work: Work) -> None:
         """Takes work out, wherever it stands."""
         queue = self._agents[work.agent]
         queue.remove(work)
+        self._size -= 1
         if not queue:
             del self._agents[work.agent]
 
@@ -94,13 +97,14 @@ class WaitingQueue(Iterable[Work]):
         return [queue[0] for queue in self._agents.values()]
 
     def position(self, work: Work, counters: TokenCounters) -> int:
-        """How many would be served before `work` if nothing else arrived; agents take turns."""
+        """How many would be served before `work` if nothing else arrived; agents take turns.
+
+        Work that is not in the queue yet counts as its agent's last. Any thread may ask.
+        """
         own = list(self._agents.get(work.agent, ()))
-        if work not in own:
-            return 0
-        place = own.index(work)
+        place = own.index(work) if work in own else len(own)
         before = place
-        for agent, queue in self._agents.items():
+        for agent, queue in list(self._agents.items()):
             if agent != work.agent:
                 ahead = counters.served(agent) <= counters.served(work.agent)
                 before += min(len(queue), place + ahead)
