@@ -32,13 +32,14 @@ class GrammarCompiler:
                 compiled = LLMatcher.grammar_from_regex(grammar.definition)
             else:
                 compiled = LLMatcher.grammar_from_lark(grammar.definition)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {error}") from error
         matcher = LLMatcher(self._tokenizer, compiled, log_level=0)
         if matcher.is_error():
-            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {matcher.get_error().strip()}")
+            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {_reason(matcher)}")
         result = GrammarMatcher(matcher, self._vocabulary_size)
-        if not result.allowed().any():
+        # The library finds out that nothing can match when it looks for the first token.
+        if not result.allowed().any() or matcher.is_error():
             raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
         return result
 
@@ -61,7 +62,7 @@ class GrammarMatcher:
     def consume(self, token_id: int) -> None:
         """Goes on by a token that `allowed` named."""
         if not self._matcher.consume_token(token_id):
-            raise InvalidGrammarError(f"The grammar cannot go on: {self._matcher.get_error().strip()}")
+            raise InvalidGrammarError(f"The grammar cannot go on: {_reason(self._matcher)}")
 
     def forced(self) -> list[int]:
         """Tokens that must follow, where the grammar leaves no choice."""
@@ -71,6 +72,11 @@ class GrammarMatcher:
     def finished(self) -> bool:
         """The grammar is complete and allows nothing more."""
         return self._matcher.is_stopped()
+
+
+def _reason(matcher: LLMatcher) -> str:
+    """What the library says, without the dump of its state that follows."""
+    return matcher.get_error().partition("<state>")[0].strip()
 
 
 def _name(grammar: Grammar) -> str:
