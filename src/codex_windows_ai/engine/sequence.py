@@ -141,7 +141,7 @@ class Sequence:
         limit = self.max_output_tokens - self.output_tokens - 1
         if self._lookup is None or limit < 1:
             return []
-        forced = self._matcher.forced()[:limit] if self._matcher else []
+        forced = self._matcher.forced()[: min(limit, PromptLookup.LONGEST)] if self._matcher else []
         return forced or self._lookup.draft(self.tokens, limit)
 
     def report(self, drafted: int, right: int) -> None:
@@ -213,6 +213,7 @@ class Sequence:
             return ChosenToken(token)
         logprobs = log_softmax(logits)
         likeliest: npt.NDArray[np.int64] = np.argsort(-logprobs, kind="stable")[:count]
-        table = self._tokenizer.token_bytes
-        alternatives = tuple(TokenLogprob(int(i), table[int(i)], float(logprobs[i])) for i in likeliest)
+        alternatives = tuple(
+            TokenLogprob(int(i), self._tokenizer.bytes_of(int(i)), float(logprobs[i])) for i in likeliest
+        )
         return ChosenToken(token, float(logprobs[token]), alternatives)

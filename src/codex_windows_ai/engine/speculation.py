@@ -13,7 +13,8 @@ class PromptLookup:
     """Guesses for one sequence, longer while they come true, none for a while when they do not."""
 
     _KEY_TOKENS = 3
-    _SHORTEST, _LONGEST = 4, 32
+    _SHORTEST = 4
+    LONGEST = 32  # a longer draft costs more memory for its logits than it can save
     _PAUSE_TOKENS = 24
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class PromptLookup:
         self.drafted += drafted
         self.accepted += accepted
         if accepted == drafted:
-            self._length = min(2 * self._length, self._LONGEST)
+            self._length = min(2 * self._length, self.LONGEST)
             self._misses = 0
         elif accepted > 1:
             self._length = max(self._SHORTEST, accepted)

@@ -77,6 +77,10 @@ class Tokenizer:
                 table[token_id] = bytes(alphabet[character] for character in token)
         return table
 
+    def bytes_of(self, token_id: int) -> bytes:
+        """The bytes of one token; none for the ids that only pad a model's output."""
+        return self.token_bytes[token_id] if token_id < self.vocabulary_size else b""
+
     def encode_text(self, text: str) -> list[int]:
         """Token ids of ordinary text: special-token text in it becomes ordinary tokens."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
@@ -117,12 +121,12 @@ class Detokenizer:
     """Turns one sequence's tokens into text as they come, never splitting a character."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._token_bytes = tokenizer.token_bytes
+        self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, token_id: int) -> str:
         """The characters completed by this token; bytes of an unfinished one are kept back."""
-        return self._decoder.decode(self._token_bytes[token_id])
+        return self._decoder.decode(self._tokenizer.bytes_of(token_id))
 
     def finish(self) -> str:
         """What was kept back: U+FFFD where the model stopped inside a character."""
