@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 
 class StopStrings:
-    """Passes text on as soon as it cannot belong to a stop string any more."""
+    """Passes text on as soon as it cannot belong to a stop string any more.
+
+    The stop string that is complete first ends the text (the longest, if several end together), so
+    that the answer is the same however it was cut into pieces.
+    """
 
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = tuple(stop)
@@ -18,11 +22,11 @@ class StopStrings:
         if not self._stop or self.found:
             return "" if self.found else text
         text = self._held + text
-        ends = [position for stop in self._stop if (position := text.find(stop)) >= 0]
-        if ends:
+        found = [(position + len(stop), position) for stop in self._stop if (position := text.find(stop)) >= 0]
+        if found:
             self.found = True
             self._held = ""
-            return text[: min(ends)]
+            return text[: min(found)[1]]
         keep = max(self._overlap(text, stop) for stop in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
