@@ -37,13 +37,12 @@ class Batch:
 
     def add(self, sequence: Sequence) -> None:
         """Gives the sequence the last row."""
-        count, length = len(self) + 1, max(self._longest(sequence), self.rows.length)
-        if not self.rows.fits(max(count, self.rows.rows), length):
-            # Buffers left long or many by sequences that ended; shrink them to what is in use.
-            self.rows.resize(len(self), max((other.computed for other in self.sequences), default=0))
         sequence.row = len(self)
         sequence.phase = Phase.PREFILL
         self.sequences.append(sequence)
+        if not self.rows.fits(max(len(self), self.rows.rows), max(self._longest(sequence), self.rows.length)):
+            # Buffers left long or many by sequences that ended; shrink them to what is in use.
+            self.rows.resize(sequence.row, max(other.computed for other in self.sequences))
 
     def reserve(self, sequence: Sequence, tokens: int) -> None:
         """Makes room for that many tokens in the sequence's row."""

@@ -87,12 +87,14 @@ class KeyValueRows:
                 f"the budget is {self.budget_bytes:,}."
             )
         kept_rows, kept_length = min(rows, self.rows), min(length, self.length)
+        # Should memory run out between two layers, what both sizes hold stays sound.
+        self.rows, self.length = kept_rows, kept_length
+        self.generation = next(_generations)
         for index, old in enumerate(self.layers):
             new = self._allocate(rows, length)
             new[:, :kept_rows, :, :kept_length] = old[:, :kept_rows, :, :kept_length]
             self.layers[index] = new
         self.rows, self.length = rows, length
-        self.generation = next(_generations)
 
     def release(self) -> None:
         """Gives all memory back; for when nothing runs."""
