@@ -181,23 +181,26 @@ class PrefixCache:
         if block.evictable:
             heapq.heappush(self._leaves, (block.last_used, next(self._order), block))
             if len(self._leaves) > 64 + 4 * self.size:
-                self._leaves = [entry for entry in self._leaves if self._is_current(entry)]
+                current = {id(entry[2]): entry for entry in self._leaves if self._is_current(entry)}
+                self._leaves = list(current.values())
                 heapq.heapify(self._leaves)
 
-    @staticmethod
-    def _is_current(entry: tuple[int, int, Block]) -> bool:
+    def _siblings(self, block: Block) -> dict[BlockTokens, Block]:
+        return self._roots if block.parent is None else block.parent.children
+
+    def _is_current(self, entry: tuple[int, int, Block]) -> bool:
         last_used, _, block = entry
-        return block.evictable and block.last_used == last_used
+        in_tree = self._siblings(block).get(block.tokens) is block
+        return in_tree and block.evictable and block.last_used == last_used
 
     def _evict(self) -> bool:
         """Frees the least recently used leaf; False where there is none."""
         while self._leaves:
             entry = heapq.heappop(self._leaves)
             block = entry[2]
-            siblings = self._roots if block.parent is None else block.parent.children
-            if not self._is_current(entry) or siblings.get(block.tokens) is not block:
+            if not self._is_current(entry):
                 continue
-            del siblings[block.tokens]
+            del self._siblings(block)[block.tokens]
             self._free.append(block.storage)
             self.size -= 1
             self.evictions += 1
