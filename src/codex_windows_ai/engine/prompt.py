@@ -64,7 +64,7 @@ class ChatTemplate:
             prompt = self._template.render(
                 messages=conversation, tools=list(tools) or None, add_generation_prompt=True, **self._special_tokens
             )
-        except TemplateError as error:
+        except Exception as error:  # a template is a program: it may fail in any way
             raise InvalidRequestError(f"The model's chat template refuses these messages: {error}") from error
         return self._tokenizer.encode_prompt(prompt, protected)
 

@@ -18,6 +18,9 @@ TokenIds = npt.NDArray[np.int64]
 # How many of the likeliest tokens are looked at before all are; enough for usual top-p values.
 _SHORT_LIST = 256
 
+# Below this temperature dividing by it overflows, and no token but the likeliest has a chance.
+_GREEDY_TEMPERATURE = 1e-5
+
 
 def check_sampling(sampling: SamplingParameters) -> None:
     """Refuses values outside their range.
@@ -60,7 +63,7 @@ class Sampler:
         scores = self._penalise(logits) if self._penalised else logits
         if allowed is not None:
             scores = np.where(allowed, scores, np.float32(-np.inf))
-        token = self._greedy(scores) if self._sampling.temperature == 0 else self._draw(scores)
+        token = self._greedy(scores) if self._sampling.temperature < _GREEDY_TEMPERATURE else self._draw(scores)
         if self._penalised:
             self._seen[token] = True
             self._counts[token] += 1
