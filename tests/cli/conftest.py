@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.models.folder import ModelFolder
-
 
 @pytest.fixture
-def answering_home(default_model: ModelFolder, tmp_path: Path) -> Path:
+def answering_home(default_model: Path, tmp_path: Path) -> Path:
     """A home folder of the test's own in which the shared default model answers."""
     home = tmp_path / "home"
     (home / "config").mkdir(parents=True)
-    settings = f"model = {json.dumps(str(default_model.path))}\n"
+    settings = f"model = {json.dumps(str(default_model))}\n"
     (home / "config" / "settings.toml").write_text(settings, encoding="utf-8")
     return home

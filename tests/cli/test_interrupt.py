@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from codex_windows_ai.settings import DEFAULT_MODEL
 from tests.cli.program import COMMAND, environment_with
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -97,8 +98,8 @@ def test_while_downloading_nothing_half_written_stays(silent_index: str, tmp_pat
     assert models_of(tmp_path) == []
 
 
-def test_while_converting_nothing_half_written_stays(default_gguf: Path, tmp_path: Path) -> None:
-    with running("models", "add", str(default_gguf), home=tmp_path) as process:
+def test_while_converting_nothing_half_written_stays(tmp_path: Path) -> None:
+    with running("models", "add", DEFAULT_MODEL, home=tmp_path) as process:
         assert process.stdout
         wait_for_stage(process, "convert")
         process.send_signal(signal.SIGINT)

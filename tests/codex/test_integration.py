@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from codex_windows_ai import SamplingParameters, execute_with_windows_ai
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
-from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.settings import Settings
 
 
-def settings_for(model: ModelFolder) -> Settings:
-    return Settings(model=str(model.path))
+def settings_for(model: Path) -> Settings:
+    return Settings(model=str(model))
 
 
-def test_a_prompt_is_answered_with_its_source_usage_and_timings(default_model: ModelFolder) -> None:
+def test_a_prompt_is_answered_with_its_source_usage_and_timings(default_model: Path) -> None:
     prompt = "What is the capital of France? Answer in one sentence."
 
     answer = asyncio.run(execute_with_windows_ai(prompt, settings=settings_for(default_model)))
@@ -29,7 +29,7 @@ def test_a_prompt_is_answered_with_its_source_usage_and_timings(default_model: M
     assert answer.load_ms > 0
 
 
-def test_the_pieces_that_come_are_the_text(default_model: ModelFolder) -> None:
+def test_the_pieces_that_come_are_the_text(default_model: Path) -> None:
     pieces: list[str] = []
 
     answer = asyncio.run(
@@ -42,7 +42,7 @@ def test_the_pieces_that_come_are_the_text(default_model: ModelFolder) -> None:
     assert "".join(pieces) == answer.text
 
 
-def test_an_answer_that_is_cancelled_still_says_what_it_took(default_model: ModelFolder) -> None:
+def test_an_answer_that_is_cancelled_still_says_what_it_took(default_model: Path) -> None:
     async def ask() -> None:
         cancel = asyncio.Event()
         answer = await execute_with_windows_ai(

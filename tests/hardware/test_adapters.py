@@ -47,6 +47,4 @@ def test_nvidias_own_list_names_a_card_better_and_does_not_double_it(tmp_path: P
     folder.mkdir(parents=True)
     (folder / "information").write_text("Model: \t\t NVIDIA GeForce RTX 4090\nIRQ:   \t\t 120\n", encoding="utf-8")
 
-    assert list_linux_adapters(tmp_path) == [
-        Adapter("NVIDIA GeForce RTX 4090", "NVIDIA", "0000:01:00.0", "nvidia")
-    ]
+    assert list_linux_adapters(tmp_path) == [Adapter("NVIDIA GeForce RTX 4090", "NVIDIA", "0000:01:00.0", "nvidia")]

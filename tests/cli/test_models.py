@@ -1,0 +1,97 @@
+"""`cwai models`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codex_windows_ai.settings import DEFAULT_MODEL
+from tests.cli.program import COMMAND, cwai, environment_with
+
+
+@pytest.fixture(scope="session")
+def installed(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder in which a copy of the default model is installed under the name `mine`."""
+    home = tmp_path_factory.mktemp("installed")
+    ran = cwai("models", "add", str(default_model), "--name", "mine", "--json", home=home)
+    assert ran.exit_code == 0, ran.stderr
+    assert json.loads(ran.stdout)["model"]["name"] == "mine"
+    return home
+
+
+def test_list_shows_name_size_and_folder(installed: Path) -> None:
+    folder = installed / "cache" / "models" / "mine"
+
+    assert cwai("models", "list", home=installed).stdout.split("\t")[::2] == ["mine", f"{folder}\n"]
+    (model,) = json.loads(cwai("models", "list", "--json", home=installed).stdout)["models"]
+    assert model["name"] == "mine"
+    assert model["path"] == str(folder)
+    assert model["bytes"] > 100_000_000
+
+
+def test_an_empty_list_is_empty(tmp_path: Path) -> None:
+    assert cwai("models", "list", home=tmp_path).stdout == ""
+    assert json.loads(cwai("models", "list", "--json", home=tmp_path).stdout) == {"schema_version": 1, "models": []}
+
+
+def test_path_is_where_the_model_is(installed: Path) -> None:
+    assert cwai("models", "path", "mine", home=installed).stdout == f"{installed / 'cache' / 'models' / 'mine'}\n"
+    assert json.loads(cwai("models", "path", "mine", "--json", home=installed).stdout)["exists"] is True
+    assert cwai("models", "path", home=installed).stdout == f"{installed / 'cache' / 'models'}\n"
+
+
+def test_verify_finds_a_sound_model_sound_and_a_changed_file_by_its_name(installed: Path, tmp_path: Path) -> None:
+    assert json.loads(cwai("models", "verify", "mine", "--json", home=installed).stdout)["verified"] is True
+
+    home = tmp_path / "home"
+    shutil.copytree(installed, home)
+    with (home / "cache" / "models" / "mine" / "tokenizer.json").open("ab") as file:
+        file.write(b" ")
+    ran = cwai("models", "verify", "mine", home=home)
+
+    assert ran.exit_code == 1
+    assert "tokenizer.json is not what was installed" in ran.stderr
+
+
+def test_a_removed_model_is_gone(installed: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(installed, home)
+
+    assert json.loads(cwai("models", "remove", "mine", "--json", home=home).stdout)["removed"] == "mine"
+    assert cwai("models", "list", home=home).stdout == ""
+
+
+@pytest.mark.parametrize("command", ["verify", "remove"])
+def test_a_model_that_is_not_installed_is_named(command: str, tmp_path: Path) -> None:
+    ran = cwai("models", command, "absent", "--json", home=tmp_path)
+
+    assert ran.exit_code == 1
+    assert json.loads(ran.stdout)["error"]["code"] == "model_not_found"
+    assert "`absent`" in ran.stderr
+
+
+def test_a_file_that_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"PK\x03\x04 not a model")
+
+    ran = cwai("models", "add", str(tmp_path / "model.gguf"), home=tmp_path / "home")
+
+    assert ran.exit_code == 1
+    assert "model.gguf" in ran.stderr
+    assert not [file for file in (tmp_path / "home" / "cache" / "models").iterdir() if file.is_dir()]
+
+
+def test_two_first_runs_at_once_end_with_one_sound_model(tmp_path: Path) -> None:
+    command = [*COMMAND, "models", "add", DEFAULT_MODEL]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment_with(tmp_path))
+        for _ in range(2)
+    ]
+    ends = [run.communicate(timeout=240) for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], ends
+    assert [folder.name for folder in (tmp_path / "cache" / "models").iterdir() if folder.is_dir()] == [DEFAULT_MODEL]
+    assert cwai("models", "verify", DEFAULT_MODEL, home=tmp_path).exit_code == 0
