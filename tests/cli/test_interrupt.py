@@ -98,8 +98,9 @@ def test_while_downloading_nothing_half_written_stays(silent_index: str, tmp_pat
     assert models_of(tmp_path) == []
 
 
-def test_while_converting_nothing_half_written_stays(tmp_path: Path) -> None:
-    with running("models", "add", DEFAULT_MODEL, home=tmp_path) as process:
+@pytest.mark.parametrize("command", [STORY, ["models", "add", DEFAULT_MODEL]])
+def test_while_converting_nothing_half_written_stays(command: list[str], tmp_path: Path) -> None:
+    with running(*command, home=tmp_path) as process:
         assert process.stdout
         wait_for_stage(process, "convert")
         process.send_signal(signal.SIGINT)

@@ -9,9 +9,8 @@ import sys
 import pytest
 
 REPORT = """
-from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.progress import ProgressReporter
-with ProgressReporter(Interruption()) as progress:
+with ProgressReporter() as progress:
     for stage in ("download", "convert"):
         for done in range(3):
             progress(stage, done, 2)
@@ -49,14 +48,3 @@ def test_a_person_gets_a_bar_in_colour_unless_they_want_none(no_color: str, colo
     assert b"convert" in shown
     assert b"100%" in shown
     assert (b"\x1b[35m" in shown or b"\x1b[38;" in shown) == coloured
-
-
-def test_a_worker_learns_of_an_interruption_where_it_reports() -> None:
-    from codex_windows_ai.cli.interrupt import Interruption
-    from codex_windows_ai.cli.progress import ProgressReporter
-
-    interruption = Interruption()
-    interruption.requested.set()
-
-    with pytest.raises(KeyboardInterrupt):
-        ProgressReporter(interruption)("convert", 0, 1)

@@ -149,7 +149,7 @@ class _LocalAnswer:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._interruption = Interruption()
-        self._progress = ProgressReporter(self._interruption)
+        self._progress = ProgressReporter()
         self._pieces: list[str] = []
         self._source: AnswerSource | None = None
         self._answer: WindowsAiAnswer | None = None

@@ -1,19 +1,20 @@
 """Ctrl-C and SIGTERM: the work is asked to stop, and within a second the process has ended.
 
-Work that blocks (a conversion, loading a model) runs in threads that Python cannot stop from
-outside. They are asked through the progress callback, which raises where they next report; whoever
-has not stopped by the end of the grace period dies with the process, as in a power cut, which
-the model store is built to survive.
+Python delivers a signal to the main thread only, so work in other threads (a conversion, loading
+a model) gets its KeyboardInterrupt from here. Whoever has not stopped by the end of the grace
+period dies with the process, as in a power cut, which the model store is built to survive.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -41,11 +42,6 @@ class Interruption:
         """From now on call `stop` in the event loop instead of cancelling the task."""
         self._stop = stop
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt in a worker thread once the user asked to stop."""
-        if self.requested.is_set():
-            raise KeyboardInterrupt
-
     def run(self, work: Coroutine[Any, Any, Result], *, finish: Callable[[], object] | None = None) -> Result:
         """Run `work` to its end and return its result.
 
@@ -53,7 +49,7 @@ class Interruption:
         """
         loop = self._loop = asyncio.new_event_loop()
         task = loop.create_task(work)
-        self._stop, self._finish = task.cancel, finish
+        self._stop, self._finish = partial(_abandon, task), finish
         before = {number: signal.signal(number, self._request) for number in SIGNALS}
         try:
             return loop.run_until_complete(task)
@@ -101,3 +97,14 @@ class Interruption:
     def _write_what_there_is(self) -> None:
         if self._finish and self._finishing.acquire(blocking=False):
             self._finish()
+
+
+def _abandon(task: asyncio.Task[Any]) -> None:
+    """Cancel a task together with the blocking work that it waits for in `asyncio.to_thread`."""
+    task.cancel()
+    for thread in threading.enumerate():
+        if thread.name.startswith("asyncio_") and thread.ident:
+            # https://docs.python.org/3/c-api/threads.html: raised between two of the thread's own steps.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
+            )

@@ -90,9 +90,8 @@ def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
     """Run a step on the model store, with progress, so that Ctrl-C ends it."""
     from codex_windows_ai.models.store import ModelStore
 
-    interruption = Interruption()
-    with ProgressReporter(interruption) as progress:
-        return interruption.run_blocking(lambda: step(ModelStore(), progress))
+    with ProgressReporter() as progress:
+        return Interruption().run_blocking(lambda: step(ModelStore(), progress))
 
 
 def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> InstalledModel:

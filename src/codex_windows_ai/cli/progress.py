@@ -6,7 +6,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.output import is_terminal, say
 
 if TYPE_CHECKING:
@@ -14,13 +13,9 @@ if TYPE_CHECKING:
 
 
 class ProgressReporter:
-    """The progress callback of a command; it may be called from any thread.
+    """The progress callback of a command; it may be called from any thread."""
 
-    It is also where a worker thread learns that the user asked to stop.
-    """
-
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stage = ""
         self._bar: Progress | None = None
@@ -34,7 +29,6 @@ class ProgressReporter:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `stage` has come to `done` of `total` units; a `total` of 0 is unknown."""
-        self._interruption.check()
         with self._lock:
             if stage != self._stage:
                 self._stage = stage
