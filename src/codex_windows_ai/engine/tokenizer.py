@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.errors import InvalidRequestError, ModelFileError, UnsupportedModelError
 
 
 def _byte_level_alphabet() -> dict[str, int]:
@@ -82,8 +82,17 @@ class Tokenizer:
         return self.token_bytes[token_id] if token_id < self.vocabulary_size else b""
 
     def encode_text(self, text: str) -> list[int]:
-        """Token ids of ordinary text: special-token text in it becomes ordinary tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+        """Token ids of ordinary text: special-token text in it becomes ordinary tokens.
+
+        Raises InvalidRequestError: it holds half a surrogate pair, which is no character.
+        """
+        try:
+            return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+        except TypeError as error:  # what the library says of a string that UTF-8 cannot write
+            raise InvalidRequestError(
+                "The text is not valid Unicode: it holds a lone surrogate.",
+                hint="A JSON escape such as \\ud83d must be followed by its other half.",
+            ) from error
 
     def encode_prompt(self, prompt: str, protected: Sequence[str] = ()) -> list[int]:
         """Token ids of a rendered prompt, in which special tokens are obeyed.
@@ -110,11 +119,16 @@ class Tokenizer:
 
 # Noncharacters: never assigned, so text that really holds them is rarer than rare, and still protected.
 _MARK_BEGIN, _MARK_END = "\ufdd0", "\ufdd1"
-_MARK = re.compile(f"{_MARK_BEGIN}[0-9]+{_MARK_END}")
+_MARK = re.compile(f"{_MARK_BEGIN}[0-9]{{1,18}}{_MARK_END}")
 
 
 def _unprotect(text: str, protected: Sequence[str]) -> str:
-    return _MARK.sub(lambda match: protected[int(match.group()[1:-1])], text) if protected else text
+    def put_back(match: re.Match[str]) -> str:
+        number = int(match.group()[1:-1])
+        # A template can put together what looks like a mark but never was one.
+        return protected[number] if number < len(protected) else match.group()
+
+    return _MARK.sub(put_back, text) if protected else text
 
 
 class Detokenizer:
