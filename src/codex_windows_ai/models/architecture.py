@@ -99,10 +99,10 @@ def _refuse_variants(file: GgufFile, name: str) -> None:
             f"{file.path} scales its rotary embedding by `{scaling}`; "
             f"supported are {', '.join(SUPPORTED_ROPE_SCALINGS)} and Llama 3's frequency factors."
         )
-    for key, harmless in (("expert_count", 0), ("attention.sliding_window", 0)):
-        value = file.integer(f"{name}.{key}", harmless)
-        if value != harmless:
-            raise UnsupportedModelError(f"{file.path} has `{name}.{key}` {value}; such models are not supported.")
+    for key in (f"{name}.expert_count", f"{name}.attention.sliding_window", "split.count"):
+        value = file.integer(key, 0)
+        if value > (key == "split.count"):  # a single part is whole
+            raise UnsupportedModelError(f"{file.path} has `{key}` {value}; such models are not supported.")
 
 
 def _check_sizes(file: GgufFile, found: Architecture) -> None:

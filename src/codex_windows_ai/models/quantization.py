@@ -22,6 +22,7 @@ _SYMMETRIC_TOP, _SYMMETRIC_ZERO = 127, 128  # Q8_0's own grid
 _GRID_TOLERANCE = 0.02  # of a step: float16 scales and float32 sums are far better, other data far worse
 _SAME = 1e-5  # gaps below this part of a block's range are rounding
 _GRID_DIVISORS = 10
+_NOTHING = 1e-30  # smaller values count as zero, so that no scale loses its digits
 
 
 class QuantizedRows(NamedTuple):
@@ -42,7 +43,7 @@ def quantize_rows(values: Array) -> QuantizedRows:
     divided by a whole number, so that all values have the same small error, or none. The range of any
     other block, stretched to hold zero, is mapped onto the 256 codes (asymmetric, round to nearest).
     """
-    blocks = values.reshape(-1, BLOCK_SIZE)
+    blocks = np.asarray(np.where(np.abs(values) < _NOTHING, 0, values), np.float32).reshape(-1, BLOCK_SIZE)
     low, high = np.minimum(blocks.min(axis=1), 0), np.maximum(blocks.max(axis=1), 0)
     scales = (high - low) / np.float32(_TOP)
     scales = _grid_scales(blocks, low, high, scales)

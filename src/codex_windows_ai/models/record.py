@@ -11,7 +11,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.storage import sha256
 
 RECORD = "conversion.json"
-VERSION = 1
+VERSION = 2
 """Raised when models installed by an earlier release must be made again."""
 
 
@@ -69,7 +69,10 @@ def read_record(folder: Path) -> Record | None:
             return None
         files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
         return Record(Source(**content["source"]), files)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"Cannot read the model file {file}: {error}") from error
+        raise ModelFileError(
+            f"Cannot read the model file {file}: {error}",
+            hint=f"Remove the model (`cwai models remove {folder.name}`), then fetch or add it again.",
+        ) from error

@@ -31,7 +31,7 @@ Recipe = Callable[[Path, Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """One line of the list of models; `bytes` on the disk, `source` the path that it was made from."""
+    """One line of the list of models; `bytes` on the disk, `source` what it was made from, or "unknown"."""
 
     name: str
     path: Path
@@ -55,13 +55,12 @@ class ModelStore:
         return self.root / name
 
     def list(self) -> list[InstalledModel]:
-        """All installed models, by name."""
+        """All installed models, by name, sound or not."""
         folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        records = [(folder, read_record(folder)) for folder in folders if _is_name(folder.name) and folder.is_dir()]
         return [
-            InstalledModel(folder.name, folder, folder_bytes(folder), record.source.path)
-            for folder, record in records
-            if record
+            InstalledModel(folder.name, folder, folder_bytes(folder), _source_of(folder))
+            for folder in folders
+            if _is_name(folder.name) and folder.is_dir()
         ]
 
     def resolve(self, name_or_path: str | Path, *, progress: Progress | None = None) -> ModelFolder:
@@ -82,6 +81,11 @@ class ModelStore:
             return read_model_folder(given)
         if given.is_file():
             return self.add(given, progress=progress)
+        if _is_name(name) and self.path(name).is_dir():
+            raise ModelFileError(
+                f"The model `{name}` was installed by another release.",
+                hint=f"Add it again: `cwai models remove {name}`, then `cwai models add PATH --name {name}`.",
+            )
         raise self._not_found(name)
 
     def add(self, path: str | Path, *, name: str | None = None, progress: Progress | None = None) -> ModelFolder:
@@ -215,6 +219,14 @@ def _storage_errors(what: str) -> Generator[None]:
 
 def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and _WINDOWS_DEVICES.fullmatch(name) is None
+
+
+def _source_of(folder: Path) -> str:
+    try:
+        record = read_record(folder)
+    except ModelFileError:
+        record = None
+    return record.source.path if record else "unknown"
 
 
 def _name_of(source: Path) -> str:

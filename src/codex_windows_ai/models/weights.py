@@ -45,7 +45,7 @@ class Matrix:
 
 
 def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
-    """All weight matrices, checked for presence and shape before anything is written."""
+    """All weight matrices. They and the vectors are checked for presence and shape before anything is written."""
     hidden, width = architecture.hidden_size, architecture.feed_forward_size
     query, key, vocabulary = architecture.query_size, architecture.key_size, architecture.vocabulary_size
 
@@ -53,6 +53,8 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
         tensors = (file.tensor(f"{part}.weight", rows, columns) for part, rows, columns in parts)
         return Matrix(name, tuple(tensors), norm)
 
+    for name, size in _vector_sizes(architecture).items():
+        file.tensor(name, size)
     found = [matrix("embedding", ("token_embd", vocabulary, hidden))]
     if not architecture.tied_embeddings:
         found.append(matrix("output", ("output", vocabulary, hidden)))
@@ -76,6 +78,17 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
             matrix(layer_weight(layer, "down"), (f"{block}.ffn_down", hidden, width)),
         ]
     return found
+
+
+def _vector_sizes(architecture: Architecture) -> dict[str, int]:
+    sizes = {"output_norm.weight": architecture.hidden_size}
+    for layer in range(architecture.layers):
+        for norm in ("attn_norm", "ffn_norm"):
+            sizes[f"blk.{layer}.{norm}.weight"] = architecture.hidden_size
+        if architecture.attention_bias:
+            sizes[f"blk.{layer}.attn_q.bias"] = architecture.query_size
+            sizes[f"blk.{layer}.attn_k.bias"] = sizes[f"blk.{layer}.attn_v.bias"] = architecture.key_size
+    return sizes
 
 
 def estimated_bytes(architecture: Architecture, matrices: Sequence[Matrix]) -> int:
@@ -108,25 +121,22 @@ class WeightWriter:
         architecture, output = self.architecture, self.output
         for name, values in zip(("cosines", "sines"), rotary_caches(self.file, architecture), strict=True):
             output.add(name, values)
-        output.add("final_norm", self._vector("output_norm.weight", architecture.hidden_size))
+        output.add("final_norm", self._vector("output_norm.weight"))
         for layer in range(architecture.layers):
             for name, part in (("attention_norm", "attn_norm"), ("feed_forward_norm", "ffn_norm")):
                 norm = f"blk.{layer}.{part}"
-                values = self._vector(f"{norm}.weight", architecture.hidden_size) / self.factors[norm]
+                values = self._vector(f"{norm}.weight") / self.factors[norm]
                 output.add(layer_weight(layer, name), values)
             if architecture.attention_bias:
                 output.add(layer_weight(layer, "query_key_value.bias"), self._bias(layer))
 
-    def _vector(self, name: str, size: int) -> NDArray[np.float32]:
-        return self.file.read_rows(self.file.tensor(name, size))[0]
+    def _vector(self, name: str) -> NDArray[np.float32]:
+        return self.file.read_rows(self.file.tensors[name])[0]
 
     def _bias(self, layer: int) -> NDArray[np.float32]:
-        parts: list[NDArray[np.float32]] = []
-        query, key = self.architecture.query_size, self.architecture.key_size
-        for part, size in (("q", query), ("k", key), ("v", key)):
-            name = f"blk.{layer}.attn_{part}.bias"
-            parts.append(self._vector(name, size)[self._row_order(name, size)])
-        return np.concatenate(parts)
+        names = [f"blk.{layer}.attn_{part}.bias" for part in ("q", "k", "v")]
+        vectors = [(name, self._vector(name)) for name in names]
+        return np.concatenate([values[self._row_order(name, values.size)] for name, values in vectors])
 
     def _row_order(self, name: str, rows: int) -> NDArray[np.int64]:
         """Which stored row belongs where.

@@ -1,0 +1,148 @@
+"""Tiny GGUF files with random weights, written by the `gguf` package's own writer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Kind
+
+CONTROL, NORMAL, USER_DEFINED = 3, 1, 4
+MERGES = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "1 2"]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+def byte_alphabet() -> list[str]:
+    """GPT-2's printable stand-ins for the 256 bytes, in byte order."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    spare = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(spare)) for byte in range(256)]
+
+
+@dataclass
+class Tiny:
+    """What is written; every field may be changed before `write`."""
+
+    architecture: str = "llama"
+    kind: Kind = Kind.F32
+    tied: bool = True
+    bias: bool = False
+    hidden: int = 64
+    feed_forward: int = 96
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 2
+    head_size: int = 16
+    context: int = 64
+    tokenizer: str = "gpt2"
+    pre: str | None = "smollm"
+    rope_factors: bool = False
+    left_out: str = ""
+    misshapen: str = ""
+    user_defined: tuple[str, ...] = ()
+    extra: dict[str, int | bool | str] | None = None
+
+    def vocabulary(self) -> list[str]:
+        return [*SPECIAL, *byte_alphabet(), *(merge.replace(" ", "") for merge in MERGES), *self.user_defined]
+
+    def write(self, path: Path) -> Path:
+        writer = gguf.GGUFWriter(path, self.architecture)
+        self._write_metadata(writer)
+        random = np.random.default_rng(7)
+        for name, shape in self._shapes().items():
+            if name == self.left_out:
+                continue
+            wanted = (shape[0] + 32, *shape[1:]) if name == self.misshapen else shape
+            self._add(writer, name, self._values(random, name, wanted))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    def _write_metadata(self, writer: gguf.GGUFWriter) -> None:
+        writer.add_block_count(self.layers)
+        writer.add_context_length(self.context)
+        writer.add_embedding_length(self.hidden)
+        writer.add_feed_forward_length(self.feed_forward)
+        writer.add_head_count(self.heads)
+        writer.add_head_count_kv(self.kv_heads)
+        writer.add_key_length(self.head_size)
+        writer.add_value_length(self.head_size)
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_rope_freq_base(10000.0)
+        writer.add_tokenizer_model(self.tokenizer)
+        if self.pre:
+            writer.add_tokenizer_pre(self.pre)
+        tokens = self.vocabulary()
+        writer.add_token_list(tokens)
+        kinds = [CONTROL if token in SPECIAL else NORMAL for token in tokens]
+        writer.add_token_types(
+            [USER_DEFINED if t in self.user_defined else k for t, k in zip(tokens, kinds, strict=True)]
+        )
+        writer.add_token_merges(MERGES)
+        writer.add_bos_token_id(1)
+        writer.add_eos_token_id(2)
+        writer.add_pad_token_id(2)
+        writer.add_chat_template(TEMPLATE)
+        for key, value in (self.extra or {}).items():
+            adder = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}[type(value)]
+            adder(key, value)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        query, key = self.heads * self.head_size, self.kv_heads * self.head_size
+        vocabulary = len(self.vocabulary())
+        shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, self.hidden)}
+        shapes["output_norm.weight"] = (self.hidden,)
+        if not self.tied:
+            shapes["output.weight"] = (vocabulary, self.hidden)
+        if self.rope_factors:
+            shapes["rope_freqs.weight"] = (self.head_size // 2,)
+        for layer in range(self.layers):
+            block = f"blk.{layer}"
+            shapes |= {
+                f"{block}.attn_norm.weight": (self.hidden,),
+                f"{block}.ffn_norm.weight": (self.hidden,),
+                f"{block}.attn_q.weight": (query, self.hidden),
+                f"{block}.attn_k.weight": (key, self.hidden),
+                f"{block}.attn_v.weight": (key, self.hidden),
+                f"{block}.attn_output.weight": (self.hidden, query),
+                f"{block}.ffn_gate.weight": (self.feed_forward, self.hidden),
+                f"{block}.ffn_up.weight": (self.feed_forward, self.hidden),
+                f"{block}.ffn_down.weight": (self.hidden, self.feed_forward),
+            }
+            if self.bias:
+                shapes |= {
+                    f"{block}.attn_{part}.bias": (size,) for part, size in (("q", query), ("k", key), ("v", key))
+                }
+        return shapes
+
+    def _values(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if "norm" in name or name.startswith("rope"):
+            return random.uniform(0.5, 2.0, shape).astype(np.float32)
+        if len(shape) == 1:
+            return random.normal(0, 0.5, shape).astype(np.float32)
+        # Queries and keys are large, so that attention is far from uniform and a wrong rotation shows.
+        scale = 0.15 if ".attn_q." in name or ".attn_k." in name else 0.1
+        return random.normal(0, scale, shape).astype(np.float32)
+
+    def _add(self, writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
+        if values.ndim == 1 or self.kind is Kind.F32:
+            writer.add_tensor(name, values)
+        elif self.kind is Kind.F16:
+            writer.add_tensor(name, values.astype(np.float16))
+        elif self.kind is Kind.Q6_K:
+            writer.add_tensor(name, _random_q6_k(values.shape), raw_dtype=self.kind)
+        else:
+            writer.add_tensor(name, gguf.quants.quantize(values, self.kind), raw_dtype=self.kind)
+
+
+def _random_q6_k(shape: tuple[int, ...]) -> np.ndarray:
+    """Blocks of 256 values in 210 bytes: random codes, small random scales (the writer cannot quantise this type)."""
+    random = np.random.default_rng(11)
+    rows, blocks = shape[0], shape[1] // 256
+    raw = random.integers(0, 256, (rows, blocks, 210), dtype=np.uint8)
+    raw[..., 192:208] = random.integers(1, 40, (rows, blocks, 16), dtype=np.uint8)
+    raw[..., 208:] = np.array([2e-4], np.float16).view(np.uint8)
+    return raw.reshape(rows, -1)

@@ -1,0 +1,173 @@
+"""The converted graph against the naive oracle on the same GGUF file, for every shape of model it claims."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from gguf import GGMLQuantizationType as Kind
+
+from codex_windows_ai.errors import ModelFileError, StorageError, UnsupportedModelError
+from codex_windows_ai.models import reference, storage
+from codex_windows_ai.models.convert import MODEL, convert
+from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.progress import silent
+from tests.models.synthetic import Tiny
+
+
+def converted(tiny: Tiny, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    convert(tiny.write(tmp_path / "tiny.gguf"), folder, silent)
+    return folder
+
+
+def session_of(folder: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+
+
+def run(session, tokens: np.ndarray, past=None, **optional) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Logits, and the past for the next call."""
+    names = [value.name for value in session.get_inputs() if value.name.startswith("past")]
+    if past is None:
+        shape = session.get_inputs()[2].shape
+        past = dict.fromkeys(names, np.zeros((len(tokens), shape[1], 0, shape[3]), np.float32))
+    length = past[names[0]].shape[2] + tokens.shape[1]
+    mask = np.ones((len(tokens), length), np.int64)
+    logits, *present = session.run(None, {"input_ids": tokens, "attention_mask": mask, **past, **optional})
+    return logits, dict(zip(names, present, strict=True))
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2)))
+
+
+def some_tokens(tiny: Tiny, count: int = 24) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, len(tiny.vocabulary()), (1, count))
+
+
+SHAPES = {
+    "llama float32 tied": Tiny(),
+    "llama float16 untied": Tiny(kind=Kind.F16, tied=False),
+    "llama bfloat16": Tiny(kind=Kind.BF16),
+    "llama q4_0": Tiny(kind=Kind.Q4_0),
+    "llama q4_1": Tiny(kind=Kind.Q4_1),
+    "llama q5_1 untied": Tiny(kind=Kind.Q5_1, tied=False),
+    "llama q8_0": Tiny(kind=Kind.Q8_0),
+    "llama q6_k": Tiny(kind=Kind.Q6_K, hidden=256, feed_forward=256, heads=4, kv_heads=2, head_size=64),
+    "llama biased": Tiny(bias=True),
+    "llama 3 frequency factors": Tiny(rope_factors=True),
+    "llama one key head": Tiny(kv_heads=1),
+    "qwen2 q8_0": Tiny(architecture="qwen2", pre="qwen2", bias=True, kind=Kind.Q8_0),
+    "qwen2 untied": Tiny(architecture="qwen2", pre="qwen2", bias=True, tied=False),
+    "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
+}
+
+
+@pytest.mark.parametrize("tiny", SHAPES.values(), ids=SHAPES.keys())
+def test_logits_of_all_positions_follow_the_oracle(tiny: Tiny, tmp_path: Path):
+    folder = converted(tiny, tmp_path)
+    tokens = some_tokens(tiny)
+    with GgufFile(tmp_path / "tiny.gguf") as file:
+        expected = reference.forward(file, tokens)
+    logits, _ = run(session_of(folder), tokens)
+    assert logits.shape == expected.shape
+    assert relative_error(logits, expected) < 0.06  # int8 activations; a wrong rotation gives 0.5 and more
+
+
+def test_a_step_with_a_past_equals_one_pass_over_everything(tmp_path: Path):
+    session = session_of(converted(Tiny(), tmp_path))
+    tokens = some_tokens(Tiny())
+    whole, _ = run(session, tokens)
+    _, past = run(session, tokens[:, :16])
+    rest, _ = run(session, tokens[:, 16:], past)
+    np.testing.assert_array_equal(rest, whole[:, 16:])
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0, 24), (1, 1), (5, 5), (100, 24)])
+def test_logits_to_keep_gives_the_last_positions_and_zero_gives_all(keep: int, kept: int, tmp_path: Path):
+    session = session_of(converted(Tiny(), tmp_path))
+    tokens = some_tokens(Tiny())
+    whole, _ = run(session, tokens)
+    logits, _ = run(session, tokens, logits_to_keep=np.array([keep]))
+    assert logits.shape[1] == kept
+    np.testing.assert_allclose(logits, whole[:, -kept:], rtol=1e-5, atol=1e-5)
+
+
+def test_logits_to_keep_is_optional_and_takes_no_place_among_the_inputs(tmp_path: Path):
+    session = session_of(converted(Tiny(), tmp_path))
+    assert [value.name for value in session.get_overridable_initializers()] == ["logits_to_keep"]
+    assert "logits_to_keep" not in [value.name for value in session.get_inputs()]
+
+
+def test_a_tied_embedding_is_stored_once(tmp_path: Path):
+    (tmp_path / "tied").mkdir()
+    (tmp_path / "untied").mkdir()
+    tied, untied = Tiny(hidden=256), Tiny(hidden=256, tied=False)
+    sizes = [
+        (converted(tiny, tmp_path / name) / "model.onnx.data").stat().st_size
+        for tiny, name in ((tied, "tied"), (untied, "untied"))
+    ]
+    assert sizes[1] - sizes[0] > len(tied.vocabulary()) * 256
+
+
+@pytest.mark.parametrize(
+    ("tiny", "named"),
+    [
+        (Tiny(architecture="gemma2"), ["gemma2", "llama", "qwen2"]),
+        (Tiny(tokenizer="llama"), ["`llama`", "gpt2"]),
+        (Tiny(pre="viking"), ["viking", "smollm", "qwen2"]),
+        (Tiny(extra={"llama.expert_count": 8}), ["expert_count", "8"]),
+        (Tiny(extra={"llama.rope.scaling.type": "yarn"}), ["yarn", "linear"]),
+        (Tiny(extra={"llama.rope.dimension_count": 8}), ["rope.dimension_count", "8"]),
+        (Tiny(extra={"split.count": 2}), ["split.count", "2"]),
+        (Tiny(head_size=24), ["24", "16"]),
+    ],
+    ids=lambda value: None if isinstance(value, Tiny) else value[0],
+)
+def test_what_cannot_be_run_is_refused_by_name_before_anything_is_written(tiny: Tiny, named: list[str], tmp_path: Path):
+    with pytest.raises(UnsupportedModelError) as caught:
+        converted(tiny, tmp_path)
+    assert all(word in caught.value.message for word in named)
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["token_embd.weight", "blk.1.ffn_up.weight", "blk.0.attn_norm.weight"])
+def test_a_missing_tensor_is_named(name: str, tmp_path: Path):
+    with pytest.raises(ModelFileError, match=name):
+        converted(Tiny(left_out=name), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["token_embd.weight", "blk.1.attn_k.weight"])
+def test_a_tensor_of_the_wrong_shape_is_named_with_both_shapes(name: str, tmp_path: Path):
+    with pytest.raises(ModelFileError, match=rf"{name}.*\(\d+, 64\), found \(\d+, 64\)"):
+        converted(Tiny(misshapen=name), tmp_path)
+
+
+def test_a_full_disk_is_told_with_numbers_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    usage = storage.shutil.disk_usage(tmp_path)._replace(free=3_000_000)
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(StorageError, match=r"needs \d+ MB .* only 3 MB"):
+        converted(Tiny(), tmp_path)
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_progress_counts_up_to_the_total(tmp_path: Path):
+    seen: list[tuple[str, int, int]] = []
+    (tmp_path / "model").mkdir()
+    convert(Tiny().write(tmp_path / "tiny.gguf"), tmp_path / "model", lambda *report: seen.append(report))
+    total = seen[0][2]
+    assert {stage for stage, _, _ in seen} == {"convert"}
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert seen[-1] == ("convert", total, total)
+
+
+def test_genai_config_decodes_greedily_and_stops_at_every_end_of_turn(tmp_path: Path):
+    config = json.loads((converted(Tiny(), tmp_path) / "genai_config.json").read_text(encoding="utf-8"))
+    assert config["model"]["eos_token_id"] == [2, 0]  # <|im_end|> by the metadata, <|endoftext|> by its name
+    assert config["model"]["context_length"] == 64
+    assert config["search"]["do_sample"] is False
+    assert config["search"]["past_present_share_buffer"] is True
