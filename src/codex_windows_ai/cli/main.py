@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from codex_windows_ai.cli import config, doctor, exec, models
+from codex_windows_ai.cli import bench, config, doctor, exec, models
 from codex_windows_ai.cli.output import prepare_streams, report_error, say, write, write_json
 from codex_windows_ai.errors import EXIT_INTERRUPTED, WindowsAiError
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command("exec")(exec.command)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.command)
+app.command("bench")(bench.command)
 app.add_typer(config.app, name="config")
 
 

@@ -1,0 +1,76 @@
+"""Workload `curve`: `agents` with 1 to 16 of them, against our own serial oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from codex_windows_ai.bench.agents import warm_up
+from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.figures import Comparison, Spread, Target, ratio
+from codex_windows_ai.bench.outcome import Outcome, Result
+from codex_windows_ai.bench.rounds import Round, round_figures, run_round
+from codex_windows_ai.bench.serial import Serial
+from codex_windows_ai.bench.side import Side
+from codex_windows_ai.bench.workload import ConversationSize, conversations
+
+NAME = "curve"
+OURS, BASELINE = "ours", "serial"
+AGENTS = (1, 2, 4, 8, 16)
+# What must be reached with so many agents, in tokens a second, ours / serial.
+_LIMITS = {2: 1.0, 8: 3.0}
+
+
+def run(bench: Bench, size: ConversationSize | None = None, agents: Sequence[int] = AGENTS) -> Outcome:
+    """Both sides are alive all the time, each with its own engine process, and get the same conversations.
+
+    Raises EngineError: a request failed.
+    """
+    size = size or ConversationSize()
+    rounds: dict[tuple[str, int], list[Round]] = {(name, count): [] for count in agents for name in (OURS, BASELINE)}
+    sides: dict[str, Side] = {}
+    try:
+        sides[OURS] = bench.ours()
+        sides[BASELINE] = Serial(bench.ours())
+        for side in sides.values():
+            warm_up(bench, side, max(agents))
+        total = bench.rounds()
+        for number in range(total):
+            for count in agents:
+                bench.progress(f"{NAME}: {count} agents, round {number + 1} of {total}", 0, 0)
+                now = replace(size, agents=count)
+                talks = conversations(bench.tokenizer, now, f"{count} agents, round {number + 1}")
+                for name in in_turn(sides, number):
+                    rounds[name, count].append(run_round(sides[name], talks, now))
+    finally:
+        for side in sides.values():
+            side.close()
+    return _outcome({key: round_figures(of_case) for key, of_case in rounds.items()}, agents)
+
+
+def _outcome(figures: dict[tuple[str, int], dict[str, Spread]], agents: Sequence[int]) -> Outcome:
+    comparisons = {
+        count: Comparison(
+            f"tokens a second, {count} agents" if count > 1 else "tokens a second, 1 agent",
+            "1/s",
+            figures[OURS, count]["output_tokens_per_s"],
+            figures[BASELINE, count]["output_tokens_per_s"],
+            BASELINE,
+        )
+        for count in agents
+    }
+    most = max(agents)
+    latency = {name: figures[name, most]["latency_p50_s"] for name in (OURS, BASELINE)}
+    return Outcome(
+        NAME,
+        tuple(Result(name, f"{count} agents", of_case) for (name, count), of_case in figures.items()),
+        tuple(comparisons.values()),
+        tuple(
+            Target(f"tokens a second with {count} agents, ours / serial", comparisons[count].ratio, ">=", limit)
+            for count, limit in _LIMITS.items()
+            if count in comparisons
+        ),
+        latency_ratio=ratio(latency[OURS], latency[BASELINE]),
+        throughput_ratio=comparisons[most].ratio,
+        notes=(f"The latency and throughput ratios are those with {most} agents.",),
+    )

@@ -1,0 +1,155 @@
+"""Other servers that a user names to be compared with: llama.cpp's llama-server over HTTP.
+
+Its endpoints: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+from codex_windows_ai.bench.process import LONGEST_SECONDS, Children, Reply, memory_bytes
+from codex_windows_ai.errors import EngineError, InvalidRequestError
+
+PEER = "llama-server"
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.1
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A llama-server program and the GGUF file it is to serve."""
+
+    program: Path
+    model: Path
+
+
+def parse_peer(text: str, model: Path | None) -> Peer:
+    """The peer that `--peer llama-server=PATH` and `--peer-model FILE` name.
+
+    Raises InvalidRequestError: another name, no program there, or no model for it.
+    """
+    name, _, path = text.partition("=")
+    if name != PEER or not path:
+        raise InvalidRequestError(
+            f"`--peer {text}` names no server this can be compared with.",
+            hint=f"Write `--peer {PEER}=PATH`, with the path of llama.cpp's `{PEER}` program.",
+        )
+    program = Path(path).expanduser()
+    if not (program.is_file() and os.access(program, os.X_OK)):
+        raise InvalidRequestError(f"`{program}` is not a program that can be run.", hint=f"Give the path of {PEER}.")
+    if model is None or not model.is_file():
+        given = "none was given" if model is None else f"there is no file {model}"
+        raise InvalidRequestError(
+            f"{PEER} needs the GGUF file that the model was converted from: {given}.",
+            hint="Name it with `--peer-model FILE.gguf`.",
+        )
+    return Peer(program.absolute(), model.absolute())
+
+
+class LlamaServer:
+    """llama-server with a slot for each agent and its prompt cache on; everything else as it comes.
+
+    Raises EngineError: it did not start.
+    """
+
+    name = PEER
+
+    def __init__(self, children: Children, peer: Peer, *, slots: int, slot_tokens: int) -> None:
+        self._children = children
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port: int = free.getsockname()[1]
+        arguments = {
+            "--model": peer.model,
+            "--host": "127.0.0.1",
+            "--port": port,
+            "--parallel": slots,
+            "--ctx-size": slots * slot_tokens,
+            "--threads": psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        }
+        command = [str(peer.program), *(str(part) for pair in arguments.items() for part in pair)]
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
+        self._process = children.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
+        # The environment's proxies are for other machines.
+        self._client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=LONGEST_SECONDS, trust_env=False)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def generate(self, agent: int, prompt: Sequence[int], max_output_tokens: int) -> Reply:
+        """One greedy answer; llama-server itself chooses the slot whose cache fits best."""
+        body = {
+            "prompt": list(prompt),
+            "n_predict": max_output_tokens,
+            "temperature": 0.0,
+            "cache_prompt": True,
+            "ignore_eos": True,
+            "return_tokens": True,
+            "stream": True,
+        }
+        tokens: list[int] = []
+        last: dict[str, Any] = {}
+        first: float | None = None
+        asked = time.perf_counter()
+        try:
+            with self._client.stream("POST", "/completion", json=body) as response:
+                if response.status_code != _OK:
+                    raise EngineError(f"{PEER} refused a request: {response.read().decode(errors='replace')}")
+                for line in response.iter_lines():
+                    if not line.startswith("data: "):
+                        continue
+                    last = json.loads(line.removeprefix("data: "))
+                    tokens += last.get("tokens", [])
+                    if tokens and first is None:
+                        first = time.perf_counter()
+        except httpx2.HTTPError as error:
+            raise EngineError(f"{PEER} broke off: {error}") from error
+        total = time.perf_counter() - asked
+        computed = last.get("timings", {}).get("prompt_n", len(prompt))
+        return Reply(
+            tokens=tuple(tokens),
+            first_token=total if first is None else first - asked,
+            total=total,
+            cached_tokens=len(prompt) - computed,
+            finish_reason="length",
+        )
+
+    def memory_bytes(self) -> int:
+        """Physical memory of the process now."""
+        return memory_bytes(self._process)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._client.close()
+        self._children.end(self._process)
+        self._log.close()
+
+    def _wait_until_ready(self) -> None:
+        pause = threading.Event()
+        until = time.perf_counter() + _START_SECONDS
+        while time.perf_counter() < until and self._process.poll() is None:
+            try:
+                if self._client.get("/health").status_code == _OK:
+                    return
+            except httpx2.TransportError:
+                pass  # it does not listen yet
+            pause.wait(_POLL_SECONDS)
+        self._log.seek(0)
+        said = self._log.read().strip().splitlines()
+        raise EngineError(f"{PEER} did not start: {said[-1] if said else 'it said nothing'}")

@@ -1,0 +1,153 @@
+"""Workload `soak`: random arrivals, cancellations and evictions; nothing may grow, fail or stay behind."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.figures import Spread, Target
+from codex_windows_ai.bench.ours import Ours
+from codex_windows_ai.bench.outcome import Outcome, Result
+from codex_windows_ai.bench.workload import Text
+from codex_windows_ai.errors import EngineError
+
+NAME = "soak"
+OURS = "ours"
+
+
+@dataclass(frozen=True, slots=True)
+class SoakSize:
+    """Lengths are in tokens, pauses in seconds; what is drawn is drawn evenly up to the number given.
+
+    The cache holds a part of what the agents share, so that something is always evicted.
+    """
+
+    agents: int = 8
+    prefixes: int = 12
+    prefix: int = 300
+    own: int = 200
+    output: int = 48
+    cancelled_share: float = 0.25
+    pause: float = 0.5
+    cache_bytes: int = 64 * 1024**2
+
+
+@dataclass
+class _Log:
+    """How one agent's requests ended."""
+
+    replies: Counter[str] = field(default_factory=Counter[str])
+    errors: list[str] = field(default_factory=list[str])
+
+
+def run(bench: Bench, size: SoakSize | None = None) -> Outcome:
+    """Runs for `bench.minutes`, after a warm-up at full load that is not counted."""
+    size = size or SoakSize()
+    ours = bench.ours(cache_bytes=size.cache_bytes)
+    try:
+        _fill(bench, ours, size)
+        over = threading.Event()
+        with ThreadPoolExecutor(size.agents) as pool:
+            agents = [pool.submit(_live, bench, ours, size, agent, over) for agent in range(size.agents)]
+            try:
+                memory = _watch(bench, ours, agents)
+            finally:
+                over.set()
+        statistics = ours.worker.statistics()
+    finally:
+        ours.close()
+    return _outcome([agent.result() for agent in agents], memory, statistics, bench.minutes)
+
+
+def _prompt(bench: Bench, size: SoakSize, choose: random.Random) -> list[int]:
+    number = choose.randrange(size.prefixes)
+    shared = Text(bench.tokenizer, f"prefix {number}").tokens(size.prefix, f"Prefix {number}.")
+    return shared + Text(bench.tokenizer, f"own {choose.random()}").tokens(choose.randrange(1, size.own + 1))
+
+
+def _fill(bench: Bench, ours: Ours, size: SoakSize) -> None:
+    """The longest requests, all agents at once, over all prefixes: buffers and cache reach their full size."""
+
+    def ask(number: int) -> None:
+        shared = Text(bench.tokenizer, f"prefix {number}").tokens(size.prefix, f"Prefix {number}.")
+        own = Text(bench.tokenizer, f"warm-up {number}").tokens(size.own)
+        ours.generate(number % size.agents, shared + own, size.output)
+
+    bench.progress(f"{NAME}: warm-up", 0, 0)
+    with ThreadPoolExecutor(size.agents) as pool:
+        list(pool.map(ask, range(max(size.prefixes, size.agents))))
+
+
+def _live(bench: Bench, ours: Ours, size: SoakSize, agent: int, over: threading.Event) -> _Log:
+    """One agent: asks, gives up on some answers, pauses, asks again."""
+    log = _Log()
+    choose = random.Random(f"soak, agent {agent}")  # noqa: S311  # text, not secrets
+    while not over.is_set():
+        prompt = _prompt(bench, size, choose)
+        try:
+            running = ours.worker.start(prompt, choose.randrange(1, size.output + 1), agent=str(agent))
+            if choose.random() < size.cancelled_share:
+                over.wait(choose.uniform(0, size.pause))
+                running.cancel()
+            log.replies[running.result().finish_reason] += 1
+        except EngineError as error:
+            log.errors.append(error.message)
+            break  # one error fails the soak; going on could only fill the list
+        over.wait(choose.uniform(0, size.pause))
+    return log
+
+
+def _watch(bench: Bench, ours: Ours, agents: Sequence[Future[_Log]]) -> list[int]:
+    """Memory over time, until the time is over or no agent is left."""
+    begin = time.perf_counter()
+    seconds = 60 * bench.minutes
+    interval = min(5.0, seconds / 40)
+    memory = [ours.memory_bytes()]
+    while (elapsed := time.perf_counter() - begin) < seconds and not all(agent.done() for agent in agents):
+        bench.progress(f"{NAME}: {bench.minutes:g} minutes", int(elapsed), int(seconds))
+        wait(agents, timeout=interval)
+        memory.append(ours.memory_bytes())
+    return memory
+
+
+def _outcome(logs: Sequence[_Log], memory: Sequence[int], statistics: dict[str, Any], minutes: float) -> Outcome:
+    replies = sum((log.replies for log in logs), Counter[str]())
+    errors = [error for log in logs for error in log.errors]
+    quarter = max(1, len(memory) // 4)
+    begin, end = median(memory[:quarter]), median(memory[-quarter:])
+    left = statistics["running"] + statistics["waiting"] + statistics["references"]
+    figures = {
+        "memory_bytes_first_quarter": begin,
+        "memory_bytes_last_quarter": end,
+        "memory_bytes_peak": max(memory),
+        "requests_finished": replies["length"],
+        "requests_cancelled": replies["cancelled"],
+        "errors": len(errors),
+        "evictions": statistics["cache_evictions"],
+        "cached_share": statistics["cached_tokens"] / max(1, statistics["input_tokens"]),
+        "left_behind": left,
+    }
+    growth = Spread((end / begin,))
+    return Outcome(
+        NAME,
+        (Result(OURS, f"{minutes:g} minutes", {name: Spread((float(value),)) for name, value in figures.items()}),),
+        (),
+        (
+            Target("memory, last quarter / first quarter", growth, "<=", 1.05),
+            Target("errors", Spread((float(len(errors)),)), "<=", 0),
+            Target("requests or cache references left behind", Spread((float(left),)), "<=", 0),
+        ),
+        memory_ratio=growth,
+        notes=(
+            "The baseline is the start of the same run.",
+            *(f"Error: {message}" for message in errors[:3]),
+        ),
+    )

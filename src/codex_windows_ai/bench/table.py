@@ -1,0 +1,63 @@
+"""The report as tables for a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+
+from codex_windows_ai.bench.outcome import Outcome
+from codex_windows_ai.bench.report import Report
+from codex_windows_ai.bench.units import spread_text, unit_of
+
+_WIDTH = 110
+
+
+def report_text(report: Report) -> str:
+    """The report as plain text; a figure of several rounds is followed by its lowest and highest."""
+    machine, output = report.machine, io.StringIO()
+    console = Console(file=output, width=_WIDTH, highlight=False, markup=False)
+    console.print(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 1e9:.1f} GB, {machine['os']}")
+    console.print(f"model {report.model}; " + ", ".join(f"{name} {found}" for name, found in report.versions.items()))
+    console.print(f"$ {report.command}")
+    if machine["busy_percent"] > 10:
+        console.print(f"WARNING: other programs took {machine['busy_percent']:.0f} % of the processor at the start.")
+    for outcome in report.outcomes:
+        for table in (_figures(outcome), _comparisons(outcome), _targets(outcome)):
+            if table.row_count:
+                console.print()
+                console.print(table)
+        for note in outcome.notes:
+            console.print(note)
+    return output.getvalue()
+
+
+def _figures(outcome: Outcome) -> Table:
+    table = Table("side", "figure", "median (lowest to highest)", title=outcome.workload, title_justify="left")
+    for result in outcome.results:
+        side = f"{result.side}: {result.case}" if result.case else result.side
+        for number, (name, figure) in enumerate(result.figures.items()):
+            label = name.removesuffix("_per_s").removesuffix("_s").replace("_", " ")
+            table.add_row("" if number else side, label, spread_text(figure, unit_of(name)))
+        table.add_section()
+    return table
+
+
+def _comparisons(outcome: Outcome) -> Table:
+    table = Table("comparison", "baseline", "ours", "ours / baseline")
+    for comparison in outcome.comparisons:
+        table.add_row(
+            comparison.name,
+            f"{comparison.baseline_name}: {spread_text(comparison.baseline, comparison.unit)}",
+            spread_text(comparison.ours, comparison.unit),
+            spread_text(comparison.ratio, ""),
+        )
+    return table
+
+
+def _targets(outcome: Outcome) -> Table:
+    table = Table("target", "value", "must be", "")
+    for target in outcome.targets:
+        table.add_row(target.name, spread_text(target.value, ""), target.must, "met" if target.met else "MISSED")
+    return table
