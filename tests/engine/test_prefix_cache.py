@@ -1,0 +1,315 @@
+"""The prefix cache against a dictionary of prefixes, driven at random; and the rules one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
+
+SHAPE = KeyValueShape(layers=1, key_value_heads=1, head_size=1, dtype=np.dtype(np.float32))
+BLOCK_BYTES = BLOCK_TOKENS * SHAPE.bytes_per_token
+
+Path = tuple[int, ...]
+
+
+def block_tokens(letter: int) -> tuple[int, ...]:
+    """One block's tokens; blocks of different letters share all tokens but the last."""
+    return (7,) * (BLOCK_TOKENS - 1) + (letter,)
+
+
+def spell(path: Path) -> list[int]:
+    return [token for letter in path for token in block_tokens(letter)]
+
+
+def path_of(block: Block) -> Path:
+    own = (block.tokens[-1],)
+    return own if block.parent is None else path_of(block.parent) + own
+
+
+def cache_of(blocks: int) -> PrefixCache:
+    return PrefixCache(SHAPE, blocks * BLOCK_BYTES)
+
+
+def insert(
+    cache: PrefixCache, parent: Block | None, letter: int, *, exact: bool = True, value: float = 0.0
+) -> Block | None:
+    def fill(storage: Buffer) -> None:
+        storage[...] = value
+
+    return cache.insert(parent, block_tokens(letter), fill, exact=exact)
+
+
+def insert_path(cache: PrefixCache, path: Path, *, exact: bool = True) -> Block:
+    block = None
+    for letter in path:
+        block = insert(cache, block, letter, exact=exact)
+        assert block is not None
+    assert block is not None
+    return block
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """The model: what each path held when it was last written, and when each path was last used."""
+
+    held: Bundle[Any] = Bundle("held")
+
+    @initialize(blocks=st.sampled_from([0, 1, 2, 5, 9, 40]))
+    def start(self, blocks: int) -> None:
+        self.cache = cache_of(blocks)
+        self.blocks = blocks
+        self.content: dict[Path, tuple[float, bool]] = {}
+        self.last_used: dict[Path, int] = {}
+        self.references: dict[Path, int] = {}
+        self.pins: list[Path] = []
+        self.clock = 0
+        self.writes = 0
+
+    # What a naive cache would do.
+
+    def use(self, path: Path) -> None:
+        self.clock += 1
+        for end in range(1, len(path) + 1):
+            self.last_used[path[:end]] = self.clock
+
+    def is_pinned(self, path: Path) -> bool:
+        return any(pin[: len(path)] == path for pin in self.pins)
+
+    def may_leave(self, path: Path) -> bool:
+        continued = any(other[:-1] == path for other in self.content)
+        return not (continued or self.references.get(path) or self.is_pinned(path))
+
+    def forget_least_recently_used(self, keep: Path = ()) -> bool:
+        candidates = [path for path in self.content if self.may_leave(path) and path != keep]
+        if not candidates:
+            return False
+        oldest = min(self.last_used[path] for path in candidates)
+        # A path that was used together with others leaves from its end; nothing else ties.
+        (victim,) = (path for path in candidates if self.last_used[path] == oldest)
+        del self.content[victim]
+        return True
+
+    # What happens.
+
+    @rule(target=held, path=st.lists(st.integers(0, 2), min_size=1, max_size=5), exact=st.booleans())
+    def compute(self, path: list[int], exact: bool) -> Any:
+        """A sequence computes a whole path, block by block, and keeps a reference to where it got."""
+        at: Block | None = None
+        for end in range(1, len(path) + 1):
+            prefix = tuple(path[:end])
+            known = self.content.get(prefix)
+            self.writes += 1
+            block = insert(self.cache, at, path[end - 1], exact=exact, value=float(self.writes))
+            if known is None:
+                room = len(self.content) < self.blocks or self.forget_least_recently_used(keep=prefix[:-1])
+                assert (block is not None) == room
+                if block is None:
+                    break
+                self.content[prefix] = (float(self.writes), exact)
+            elif exact and not known[1]:
+                self.content[prefix] = (float(self.writes), True)
+            assert block is not None
+            self.use(prefix)
+            self.cache.reference(block)
+            self.references[prefix] = self.references.get(prefix, 0) + 1
+            if at is not None:
+                self.release(at)
+            at = block
+        return multiple() if at is None else at
+
+    @rule(block=consumes(held))
+    def leave(self, block: Block) -> None:
+        """A sequence ends."""
+        self.release(block)
+
+    def release(self, block: Block) -> None:
+        self.cache.release(block)
+        self.references[path_of(block)] -= 1
+
+    @rule(path=st.lists(st.integers(0, 2), max_size=6), tail=st.integers(0, BLOCK_TOKENS - 1), exact=st.booleans())
+    def look_up(self, path: list[int], tail: int, exact: bool) -> None:
+        expected: list[Path] = []
+        for end in range(1, len(path) + 1):
+            known = self.content.get(tuple(path[:end]))
+            if known is None or (exact and not known[1]):
+                break
+            expected.append(tuple(path[:end]))
+
+        found = self.cache.match(spell(tuple(path)) + [7] * tail, exact=exact)
+
+        assert [path_of(block) for block in found] == expected
+        if found:
+            self.cache.touch(found[-1])
+            self.use(expected[-1])
+
+    @rule(path=st.lists(st.integers(0, 2), min_size=1, max_size=3))
+    def pin(self, path: list[int]) -> None:
+        self.cache.pin(spell(tuple(path)))
+        self.pins.append(tuple(path))
+
+    @rule(data=st.data())
+    def unpin(self, data: st.DataObject) -> None:
+        if self.pins:
+            path = self.pins.pop(data.draw(st.integers(0, len(self.pins) - 1)))
+            self.cache.unpin(spell(path))
+
+    @rule()
+    def clear(self) -> None:
+        self.cache.clear()
+        while self.forget_least_recently_used():
+            pass
+
+    # What must always hold.
+
+    @invariant()
+    def holds_exactly_what_the_model_holds(self) -> None:
+        blocks = {path_of(block): block for block in self.cache.blocks()}
+        assert {path: (float(b.storage.flat[0]), b.exact) for path, b in blocks.items()} == self.content
+        for block in blocks.values():
+            assert (block.storage == block.storage.flat[0]).all()
+            assert block.references == self.references.get(path_of(block), 0)
+            assert block.pinned == self.is_pinned(path_of(block))
+
+    @invariant()
+    def keeps_its_budget(self) -> None:
+        assert self.cache.size == len(self.content) <= self.blocks
+        assert self.cache.nbytes <= self.blocks * BLOCK_BYTES
+
+    @invariant()
+    def storage_is_never_shared(self) -> None:
+        addresses = [block.storage.ctypes.data for block in self.cache.blocks()]
+        assert len(set(addresses)) == len(addresses)
+        assert all(abs(a - b) >= BLOCK_BYTES for a, b in zip(sorted(addresses), sorted(addresses)[1:], strict=False))
+
+
+CacheMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_the_cache_does_what_a_dictionary_of_prefixes_would = CacheMachine.TestCase
+
+
+def test_tokens_that_only_begin_alike_are_no_hit() -> None:
+    cache = cache_of(4)
+    insert_path(cache, (0, 1))
+
+    assert cache.match(spell((0, 2)), exact=False)[0].tokens == block_tokens(0)
+    assert len(cache.match(spell((0, 2)), exact=False)) == 1
+    assert cache.match(spell((0, 1))[:-1], exact=False)[-1].tokens == block_tokens(0)
+    assert cache.match(spell((1,)), exact=False) == []
+
+
+def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> None:
+    cache = cache_of(4)
+    decoded = insert_path(cache, (0,), exact=False)
+
+    assert cache.match(spell((0,)), exact=True) == []
+    assert insert(cache, None, 0, exact=True, value=5.0) is decoded
+    assert cache.match(spell((0,)), exact=True) == [decoded]
+    assert (decoded.storage == 5.0).all()
+
+
+def test_a_decoded_block_never_replaces_a_prefilled_one() -> None:
+    cache = cache_of(4)
+    insert(cache, None, 0, exact=True, value=1.0)
+
+    block = insert(cache, None, 0, exact=False, value=2.0)
+
+    assert block is not None
+    assert block.exact
+    assert (block.storage == 1.0).all()
+
+
+def test_the_least_recently_used_leaf_goes_first() -> None:
+    cache = cache_of(3)
+    first, second, third = (insert_path(cache, (letter,)) for letter in (0, 1, 2))
+    cache.touch(first)
+
+    insert_path(cache, (3,))
+
+    assert {path_of(block) for block in cache.blocks()} == {(0,), (2,), (3,)}
+    assert second not in cache.blocks()
+    assert third in cache.blocks()
+    assert cache.evictions == 1
+
+
+def test_what_is_in_use_stays_and_the_new_block_is_not_kept() -> None:
+    cache = cache_of(2)
+    end = insert_path(cache, (0, 1))
+    cache.reference(end)
+
+    assert insert(cache, None, 2) is None
+    cache.release(end)
+    assert insert(cache, None, 2) is not None
+
+
+def test_making_room_never_takes_the_block_that_is_continued() -> None:
+    cache = cache_of(1)
+    parent = insert_path(cache, (0,))
+
+    assert insert(cache, parent, 1) is None
+    assert list(cache.blocks()) == [parent]
+
+
+def test_a_prefix_pinned_before_it_is_computed_stays() -> None:
+    cache = cache_of(2)
+    cache.pin([*spell((0, 1)), 1, 2, 3])
+    insert_path(cache, (0, 1))
+
+    assert insert(cache, None, 2) is None
+    cache.clear()
+    assert cache.size == 2
+
+
+def test_a_prefix_pinned_twice_stays_until_both_are_undone() -> None:
+    cache = cache_of(2)
+    insert_path(cache, (0,))
+    cache.pin(spell((0,)))
+    cache.pin(spell((0,)))
+    cache.unpin(spell((0,)))
+    cache.clear()
+    assert cache.size == 1
+
+    cache.unpin(spell((0,)))
+    cache.clear()
+    assert cache.size == 0
+
+
+def test_memory_is_taken_as_it_is_needed_and_used_again() -> None:
+    cache = cache_of(1000)
+    assert cache.nbytes == 0
+    insert_path(cache, (0,))
+    taken = cache.nbytes
+    assert 0 < taken < 1000 * BLOCK_BYTES
+
+    for letter in range(200):
+        cache.clear()
+        insert_path(cache, (letter,))
+    assert cache.nbytes == taken
+
+
+@pytest.mark.parametrize("budget", [0, BLOCK_BYTES - 1])
+def test_a_budget_below_one_block_keeps_nothing(budget: int) -> None:
+    cache = PrefixCache(SHAPE, budget)
+
+    assert insert(cache, None, 0) is None
+    assert cache.nbytes == 0
+
+
+def test_the_order_of_eviction_does_not_grow_with_use() -> None:
+    cache = cache_of(8)
+    block = insert_path(cache, (0, 1))
+    for _ in range(2000):
+        cache.touch(block)
+        cache.reference(block)
+        cache.release(block)
+        cache.pin(spell((0, 1)))
+        cache.unpin(spell((0, 1)))
+
+    assert len(cache._leaves) < 200
+    assert len(cache._pinned_prefixes) == 0
+    cache.clear()
+    assert cache.size == 0
