@@ -73,7 +73,8 @@ class Batch:
     def _move(self, source: int, target: int) -> None:
         if source != target:
             moved = self.sequences[source]
-            self.rows.copy_row(source, target, moved.computed)
+            if moved.computed:  # else it may have no memory yet
+                self.rows.copy_row(source, target, moved.computed)
             self._place(moved, target)
 
     def _place(self, sequence: Sequence, row: int) -> None:

@@ -1,0 +1,42 @@
+"""Small rows whose every number tells where it belongs, and sequences to put in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.engine.sequence import Sequence
+
+SHAPE = KeyValueShape(layers=2, key_value_heads=2, head_size=3, dtype=np.dtype(np.float32))
+STEP = KeyValueRows.LENGTH_STEP
+
+
+def rows_of(rows: int, length: int = STEP) -> KeyValueRows:
+    return KeyValueRows(SHAPE, rows * length * SHAPE.bytes_per_token)
+
+
+def block_of(value: float, tokens: int = BLOCK_TOKENS) -> np.ndarray:
+    """Keys and values in which every number tells its token."""
+    block = np.zeros((SHAPE.layers, 2, SHAPE.key_value_heads, tokens, SHAPE.head_size), dtype=np.float32)
+    return block + value + np.arange(tokens, dtype=np.float32)[:, None] / 1000
+
+
+def read(rows: KeyValueRows, row: int, tokens: int, start: int = 0) -> np.ndarray:
+    block = block_of(0, tokens)
+    rows.read(row, start, block)
+    return block
+
+
+def new_sequence(
+    core: EngineCore, prompt: int | tuple[int, ...] = 40, output: int = 8, *, seed: int | None = None
+) -> Sequence:
+    tokens = tuple(range(prompt)) if isinstance(prompt, int) else prompt
+    request = GenerationRequest(
+        prompt_token_ids=tuple(token % 256 for token in tokens),
+        max_output_tokens=output,
+        sampling=SamplingParameters(seed=seed),
+    )
+    return core.prepare(request, lambda _: None)

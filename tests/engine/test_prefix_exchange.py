@@ -1,0 +1,142 @@
+"""Between rows and prefix cache: what is taken, what is given, what is let go."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_windows_ai.engine.batch import Batch
+from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
+from codex_windows_ai.engine.prefix_exchange import PrefixExchange
+from codex_windows_ai.engine.sequence import Sequence
+from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.rows import SHAPE, block_of, new_sequence, read, rows_of
+
+
+@pytest.fixture(scope="module")
+def core(tiny_model: ModelFolder) -> EngineCore:
+    """For its `prepare`; it never runs a step here."""
+    return EngineCore(tiny_model, EngineConfiguration(threads=1))
+
+
+@pytest.fixture
+def exchange() -> tuple[PrefixCache, Batch, PrefixExchange]:
+    cache = PrefixCache(SHAPE, 100 * BLOCK_TOKENS * SHAPE.bytes_per_token)
+    batch = Batch(rows_of(16))
+    return cache, batch, PrefixExchange(cache, batch)
+
+
+Exchange = tuple[PrefixCache, Batch, PrefixExchange]
+
+
+def prefill(exchange: Exchange, sequence: Sequence, value: float, tokens: int | None = None) -> None:
+    _, batch, prefixes = exchange
+    if sequence.row < 0:
+        batch.add(sequence)
+    count = sequence.remaining if tokens is None else tokens
+    batch.reserve(sequence, sequence.computed + count)
+    batch.rows.write(sequence.row, sequence.computed, block_of(value, count))
+    sequence.advance(count, together=count)
+    prefixes.give(sequence)
+
+
+def references(cache: PrefixCache) -> int:
+    return sum(block.references for block in cache.blocks())
+
+
+def test_what_one_sequence_computed_another_takes(core: EngineCore, exchange: Exchange) -> None:
+    cache, batch, prefixes = exchange
+    first, second = new_sequence(core, 100), new_sequence(core, 110)
+    prefill(exchange, first, 5.0)
+    batch.add(second)
+    prefixes.take(second)
+
+    assert (second.computed, second.cached_tokens, second.exact_length) == (96, 96, 96)
+    assert (read(batch.rows, second.row, 96) == read(batch.rows, first.row, 96)).all()
+    assert references(cache) == 2
+    for sequence in (first, second):
+        prefixes.leave(sequence)
+    assert references(cache) == 0
+
+
+@pytest.mark.parametrize(("seed", "spare"), [(None, 1), (0, 2)])
+def test_enough_of_the_prompt_stays_to_be_computed(
+    core: EngineCore, exchange: Exchange, seed: int | None, spare: int
+) -> None:
+    _, batch, prefixes = exchange
+    prefill(exchange, new_sequence(core, 96), 1.0)
+    for length in range(90, 100):
+        batch.add(sequence := new_sequence(core, length, seed=seed))
+        prefixes.take(sequence)
+        assert sequence.computed == (length - spare) // BLOCK_TOKENS * BLOCK_TOKENS
+
+
+def test_a_prompt_continues_from_what_was_computed_meanwhile(core: EngineCore, exchange: Exchange) -> None:
+    _, _, prefixes = exchange
+    late, early = new_sequence(core, 200), new_sequence(core, 200)
+    prefill(exchange, late, 1.0, tokens=32)
+    prefill(exchange, early, 1.0)
+    prefixes.take(late)
+
+    assert late.computed == 192
+    assert late.cached_tokens == 160
+
+
+def test_a_sequence_in_the_middle_of_a_block_takes_nothing(core: EngineCore, exchange: Exchange) -> None:
+    _, _, prefixes = exchange
+    prefill(exchange, new_sequence(core, 200), 1.0)
+    sequence = new_sequence(core, 200)
+    prefill(exchange, sequence, 1.0, tokens=40)
+    prefixes.take(sequence)
+
+    assert sequence.computed == 40
+
+
+def test_decoded_blocks_are_not_for_exact_sequences(core: EngineCore, exchange: Exchange) -> None:
+    cache, batch, prefixes = exchange
+    talker = new_sequence(core, 40, 60)
+    prefill(exchange, talker, 1.0)
+    for token in range(56):
+        batch.reserve(talker, talker.computed + 1)
+        talker.tokens.append((40 + token) % 256)
+        talker.advance(1, together=1)
+        prefixes.give(talker)
+    free, exact = new_sequence(core, 120), new_sequence(core, 120, seed=1)
+    for sequence in (free, exact):
+        batch.add(sequence)
+        prefixes.take(sequence)
+
+    assert (free.computed, free.exact_length) == (96, 32)
+    assert exact.computed == 32
+    prefill(exchange, exact, 9.0)
+    assert [block.exact for block in cache.match(exact.tokens, exact=False)] == [True, True, True]
+
+
+def test_a_sequence_that_began_on_decoded_blocks_never_counts_as_exact(core: EngineCore, exchange: Exchange) -> None:
+    cache, batch, prefixes = exchange
+    cache.insert(None, tuple(range(32)), lambda storage: storage.fill(1), exact=False)
+    sequence = new_sequence(core, 120)
+    batch.add(sequence)
+    prefixes.take(sequence)
+    prefill(exchange, sequence, 2.0)
+
+    assert sequence.cached_tokens == 32
+    assert cache.match(sequence.tokens, exact=True) == []
+
+
+def test_a_full_cache_of_blocks_in_use_is_no_error_and_is_tried_again(core: EngineCore) -> None:
+    cache = PrefixCache(SHAPE, 2 * BLOCK_TOKENS * SHAPE.bytes_per_token)
+    batch = Batch(rows_of(4))
+    exchange = (cache, batch, PrefixExchange(cache, batch))
+    holder = new_sequence(core, tuple(range(100, 164)))
+    prefill(exchange, holder, 1.0)
+    sequence = new_sequence(core, 100)
+    prefill(exchange, sequence, 2.0)
+    assert (sequence.blocks, cache.size) == (0, 2)
+
+    exchange[2].leave(holder)
+    exchange[2].give(sequence)
+    assert sequence.blocks == 2
+    exchange[2].leave(sequence)
+    exchange[2].leave(sequence)  # twice is harmless
+    assert references(cache) == 0
