@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, ModelNotFoundError, StorageError
 from codex_windows_ai.models import recipes
+from codex_windows_ai.models.external_data import ExternalDataWriter
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL, cache_folder
 from tests.models.fake_wheel import write_wheel
@@ -153,12 +155,22 @@ def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path: Path, gguf: Path):
         ModelStore(tmp_path / "file" / "models").add(gguf)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_cache_folder_without_write_permission_is_told(store: ModelStore, gguf: Path):
-    store.root.mkdir()
-    store.root.chmod(0o500)
-    with pytest.raises(StorageError, match=str(store.root)):
+def test_a_cache_folder_that_cannot_be_written_is_told(store: ModelStore, gguf: Path):
+    (store.root / ".tiny-model.q4_1.lock").mkdir(parents=True)  # in the way; permissions would not stop a superuser
+    with pytest.raises(StorageError, match="Cannot lock"):
         store.add(gguf)
+
+
+def test_a_disk_that_fills_up_during_the_conversion_is_told_and_leaves_nothing(
+    store: ModelStore, gguf: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def write(writer: ExternalDataWriter, values: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ExternalDataWriter, "write", write)
+    with pytest.raises(StorageError, match="No space left"):
+        store.add(gguf)
+    assert folders(store) == []
 
 
 def test_nothing_at_the_path_is_a_model_not_found(store: ModelStore, tmp_path: Path):
