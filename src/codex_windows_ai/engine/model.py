@@ -60,7 +60,9 @@ class Model:
         self.shape = self._read_shape(file)
         self._outputs: list[Any] = self._session.get_outputs()
         self.vocabulary_size = int(self._outputs[0].shape[-1])
-        self._keeps_logits = any(False for value in ())
+        optional = {str(value.name) for value in self._session.get_overridable_initializers()}
+        self._keeps_logits = _LOGITS_TO_KEEP in optional
+        self._keep: dict[int, Any] = {}
         self._bindings: dict[tuple[int, int], Any] = {}
         self._bound_generation = -1
         self.forward_passes = 0
@@ -82,11 +84,17 @@ class Model:
         binding.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
         binding.bind_cpu_input("attention_mask", mask)
         if self._keeps_logits:
-            binding.bind_cpu_input(_LOGITS_TO_KEEP, np.array([keep], dtype=np.int64))
+            binding.bind_ortvalue_input(_LOGITS_TO_KEEP, self._kept(keep))
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(binding)
         self.forward_passes += 1
         return logits[:, -keep:]
+
+    def _kept(self, keep: int) -> Any:
+        """`keep` as an OrtValue; the optional input takes nothing else, and it must outlive the pass."""
+        if keep not in self._keep:
+            self._keep[keep] = _runtime.OrtValue.ortvalue_from_numpy(np.array([keep], dtype=np.int64))
+        return self._keep[keep]
 
     def _binding(self, rows: KeyValueRows, first: int, batch: int) -> Any:
         """A binding whose past and present are the memory of those rows; kept until memory moves."""
