@@ -196,6 +196,9 @@ class _LocalAnswer:
             write("\n")
         if self._source:
             say(_summary(self._source, self._answer))
+        if self._answer and self._answer.finish_reason == "length":
+            count = self._answer.usage.output_tokens
+            say(f"cwai: the answer was cut off after {count} tokens; --max-output-tokens sets another limit")
         if self._interruption.requested.is_set():
             say("cwai: interrupted")
 

@@ -51,6 +51,8 @@ class EngineConfiguration:
 
     `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
+    `default_output_tokens` ends an answer whose request sets no limit: small models that fall
+    into a loop would otherwise go on to the end of the window.
     """
 
     threads: int | None = None
@@ -58,6 +60,7 @@ class EngineConfiguration:
     queue_limit: int = 256
     row_bytes: int = field(default_factory=_eighth_of_memory)
     cache_bytes: int = field(default_factory=_eighth_of_memory)
+    default_output_tokens: int = 2048
     prefill_chunk: int = 128
     prefill_chunk_while_decoding: int = 64
     speculating_sequences: int = 2
@@ -147,7 +150,8 @@ class EngineCore:
                 f"{self.configuration.row_bytes:,} bytes for running requests holds {memory}.",
                 hint="Shorten the request or raise the engine's `row_bytes`.",
             )
-        return asked or min(self.context_length, memory) - prompt_tokens
+        room = min(self.context_length, memory) - prompt_tokens
+        return asked or min(room, self.configuration.default_output_tokens)
 
     def enqueue(self, sequence: Sequence) -> None:
         """Puts a prepared sequence in its agent's queue.
