@@ -40,6 +40,9 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.folder import ModelFolder
 
+# As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
+MOST_ALTERNATIVES = 20
+
 
 def _eighth_of_memory() -> int:
     return min(psutil.virtual_memory().total // 8, 2 * 1024**3)
@@ -99,6 +102,10 @@ class EngineCore:
         check_sampling(request.sampling)
         if any(not stop for stop in request.stop):
             raise InvalidRequestError("A stop string must not be empty.")
+        if request.top_logprobs is not None and not 0 <= request.top_logprobs <= MOST_ALTERNATIVES:
+            raise InvalidRequestError(
+                f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}."
+            )
         prompt = self._encode(request)
         maximum = self._max_output_tokens(request, len(prompt))
         matcher = None
@@ -211,7 +218,8 @@ class EngineCore:
             if sequence is None or not self.batch.has_room_for(sequence):
                 return
             self.waiting.remove(sequence)
-            self.batch.add(sequence)
+            with self._failing(sequence):
+                self.batch.add(sequence)
 
     def _decode(self, sequences: list[Sequence]) -> None:
         drafts = self._drafts(sequences)

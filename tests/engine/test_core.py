@@ -1,0 +1,328 @@
+"""One step after the other: whatever ends a request, at whatever stage, nothing of it stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar
+from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.errors import (
+    ContextLengthExceededError,
+    DeadlineExceededError,
+    EngineBusyError,
+    EngineError,
+    InvalidGrammarError,
+    InvalidRequestError,
+    WindowsAiError,
+)
+from codex_windows_ai.models.folder import ModelFolder
+
+PROMPT = tuple(range(200))
+ENDLESS = Grammar("regex", "[a-g]{600}")
+
+
+class Client:
+    """Who asked, and what came."""
+
+    def __init__(self, core: EngineCore, **request: object) -> None:
+        self.deltas: list[Delta] = []
+        self.errors: list[WindowsAiError] = []
+        defaults: dict[str, object] = {"prompt_token_ids": PROMPT, "max_output_tokens": 150, "grammar": ENDLESS}
+        self.sequence: Sequence = core.prepare(GenerationRequest(**(defaults | request)), self.deliver)  # type: ignore[arg-type]
+        core.enqueue(self.sequence)
+
+    def deliver(self, item: Delta | WindowsAiError) -> None:
+        assert not self.ends, "nothing comes after the end"
+        if isinstance(item, Delta):
+            self.deltas.append(item)
+        else:
+            self.errors.append(item)
+
+    @property
+    def ends(self) -> int:
+        return len(self.errors) + sum(delta.finish_reason is not None for delta in self.deltas)
+
+    @property
+    def text(self) -> str:
+        return "".join(delta.text for delta in self.deltas)
+
+
+@pytest.fixture
+def core(tiny_model: ModelFolder) -> EngineCore:
+    return EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=3, prefill_chunk=64))
+
+
+def assert_at_rest(core: EngineCore) -> None:
+    assert core.idle
+    assert core.rows.nbytes == 0
+    assert core.waiting.heads() == []
+    assert not any(block.references for block in core.cache.blocks())
+    assert core.counters._served == {}
+    statistics = core.statistics()
+    assert (statistics.running, statistics.waiting) == (0, 0)
+
+
+def reach(core: EngineCore, phase: Phase) -> Client:
+    """A client whose sequence is at that stage, with others before and behind it."""
+    if phase is Phase.WAITING:
+        for n in range(core.configuration.max_sequences):
+            Client(core, agent=f"before {n}")
+        for _ in range(4):
+            core.step()
+        client = Client(core)
+        assert client.sequence.phase is Phase.WAITING
+        return client
+    Client(core, agent="before", prompt_token_ids=(1, 2, 3))
+    core.step()
+    client = Client(core)
+    Client(core, agent="behind")
+    while client.sequence.phase is not phase or not client.sequence.computed:
+        core.step()
+    assert client.sequence.phase is phase
+    return client
+
+
+def cancel(core: EngineCore, client: Client) -> None:
+    core.cancel(client.sequence)
+
+
+def let_the_deadline_pass(core: EngineCore, client: Client) -> None:
+    object.__setattr__(client.sequence.request, "deadline", 60.0)
+    client.sequence.submitted -= 61.0
+    core.step()
+
+
+def fail_all(core: EngineCore, client: Client) -> None:
+    core.fail_all(EngineError("everything is over"))
+
+
+stages = pytest.mark.parametrize("phase", [Phase.WAITING, Phase.PREFILL, Phase.DECODE])
+
+
+@stages
+@pytest.mark.parametrize("end", [cancel, let_the_deadline_pass, fail_all])
+def test_a_request_that_ends_early_leaves_nothing_behind(
+    core: EngineCore, phase: Phase, end: Callable[[EngineCore, Client], None]
+) -> None:
+    client = reach(core, phase)
+    end(core, client)
+
+    assert client.ends == 1
+    assert client.sequence.phase is Phase.DONE
+    assert client.sequence not in core.batch.sequences
+    while not core.idle:
+        core.step()
+    assert_at_rest(core)
+
+
+@stages
+def test_a_cancelled_request_says_so_and_counts_what_it_said(core: EngineCore, phase: Phase) -> None:
+    client = reach(core, phase)
+    core.cancel(client.sequence)
+    core.cancel(client.sequence)  # once more is harmless
+
+    last = client.deltas[-1]
+    assert last.finish_reason == "cancelled"
+    assert last.usage is not None
+    assert last.usage.output_tokens == sum(len(delta.tokens) for delta in client.deltas)
+    assert len(client.text) == last.usage.output_tokens  # letters are one token each here
+    assert core.statistics().cancelled == 1
+
+
+@stages
+def test_a_deadline_ends_a_request_with_its_own_error(core: EngineCore, phase: Phase) -> None:
+    client = reach(core, phase)
+    let_the_deadline_pass(core, client)
+
+    (error,) = client.errors
+    assert isinstance(error, DeadlineExceededError)
+    assert "60" in error.message
+
+
+def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
+    core: EngineCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding = [Client(core, agent=str(n), prompt_token_ids=(n, n)) for n in range(2)]
+    while any(client.sequence.phase is not Phase.DECODE for client in decoding):
+        core.step()
+    reading = Client(core, agent="reading")
+    core.step()
+    assert reading.sequence.phase is Phase.PREFILL
+    forward = core.model.forward
+
+    def fail_once(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(core.model, "forward", forward)
+        raise RuntimeError("the device is gone")
+
+    # Without speculation, so that both decode in the one pass that fails.
+    monkeypatch.setattr(core, "_drafts", lambda _: [])
+    monkeypatch.setattr(core.model, "forward", fail_once)
+    core.step()
+
+    for client in decoding:
+        (error,) = client.errors
+        assert isinstance(error, EngineError)
+        assert "the device is gone" in error.message
+    assert core.statistics().failed == 2
+    while not core.idle:
+        core.step()
+    assert reading.deltas[-1].finish_reason == "length"
+    assert_at_rest(core)
+
+
+def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Client(core, prompt_token_ids=(1, 2, 3), max_output_tokens=20)
+    core.step()
+    unlucky = Client(core, agent="unlucky")
+    resize = core.rows.resize
+
+    def out_of_memory(rows: int, length: int) -> None:
+        if length:
+            raise MemoryError("no memory left")
+        resize(rows, length)
+
+    monkeypatch.setattr(core.rows, "resize", out_of_memory)
+    while not unlucky.ends:
+        core.step()
+    monkeypatch.setattr(core.rows, "resize", resize)
+    while not core.idle:
+        core.step()
+
+    assert len(unlucky.errors) == 1
+    assert running.ends == 1
+    assert_at_rest(core)
+
+
+@pytest.mark.parametrize("tokens", [512, 530])
+def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(core: EngineCore, tokens: int) -> None:
+    with pytest.raises(ContextLengthExceededError) as refused:
+        Client(core, prompt_token_ids=(1,) * tokens, max_output_tokens=None)
+
+    error = refused.value
+    assert (error.prompt_tokens, error.output_tokens, error.context_length) == (tokens, 1, 512)
+    assert f"at least {tokens + 1 - 512} tokens" in (error.hint or "")
+    assert_at_rest(core)
+
+
+def test_room_for_the_answer_counts(core: EngineCore) -> None:
+    Client(core, prompt_token_ids=(1,) * 500, max_output_tokens=12)
+    with pytest.raises(ContextLengthExceededError) as refused:
+        Client(core, prompt_token_ids=(1,) * 500, max_output_tokens=13)
+
+    assert (refused.value.prompt_tokens, refused.value.output_tokens) == (500, 13)
+
+
+def test_without_a_limit_the_answer_fills_the_window(core: EngineCore) -> None:
+    client = Client(core, prompt_token_ids=(1,) * 480, max_output_tokens=None)
+    while not core.idle:
+        core.step()
+
+    assert client.deltas[-1].finish_reason == "length"
+    assert client.deltas[-1].usage is not None
+    assert client.deltas[-1].usage.output_tokens == 32
+
+
+@pytest.mark.parametrize("maximum", [0, -1])
+def test_an_answer_of_no_tokens_is_refused(core: EngineCore, maximum: int) -> None:
+    with pytest.raises(InvalidRequestError, match=f"`max_output_tokens` must be at least 1; given: {maximum}"):
+        Client(core, max_output_tokens=maximum)
+
+
+def test_a_request_larger_than_the_memory_budget_is_refused(tiny_model: ModelFolder, core: EngineCore) -> None:
+    budget = 300 * core.model.shape.bytes_per_token  # one row of 256 tokens
+    small = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
+    with pytest.raises(InvalidRequestError, match=f"room for 257 tokens.*{budget:,} bytes.*holds 256") as refused:
+        Client(small, max_output_tokens=57)
+    assert "row_bytes" in (refused.value.hint or "")
+
+    client = Client(small, max_output_tokens=56)
+    while not small.idle:
+        small.step()
+    assert client.deltas[-1].finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "request_values",
+    [
+        {"prompt_token_ids": ()},
+        {"prompt_token_ids": (-1,)},
+        {"prompt_token_ids": (10**6,)},
+        {"prompt_token_ids": None},
+        {"stop": ("",)},
+        {"top_logprobs": -1},
+        {"top_logprobs": 21},
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_before_any_work(
+    core: EngineCore, request_values: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        Client(core, **request_values)
+
+    assert refused.value.http_status == 400
+    assert core.model.forward_passes == 0
+    assert_at_rest(core)
+
+
+def test_a_grammar_that_nothing_matches_is_refused_before_any_work(core: EngineCore) -> None:
+    with pytest.raises(InvalidGrammarError):
+        Client(core, grammar=Grammar("regex", r"a[^\s\S]"))
+
+    assert core.model.forward_passes == 0
+    assert_at_rest(core)
+
+
+def test_a_full_queue_says_when_to_try_again(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1, queue_limit=40))
+    for n in range(40):
+        Client(core, agent=str(n))
+    with pytest.raises(EngineBusyError) as refused:
+        Client(core)
+
+    assert refused.value.http_status == 429
+    assert refused.value.retry_after >= 1
+    assert f"{refused.value.retry_after:.0f} s" in (refused.value.hint or "")
+    assert "40 requests" in refused.value.message
+
+
+def test_forced_text_costs_no_more_memory_than_other_guesses(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(core, prompt_token_ids=(1, 2), grammar=Grammar("regex", "x{400}"), max_output_tokens=400)
+    forward = core.model.forward
+    sizes: list[int] = []
+
+    def measure(rows: object, first: object, tokens: object, *rest: object, **options: object) -> object:
+        sizes.append(tokens.shape[1])  # type: ignore[attr-defined]
+        return forward(rows, first, tokens, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(core.model, "forward", measure)
+    while not core.idle:
+        core.step()
+
+    assert client.text == "x" * 400
+    assert max(sizes) <= 33
+    assert len(sizes) < 30
+
+
+def test_requests_of_one_agent_are_served_in_the_order_of_their_arrival(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1))
+    clients = [Client(core, prompt_token_ids=(n + 1,) * (9 - n), max_output_tokens=2) for n in range(6)]
+    order: list[int] = []
+    while not core.idle:
+        core.step()
+        order += [n for n, client in enumerate(clients) if client.ends and n not in order]
+
+    assert order == sorted(order)
+
+
+def test_an_agent_with_many_requests_does_not_push_another_back(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1))
+    greedy = [Client(core, agent="greedy", prompt_token_ids=(n, n), max_output_tokens=20) for n in range(10)]
+    core.step()
+    modest = Client(core, agent="modest", prompt_token_ids=(1, 2, 3), max_output_tokens=3)
+    while not modest.ends:
+        core.step()
+
+    assert sum(client.ends for client in greedy) <= 2
