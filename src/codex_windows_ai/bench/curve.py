@@ -37,7 +37,7 @@ def run(bench: Bench, size: ConversationSize | None = None, agents: Sequence[int
         total = bench.rounds()
         for number in range(total):
             for count in agents:
-                bench.progress(f"{NAME}: {count} agents, round {number + 1} of {total}", 0, 0)
+                bench.progress(f"{NAME}: {_agents(count)}, round {number + 1} of {total}", 0, 0)
                 now = replace(size, agents=count)
                 talks = conversations(bench.tokenizer, now, f"{count} agents, round {number + 1}")
                 for name in in_turn(sides, number):
@@ -51,7 +51,7 @@ def run(bench: Bench, size: ConversationSize | None = None, agents: Sequence[int
 def _outcome(figures: dict[tuple[str, int], dict[str, Spread]], agents: Sequence[int]) -> Outcome:
     comparisons = {
         count: Comparison(
-            f"tokens a second, {count} agents" if count > 1 else "tokens a second, 1 agent",
+            f"tokens a second, {_agents(count)}",
             "1/s",
             figures[OURS, count]["output_tokens_per_s"],
             figures[BASELINE, count]["output_tokens_per_s"],
@@ -63,7 +63,7 @@ def _outcome(figures: dict[tuple[str, int], dict[str, Spread]], agents: Sequence
     latency = {name: figures[name, most]["latency_p50_s"] for name in (OURS, BASELINE)}
     return Outcome(
         NAME,
-        tuple(Result(name, f"{count} agents", of_case) for (name, count), of_case in figures.items()),
+        tuple(Result(name, _agents(count), of_case) for (name, count), of_case in figures.items()),
         tuple(comparisons.values()),
         tuple(
             Target(f"tokens a second with {count} agents, ours / serial", comparisons[count].ratio, ">=", limit)
@@ -74,3 +74,7 @@ def _outcome(figures: dict[tuple[str, int], dict[str, Spread]], agents: Sequence
         throughput_ratio=comparisons[most].ratio,
         notes=(f"The latency and throughput ratios are those with {most} agents.",),
     )
+
+
+def _agents(count: int) -> str:
+    return "1 agent" if count == 1 else f"{count} agents"

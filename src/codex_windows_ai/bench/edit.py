@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.edit_file import ALREADY_WRITTEN, NEW_NAME, OLD_NAME, source_file
 from codex_windows_ai.bench.figures import Comparison, Spread, Target, ratio
 from codex_windows_ai.bench.ours import Ours
 from codex_windows_ai.bench.outcome import Outcome, Result
@@ -20,44 +20,42 @@ OURS, BASELINE = "ours", "without speculation"
 EDIT, TEXT = "edit of a file", "text without repetition"
 ROUNDS = 5
 
-_VERBS = ("load", "save", "count", "merge", "sort", "check", "print", "close", "open", "clean", "split", "join")
-_NOUNS = ("orders", "users", "files", "lines", "tables", "events", "items", "pages", "notes", "tests", "words", "rows")
-_BODIES = (
-    ("if not {noun}:", "    return {number}", "return len({noun}) + {number}"),
-    ("result = [item for item in {noun} if item]", "print(result)", "return result[:{number}]"),
-    ("for item in {noun}:", '    print("{verb}", item)', "return {number}"),
-    ("total = sum({noun}) * {number}", "total -= 1", "return total"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class EditSize:
-    """Lines of the file; tokens of the text, which is sampled at a high temperature so that nothing repeats."""
+    """Lengths in tokens; the edit is by default as long as the file.
 
-    file_lines: int = 60
+    The text is sampled at a high temperature, so that nothing in it repeats.
+    """
+
+    edit_tokens: int | None = None
     text_tokens: int = 256
     temperature: float = 1.0
 
 
-def source_file(lines: int, seed: str) -> tuple[str, str, str]:
-    """A Python file of that many lines, and the old and the new name of something in it."""
-    choose = random.Random(seed)  # noqa: S311  # text, not secrets
-    names = [f"{verb}_{noun}" for verb in _VERBS for noun in _NOUNS]
-    choose.shuffle(names)
-    old, new = names.pop(), names.pop()
-    text: list[str] = []
-    while len(text) < lines:
-        name = old if not text else names.pop()
-        verb, noun = name.split("_")
-        body = choose.choice(_BODIES)
-        text += [f"def {name}({noun}):"]
-        text += ["    " + line.format(verb=verb, noun=noun, number=choose.randrange(2, 100)) for line in body]
-        text += [""]
-    return "\n".join(text[:lines]) + "\n", old, new
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A file to be repeated with another name in it: what is asked, and what should come."""
+
+    prompt: list[int]
+    wanted: str
+    length: int
+
+
+def _task(bench: Bench, template: ChatTemplate, number: int) -> _Task:
+    file = source_file(number)
+    edited = file.replace(OLD_NAME, NEW_NAME).splitlines()
+    # The newline between them is the model's: a prompt that ends with it would be cut into other tokens.
+    begun, wanted = "\n".join(edited[:ALREADY_WRITTEN]), "\n".join(["", *edited[ALREADY_WRITTEN:]])
+    question = f"Repeat this file, but rename `{OLD_NAME}` to `{NEW_NAME}`.\n\n```python\n{file}```"
+    answer = f"Here is the file with the new name:\n\n```python\n{begun}"
+    encode = bench.tokenizer.encode_text
+    prompt = [*template.encode([Message("user", question)]), *encode(answer)]
+    return _Task(prompt, wanted, len(encode(wanted)))
 
 
 def run(bench: Bench, size: EditSize | None = None) -> Outcome:
-    """One agent; a fresh file each round. Raises EngineError: a request failed."""
+    """One agent; another file each round. Raises EngineError: a request failed."""
     size = size or EditSize()
     template = ChatTemplate(bench.folder.path, bench.tokenizer)
     replies: dict[tuple[str, str], list[Reply]] = {
@@ -73,17 +71,13 @@ def run(bench: Bench, size: EditSize | None = None) -> Outcome:
         total = bench.rounds(ROUNDS)
         for number in range(total):
             bench.progress(f"{NAME}: round {number + 1} of {total}", 0, 0)
-            file, old, new = source_file(size.file_lines, f"round {number + 1}")
-            wanted = file.replace(old, new)
-            question = Message("user", f"Repeat this file, but rename `{old}` to `{new}`.\n\n```python\n{file}```")
-            prompt = [*template.encode([question]), *bench.tokenizer.encode_text("```python\n")]
-            length = len(bench.tokenizer.encode_text(wanted))
+            task = _task(bench, template, number + 1)
             text = Text(bench.tokenizer, f"text of round {number + 1}").tokens(40)
             for name in in_turn(sides, number):
-                reply = sides[name].generate(0, prompt, length)
-                replies[name, EDIT].append(reply)
-                copied[name].append(_copied_share(bench, reply, wanted))
                 worker = sides[name].worker
+                edit = worker.generate(task.prompt, size.edit_tokens or task.length, agent="0")
+                replies[name, EDIT].append(edit)
+                copied[name].append(_copied_share(bench, edit, task.wanted))
                 replies[name, TEXT].append(
                     worker.generate(text, size.text_tokens, agent="0", temperature=size.temperature)
                 )

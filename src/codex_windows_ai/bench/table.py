@@ -9,13 +9,14 @@ from rich.table import Table
 
 from codex_windows_ai.bench.outcome import Outcome
 from codex_windows_ai.bench.report import Report
-from codex_windows_ai.bench.units import spread_text, unit_of
+from codex_windows_ai.bench.units import spread_text, unit_of, value_text
 
-_WIDTH = 110
+_WIDTH = 120
+_LEFT_OUT = ("_p99_s", "_mean_s", "seconds")
 
 
 def report_text(report: Report) -> str:
-    """The report as plain text; a figure of several rounds is followed by its lowest and highest."""
+    """The report as plain text; what was measured in several rounds is followed by its lowest and highest."""
     machine, output = report.machine, io.StringIO()
     console = Console(file=output, width=_WIDTH, highlight=False, markup=False)
     console.print(f"{machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 1e9:.1f} GB, {machine['os']}")
@@ -34,13 +35,18 @@ def report_text(report: Report) -> str:
 
 
 def _figures(outcome: Outcome) -> Table:
-    table = Table("side", "figure", "median (lowest to highest)", title=outcome.workload, title_justify="left")
+    """A row for each result with its medians; their spreads, and all other percentiles, are in the JSON."""
+    names = [name for result in outcome.results for name in result.figures if not name.endswith(_LEFT_OUT)]
+    names = list(dict.fromkeys(names))
+    headings = [name.removesuffix("_per_s").removesuffix("_s").replace("_", " ") for name in names]
+    table = Table("side", *headings, title=outcome.workload, title_justify="left")
     for result in outcome.results:
         side = f"{result.side}: {result.case}" if result.case else result.side
-        for number, (name, figure) in enumerate(result.figures.items()):
-            label = name.removesuffix("_per_s").removesuffix("_s").replace("_", " ")
-            table.add_row("" if number else side, label, spread_text(figure, unit_of(name)))
-        table.add_section()
+        values = [result.figures.get(name) for name in names]
+        cells = [
+            value_text(value.median, unit_of(name)) if value else "" for name, value in zip(names, values, strict=True)
+        ]
+        table.add_row(side, *cells)
     return table
 
 
