@@ -96,13 +96,15 @@ class Sampler:
 
     def _likeliest(self, weights: Logits) -> TokenIds:
         """Ids of the tokens that the filters keep, likeliest first; at least one."""
+        possible = np.flatnonzero(weights)  # few under a grammar: the rest need not be sorted
+        weights = weights[possible]
         total = float(weights.sum(dtype=np.float64))
-        ids = _ordered(weights, min(_SHORT_LIST, weights.size))
-        keep = self._kept(weights[ids], total)
-        if keep == ids.size < weights.size:  # the filters may keep more than the short list holds
-            ids = _ordered(weights, weights.size)
-            keep = self._kept(weights[ids], total)
-        return ids[: max(keep, 1)]
+        order = likeliest(weights, min(_SHORT_LIST, weights.size))
+        keep = self._kept(weights[order], total)
+        if keep == order.size < weights.size:  # the filters may keep more than the short list holds
+            order = likeliest(weights, weights.size)
+            keep = self._kept(weights[order], total)
+        return possible[order[: max(keep, 1)]]
 
     def _kept(self, weights: Logits, total: float) -> int:
         """How many of the likeliest tokens' `weights` (descending) the filters keep."""
@@ -116,8 +118,8 @@ class Sampler:
         return keep
 
 
-def _ordered(weights: Logits, count: int) -> TokenIds:
-    """Ids of the `count` largest weights, descending; ties by id, whatever the partition did."""
+def likeliest(weights: Logits, count: int) -> TokenIds:
+    """Ids of the `count` (at least one) largest weights, descending; ties by id, whatever the partition did."""
     ids: TokenIds = np.arange(weights.size, dtype=np.int64)
     if count < weights.size:
         threshold = np.partition(weights, weights.size - count)[weights.size - count]

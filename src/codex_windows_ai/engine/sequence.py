@@ -7,7 +7,6 @@ from collections.abc import Callable
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 
 from codex_windows_ai.engine.grammar import GrammarMatcher
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block
@@ -20,7 +19,7 @@ from codex_windows_ai.engine.request import (
     TokenLogprob,
     Usage,
 )
-from codex_windows_ai.engine.sampler import Logits, Sampler, log_softmax
+from codex_windows_ai.engine.sampler import Logits, Sampler, likeliest, log_softmax
 from codex_windows_ai.engine.speculation import PromptLookup
 from codex_windows_ai.engine.stop_strings import StopStrings
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
@@ -212,8 +211,8 @@ class Sequence:
         if count is None:
             return ChosenToken(token)
         logprobs = log_softmax(logits)
-        likeliest: npt.NDArray[np.int64] = np.argsort(-logprobs, kind="stable")[:count]
         alternatives = tuple(
-            TokenLogprob(int(i), self._tokenizer.bytes_of(int(i)), float(logprobs[i])) for i in likeliest
+            TokenLogprob(int(i), self._tokenizer.bytes_of(int(i)), float(logprobs[i]))
+            for i in (likeliest(logprobs, count) if count else ())
         )
         return ChosenToken(token, float(logprobs[token]), alternatives)
