@@ -1,0 +1,93 @@
+"""Each workload, tiny, from end to end with the real model and the real baseline."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_windows_ai.bench import agents, curve, edit, intruder, soak
+from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.figures import ratio
+from codex_windows_ai.bench.outcome import Outcome
+from codex_windows_ai.bench.workload import ConversationSize
+
+TINY = ConversationSize(agents=2, turns=1, system=64, own_context=16, input=16, output=4)
+
+
+def figure(outcome: Outcome, side: str, name: str, case: str = "") -> float:
+    result = next(result for result in outcome.results if (result.side, result.case) == (side, case))
+    return result.figures[name].median
+
+
+def test_agents_compares_with_the_faster_status_quo(bench: Bench) -> None:
+    outcome = agents.run(bench, TINY)
+
+    trials = {r.side: r.figures["seconds"].median for r in outcome.results if r.case == "trial of one turn"}
+    faster = min(trials, key=lambda side: trials[side])
+    assert f"`{faster.removeprefix('status quo, ')}`" in outcome.notes[0]
+    assert len(trials) == 2
+    ours, baseline = (figure(outcome, side, "latency_p50_s") for side in ("ours", "status quo"))
+    assert outcome.latency_ratio
+    assert outcome.latency_ratio.median == pytest.approx(ours / baseline)
+    assert outcome.throughput_ratio
+    assert outcome.memory_ratio
+    assert outcome.memory_ratio.median < 1
+    assert figure(outcome, "status quo", "cached_share") == 0
+    assert [target.must for target in outcome.targets] == ["<= 0.2", "<= 0.2", ">= 6", "<= 0.25"]
+
+
+def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
+    outcome = agents.run(bench, TINY)
+
+    # Two agents of 96 tokens: the second finds the 64 tokens of the system prompt.
+    assert figure(outcome, "ours", "cached_share") == pytest.approx(64 / (2 * 96), abs=1e-5)
+
+
+def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
+    outcome = curve.run(bench, TINY, agents=(1, 2))
+
+    assert [comparison.name for comparison in outcome.comparisons] == [
+        "tokens a second, 1 agent",
+        "tokens a second, 2 agents",
+    ]
+    assert {comparison.baseline_name for comparison in outcome.comparisons} == {"serial"}
+    assert [target.must for target in outcome.targets] == [">= 1"]
+    # The second in line waits for the first, and its latency includes that.
+    longest, seconds = (figure(outcome, "serial", name, "2 agents") for name in ("latency_p99_s", "seconds"))
+    assert seconds / 2 < longest <= seconds
+
+
+def test_edit_measures_both_kinds_of_text_with_and_without_speculation(bench: Bench) -> None:
+    outcome = edit.run(bench, edit.EditSize(edit_tokens=40, text_tokens=8))
+
+    assert figure(outcome, edit.OURS, "output_tokens", edit.EDIT) == 40
+    assert figure(outcome, edit.BASELINE, "output_tokens", edit.TEXT) == 8
+    # The model does repeat: its first line is the one that follows in the file.
+    assert figure(outcome, edit.BASELINE, "copied_lines_share", edit.EDIT) > 0
+    assert [target.must for target in outcome.targets] == [">= 2", ">= 0.95"]
+
+
+def test_intruder_asks_while_the_long_prompt_is_read(bench: Bench) -> None:
+    outcome = intruder.run(bench, intruder.IntruderSize(prompt=600, requests=3))
+
+    assert figure(outcome, "ours", "requests", intruder.IDLE) == 3
+    assert figure(outcome, "ours", "requests", intruder.BUSY) >= 1
+    tail = next(c for c in outcome.comparisons if c.name == "latency p95 of short requests")
+    assert outcome.targets[0].value == ratio(tail.ours, tail.baseline)
+    assert figure(outcome, "ours", "first_token_s", "the intruder itself") > 0
+
+
+def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
+    size = soak.SoakSize(agents=3, prefixes=3, prefix=64, own=32, output=6, pause=0.05, cache_bytes=8 * 1024**2)
+
+    outcome = soak.run(bench, size)
+
+    left = {target.name: target for target in outcome.targets}
+    assert left["errors"].met
+    assert left["requests or cache references left behind"].met
+    (result,) = outcome.results
+    assert result.figures["requests_finished"].median > 0
+    assert result.figures["evictions"].median > 0
+
+
+def test_the_sides_take_turns_at_going_first() -> None:
+    assert [in_turn(["a", "b"], number) for number in range(3)] == [["a", "b"], ["b", "a"], ["a", "b"]]
