@@ -175,7 +175,6 @@ def test_seeded_requests_are_exact_whatever_else_happens(
         configuration(
             max_sequences=max_sequences,
             prefill_chunk=chunk,
-            prefill_chunk_while_decoding=max(2, chunk // 2),
             cache_bytes=cache_blocks * BLOCK_TOKENS * token_bytes,
             row_bytes=row_tokens * token_bytes,
         ),
@@ -276,8 +275,8 @@ def test_agents_that_arrive_together_read_their_shared_prefix_once(tiny_model: M
 
 
 def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: ModelFolder) -> None:
-    core = EngineCore(tiny_model, configuration(prefill_chunk_while_decoding=32))
-    long = Client(GenerationRequest(prompt_token_ids=SHARED, max_output_tokens=4, agent="long"))
+    core = EngineCore(tiny_model, configuration(prefill_chunk=64))
+    long = Client(GenerationRequest(prompt_token_ids=SHARED + SHARED[:200], max_output_tokens=4, agent="long"))
     short = Client(GenerationRequest(prompt_token_ids=(1, 2, 3), max_output_tokens=3, agent="short"))
     submit(core, long)
     core.step()

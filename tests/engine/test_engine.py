@@ -461,7 +461,7 @@ def test_alternatives_are_the_likeliest_tokens_before_any_filter(start_engine: S
 
 
 def test_a_seeded_answer_is_the_same_however_busy_the_engine_is(start_engine: StartEngine) -> None:
-    engine = start_engine(prefill_chunk=64, prefill_chunk_while_decoding=32)
+    engine = start_engine(prefill_chunk=32)
     sampling = SamplingParameters(temperature=1.0, top_p=0.95, seed=11)
     seeded = request(prompt_token_ids=tuple(range(150)), sampling=sampling, grammar=None, max_output_tokens=40)
     alone = tokens_of(list(engine.submit(seeded)))

@@ -10,6 +10,7 @@ requests alone. `engine.Engine` runs it in a thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.grammar import GrammarCompiler
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.model import Logits, Model
+from codex_windows_ai.engine.pacing import PrefillPacer
 from codex_windows_ai.engine.prefix_cache import PrefixCache
 from codex_windows_ai.engine.prefix_exchange import PrefixExchange
 from codex_windows_ai.engine.prompt import ChatTemplate
@@ -55,7 +57,8 @@ class EngineConfiguration:
     `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
-    into a loop would otherwise go on to the end of the window.
+    into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
+    tokens read in one step.
     """
 
     threads: int | None = None
@@ -64,8 +67,7 @@ class EngineConfiguration:
     row_bytes: int = field(default_factory=_eighth_of_memory)
     cache_bytes: int = field(default_factory=_eighth_of_memory)
     default_output_tokens: int = 2048
-    prefill_chunk: int = 128
-    prefill_chunk_while_decoding: int = 64
+    prefill_chunk: int = 256
     speculating_sequences: int = 2
 
 
@@ -84,6 +86,7 @@ class EngineCore:
         self.batch = Batch(self.rows)
         self._prefixes = PrefixExchange(self.cache, self.batch)
         self.counters = TokenCounters()
+        self._pacer = PrefillPacer(self.configuration.prefill_chunk)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
         self._end_ids = frozenset(folder.eos_token_ids)
         self._grammars: GrammarCompiler | None = None
@@ -203,7 +206,9 @@ class EngineCore:
         self._expire()
         self._admit()
         if decoding := self.batch.decoding:
+            started = time.perf_counter()
             self._decode(decoding)
+            self._pacer.decoded(time.perf_counter() - started)
         self._prefill()
 
     def _expire(self) -> None:
@@ -283,10 +288,12 @@ class EngineCore:
         return reason is not None
 
     def _prefill(self) -> None:
-        configuration = self.configuration
-        budget = configuration.prefill_chunk_while_decoding if self.batch.decoding else configuration.prefill_chunk
+        budget = self._pacer.piece()
         while budget > 0:
-            sequence = self.counters.choose(self.batch.prefilling)
+            ready = self.batch.prefilling
+            if self.batch.decoding:
+                ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining)]
+            sequence = self.counters.choose(ready)
             if sequence is None:
                 return
             before = self._prefill_tokens
@@ -297,12 +304,14 @@ class EngineCore:
     def _prefill_chunk(self, sequence: Sequence, budget: int) -> None:
         sequence.start()
         self._prefixes.take(sequence)
+        started = time.perf_counter()
+        remaining, past = sequence.remaining, sequence.computed
         chunk = sequence.next_chunk(budget)
-        past = sequence.computed
         self.batch.reserve(sequence, past + chunk)
         tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
         logits = self.model.forward(self.rows, sequence.row, tokens, [past])
         sequence.advance(chunk, together=chunk)
+        self._pacer.prefilled(chunk, time.perf_counter() - started, remaining)
         self._prefill_tokens += chunk
         self.counters.charge(sequence.agent, chunk)
         self._prefixes.give(sequence)

@@ -54,9 +54,9 @@ class SamplingParameters:
 class GenerationRequest:
     """A conversation to be continued.
 
-    `agent` names who asks, for fairness between agents. `max_output_tokens` None means the
-    engine's default, or what the window leaves if that is less. `deadline` is in seconds from submission. `prompt_token_ids` bypasses the
-    chat template: the caller's own token ids, taken as they are.
+    `agent` names who asks, for fairness between agents. `max_output_tokens` None means the engine's
+    default, or what the window leaves if that is less. `deadline` is in seconds from submission.
+    `prompt_token_ids` bypasses the chat template: the caller's own token ids, taken as they are.
     """
 
     messages: tuple[Message, ...] = ()
