@@ -101,3 +101,26 @@ def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
     rows.ensure(2, STEP)
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
+
+
+def test_memory_that_runs_out_while_shrinking_leaves_what_both_sizes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(2, 2 * STEP)
+    rows.ensure(2, 2 * STEP)
+    rows.write(0, 0, block_of(4.0))
+    allocate = rows._allocate
+    calls: list[int] = []
+
+    def run_out(count: int, length: int) -> np.ndarray:
+        calls.append(count)
+        if len(calls) == 2:
+            raise MemoryError
+        return allocate(count, length)
+
+    monkeypatch.setattr(rows, "_allocate", run_out)
+    with pytest.raises(MemoryError):
+        rows.resize(1, BLOCK_TOKENS)
+
+    rows.ensure(2, 2 * STEP)
+    rows.write(1, STEP, block_of(5.0))
+    assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
+    assert (read(rows, 1, BLOCK_TOKENS, STEP) == block_of(5.0)).all()

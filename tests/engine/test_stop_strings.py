@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_windows_ai.engine.stop_strings import StopStrings
@@ -27,6 +27,7 @@ def split_texts(draw: st.DrawFn) -> list[str]:
     return [text[start:end] for start, end in zip([0, *borders], [*borders, len(text)], strict=True)]
 
 
+@settings(max_examples=400)
 @given(split_texts(), stops)
 def test_any_split_gives_what_cutting_the_whole_text_gives(pieces: list[str], stop: list[str]) -> None:
     expected, found = cut("".join(pieces), stop)
@@ -50,6 +51,11 @@ def test_nothing_is_held_back_longer_than_it_may_begin_a_stop_string(pieces: lis
         held = text[len(shown) :]
         longest = max((n for word in stop for n in range(len(word)) if text.endswith(word[:n])), default=0)
         assert len(held) == longest
+
+
+def test_the_stop_string_that_is_complete_first_ends_the_text() -> None:
+    assert StopStrings(["abcd", "bc"]).push("abcd") == "a"
+    assert StopStrings(["bcd", "abcd"]).push("abcd") == ""
 
 
 def test_nothing_comes_after_a_stop_string() -> None:
