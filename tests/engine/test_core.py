@@ -196,6 +196,33 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
     assert_at_rest(core)
 
 
+def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
+    tiny_model: ModelFolder, core: EngineCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = 4 * core.rows.LENGTH_STEP * core.model.shape.bytes_per_token
+    core = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
+    small = [Client(core, agent=str(n), prompt_token_ids=(n, n), max_output_tokens=30) for n in range(3)]
+    core.step()
+    for client in small[1:]:
+        core.cancel(client.sequence)
+    # Three rows of its length do not fit: the buffers must first shrink to the one in use.
+    large = Client(core, max_output_tokens=200)
+    resize = core.rows.resize
+
+    def fail_once(rows: int, length: int) -> None:
+        monkeypatch.setattr(core.rows, "resize", resize)
+        raise MemoryError("no memory left")
+
+    monkeypatch.setattr(core.rows, "resize", fail_once)
+    core.step()
+
+    assert "no memory left" in large.errors[0].message
+    while not core.idle:
+        core.step()
+    assert small[0].deltas[-1].finish_reason == "length"
+    assert_at_rest(core)
+
+
 @pytest.mark.parametrize("tokens", [512, 530])
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(core: EngineCore, tokens: int) -> None:
     with pytest.raises(ContextLengthExceededError) as refused:

@@ -260,19 +260,22 @@ def test_closing_ends_what_runs_and_what_waits(start_engine: StartEngine, monkey
 
 
 def test_a_program_may_end_while_the_engine_runs(tiny_model: ModelFolder) -> None:
+    # A thread that is still inside the runtime when the interpreter ends aborts the process, now and then.
     program = f"""
+import atexit
 from pathlib import Path
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.models.folder import read_model_folder
 
+atexit.register(lambda: print("still running:", engine._thread.is_alive()))
 engine = Engine(read_model_folder(Path({str(tiny_model.path)!r})))
 requests = [engine.submit(GenerationRequest(prompt_token_ids=tuple(range(n, 200)))) for n in range(4)]
 next(requests[0])
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
 
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, "still running: False", "")
 
 
 @pytest.mark.parametrize(
@@ -345,6 +348,25 @@ def test_a_fault_of_the_engine_ends_requests_but_never_leaves_them_waiting(
 
     assert list(engine.submit(request()))[-1].finish_reason == "length"
     assert_at_rest(engine)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_whose_thread_died_says_so_instead_of_waiting(
+    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start_engine()
+
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(engine.core, "step", fail)
+    monkeypatch.setattr(engine.core, "fail_all", fail)
+    generation = engine.submit(request())
+    engine._thread.join(PATIENCE)
+
+    with pytest.raises(EngineClosedError):
+        engine.submit(request())
+    del generation
 
 
 def test_a_reader_whose_loop_is_gone_harms_nobody_else(
