@@ -33,9 +33,11 @@ class PrefillPacer:
 
     def prefilled(self, tokens: int, seconds: float, remaining: int) -> None:
         """A piece was read, of a prompt that had `remaining` tokens left before it."""
-        self._seconds_per_token = seconds / tokens
+        if tokens >= BLOCK_TOKENS:  # a few tokens take as long as a block, and would say that all are slow
+            self._seconds_per_token = seconds / tokens
         if remaining > self.LONG_PROMPT_TOKENS:
-            self._owed_seconds += seconds
+            # Not added up: what was read while nobody decoded is owed to nobody.
+            self._owed_seconds = seconds
 
     def decoded(self, seconds: float) -> None:
         """Those that decode had so much time."""
