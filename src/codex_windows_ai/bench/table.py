@@ -38,7 +38,7 @@ def _figures(outcome: Outcome) -> Table:
     """A row for each result with its medians; their spreads, and all other percentiles, are in the JSON."""
     names = [name for result in outcome.results for name in result.figures if not name.endswith(_LEFT_OUT)]
     names = list(dict.fromkeys(names))
-    headings = [name.removesuffix("_per_s").removesuffix("_s").replace("_", " ") for name in names]
+    headings = [_heading(name) for name in names]
     table = Table("side", *headings, title=outcome.workload, title_justify="left")
     for result in outcome.results:
         side = f"{result.side}: {result.case}" if result.case else result.side
@@ -48,6 +48,12 @@ def _figures(outcome: Outcome) -> Table:
         ]
         table.add_row(side, *cells)
     return table
+
+
+def _heading(name: str) -> str:
+    if name.endswith("_per_s"):
+        return name.removesuffix("_per_s").replace("_", " ") + "/s"
+    return name.removesuffix("_s").replace("_bytes", "").replace("_", " ")
 
 
 def _comparisons(outcome: Outcome) -> Table:
