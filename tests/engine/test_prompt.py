@@ -136,12 +136,6 @@ def test_a_template_has_what_hugging_face_gives_it(write_template: WriteTemplate
     assert text == '<|im_start|>{"role": "user", "content": "<é>"}4<|im_end|>TrueTrue'
 
 
-def test_tools_reach_the_template(write_template: WriteTemplate, tokenizer: Tokenizer) -> None:
-    template = write_template("{{ tools[0]['name'] }}")
-
-    assert rendered(template, tokenizer, HELLO, tools=[{"name": "clock"}]) == "clock"
-
-
 def test_the_configurations_template_counts_where_there_is_no_file(
     write_template: WriteTemplate, tokenizer: Tokenizer
 ) -> None:

@@ -4,8 +4,8 @@ A step decodes one token (or several guessed ones) for every sequence that is pa
 prefills a bounded piece of one prompt, so that a long prompt never freezes the others. Rows
 0..n-1 of the buffers decode together; sequences that still read their prompt follow behind them.
 
-The core knows no threads and no clock but the one for figures: what it answers depends on the
-requests alone. `engine.Engine` runs it in a thread.
+The core knows no threads; its clock only decides how much is done in a step. What a seeded request
+is answered depends on the request alone. `engine.Engine` runs the core in a thread.
 """
 
 from __future__ import annotations
@@ -219,12 +219,20 @@ class EngineCore:
 
     def _admit(self) -> None:
         while len(self.batch) < self.configuration.max_sequences:
-            sequence = self.counters.choose(self.waiting.heads())
+            sequence = self.counters.choose(self._admissible())
             if sequence is None or not self.batch.has_room_for(sequence):
                 return
             self.waiting.remove(sequence)
             with self._failing(sequence):
                 self.batch.add(sequence)
+
+    def _admissible(self) -> list[Sequence]:
+        """The first of each agent's queue. The last free row is for an agent that has none."""
+        heads = self.waiting.heads()
+        if len(self.batch) + 1 < self.configuration.max_sequences:
+            return heads
+        running = {sequence.agent for sequence in self.batch.sequences}
+        return [sequence for sequence in heads if sequence.agent not in running]
 
     def _decode(self, sequences: list[Sequence]) -> None:
         drafts = self._drafts(sequences)
@@ -252,7 +260,7 @@ class EngineCore:
             sequence.advance(1, together=1)
         for sequence, row in zip(sequences, logits, strict=True):
             self._take(sequence, row[0])
-            sequence.flush()
+            self._settle(sequence)
 
     def _decode_drafted(self, sequence: Sequence, draft: list[int]) -> None:
         """One pass over the last token and the guesses behind it; keeps them as long as they are right."""
@@ -264,28 +272,34 @@ class EngineCore:
         right = 0
         for position, guess in enumerate([*draft, None]):
             sequence.advance(1, together=len(new))
-            if self._take(sequence, logits[position]) or sequence.tokens[-1] != guess:
+            self._take(sequence, logits[position])
+            if sequence.phase is Phase.DONE:  # it failed
+                return
+            right += sequence.tokens[-1] == guess
+            if sequence.ending or sequence.tokens[-1] != guess:
                 break
-            right += 1
         sequence.report(len(draft), right)
         self._drafted += len(draft)
         self._accepted += right
-        sequence.flush()
+        self._settle(sequence)
 
-    def _take(self, sequence: Sequence, logits: Logits) -> bool:
-        """Chooses the next token from `logits` [vocabulary]; True when the sequence ended with it."""
+    def _take(self, sequence: Sequence, logits: Logits) -> None:
+        """Chooses the next token from `logits` [vocabulary]."""
         self._prefixes.give(sequence)
-        try:
-            reason = sequence.choose(logits)
-        except WindowsAiError as error:
-            self._fail(sequence, error)
-            return True
-        self._decode_tokens += 1
-        self.counters.charge(sequence.agent, 1)
-        if reason is not None:
+        with self._failing(sequence):
+            sequence.choose(logits)
+            self._decode_tokens += 1
+            self.counters.charge(sequence.agent, 1)
+
+    def _settle(self, sequence: Sequence) -> None:
+        """After a pass: delivers what it brought, and lets the sequence go if that was the end."""
+        if sequence.phase is Phase.DONE:  # it failed
+            return
+        if sequence.ending is None:
+            sequence.flush()
+        else:
             self._drop(sequence)
-            self._close(sequence, reason)
-        return reason is not None
+            self._close(sequence, sequence.ending)
 
     def _prefill(self) -> None:
         budget = self._pacer.piece()
@@ -320,7 +334,7 @@ class EngineCore:
             self._cached_tokens += sequence.cached_tokens
             self.batch.start_decoding(sequence)
             self._take(sequence, logits[0, 0])
-            sequence.flush()
+            self._settle(sequence)
 
     # Sequences leave.
 

@@ -32,11 +32,10 @@ class Oracle:
         rows.ensure(1, sequence.longest)
         sequence.start()
         new = sequence.tokens.copy()
-        reason = None
-        while reason is None:
+        while sequence.ending is None:
             logits = core.model.forward(rows, 0, np.array([new], dtype=np.int64), [sequence.computed])
             sequence.advance(len(new), together=len(new))
-            reason = sequence.choose(logits[0, 0])
+            sequence.choose(logits[0, 0])
             new = sequence.tokens[-1:]
-        sequence.finish(reason)
+        sequence.finish(sequence.ending)
         return [delta for delta in deltas if isinstance(delta, Delta)]

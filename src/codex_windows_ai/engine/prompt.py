@@ -50,7 +50,7 @@ class ChatTemplate:
         except TemplateError as error:
             raise ModelFileError(f"The chat template in {folder} does not compile: {error}") from error
 
-    def encode(self, messages: Sequence[Message], *, tools: Sequence[dict[str, Any]] = ()) -> list[int]:
+    def encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
         Raises InvalidRequestError: the template refuses these messages.
@@ -62,7 +62,7 @@ class ChatTemplate:
         ]
         try:
             prompt = self._template.render(
-                messages=conversation, tools=list(tools) or None, add_generation_prompt=True, **self._special_tokens
+                messages=conversation, tools=None, add_generation_prompt=True, **self._special_tokens
             )
         except Exception as error:  # a template is a program: it may fail in any way
             raise InvalidRequestError(f"The model's chat template refuses these messages: {error}") from error

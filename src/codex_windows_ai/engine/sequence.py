@@ -63,6 +63,7 @@ class Sequence:
         self.max_output_tokens = max_output_tokens
         self.exact = request.sampling.seed is not None
         self.phase = Phase.WAITING
+        self.ending: FinishReason | None = None
         self.row = -1
         self.computed = 0
         self.exact_length = 0
@@ -148,8 +149,8 @@ class Sequence:
         if self._lookup is not None and drafted:
             self._lookup.report(drafted, right, len(self.tokens))
 
-    def choose(self, logits: Logits) -> FinishReason | None:
-        """Takes the next token from `logits` [vocabulary]; says so if it was the last."""
+    def choose(self, logits: Logits) -> None:
+        """Takes the next token from `logits` [vocabulary]; `ending` says if it was the last."""
         if self._first_token is None:
             self._first_token = time.perf_counter()
         allowed = self._matcher.allowed() if self._matcher else None
@@ -159,11 +160,13 @@ class Sequence:
         self._chosen.append(self._describe(token, logits))
         self.tokens.append(token)
         if token in self._end_ids:
-            return "stop"
+            self.ending = "stop"
+            return
         self._text += self._stop_strings.push(self._detokenizer.push(token))
         if self._stop_strings.found or (self._matcher and self._matcher.finished):
-            return "stop"
-        return "length" if self.output_tokens >= self.max_output_tokens else None
+            self.ending = "stop"
+        elif self.output_tokens >= self.max_output_tokens:
+            self.ending = "length"
 
     def flush(self) -> None:
         """Delivers what was said since the last time."""
