@@ -41,7 +41,7 @@ class BatchMachine(RuleBasedStateMachine):
         self.stamp = 0.0
 
     def compute(self, sequence: Sequence, tokens: int) -> None:
-        self.batch.reserve(sequence, sequence.computed + tokens)
+        self.batch.reserve(sequence.computed + tokens)
         self.stamp += 1
         block = block_of(self.stamp, tokens)
         self.batch.rows.write(sequence.row, sequence.computed, block)
@@ -92,12 +92,14 @@ class BatchMachine(RuleBasedStateMachine):
                 assert (read(self.batch.rows, sequence.row, sequence.computed) == block).all()
 
     @invariant()
-    def rows_that_decode_come_first(self) -> None:
-        for row, sequence in enumerate(self.batch.sequences):
-            assert sequence.row == row
+    def rows_that_decode_are_neighbours(self) -> None:
+        rows = [sequence.row for sequence in self.batch.sequences]
+        assert rows == sorted(set(rows))
+        decoding = [sequence.row for sequence in self.batch.decoding]
+        assert decoding == list(range(min(decoding, default=0), min(decoding, default=0) + len(decoding)))
         assert all(sequence.phase is Phase.DECODE for sequence in self.batch.decoding)
         assert all(sequence.phase is Phase.PREFILL for sequence in self.batch.prefilling)
-        assert [*self.batch.decoding, *self.batch.prefilling] == self.batch.sequences
+        assert {*self.batch.decoding, *self.batch.prefilling} == set(self.batch.sequences)
 
     @invariant()
     def the_budget_is_kept(self) -> None:
@@ -113,12 +115,30 @@ def test_rows_move_with_their_content(core: EngineCore) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=80, stateful_step_count=30, deadline=None))
 
 
+def test_a_long_prompt_stays_where_it_is_while_short_ones_come_and_go(
+    core: EngineCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(rows_of(8))
+    long = new_sequence(core, 200, 8)
+    batch.add(long)
+    batch.reserve(200)
+    long.advance(100, together=100)
+    monkeypatch.setattr(batch.rows, "copy_row", None)
+    monkeypatch.setattr(batch.rows, "swap_rows", None)
+    for _ in range(3):
+        batch.add(short := new_sequence(core, 10, 8))
+        short.advance(10, together=10)
+        batch.start_decoding(short)
+        assert (long.row, short.row) == (0, 1)
+        batch.remove(short)
+
+
 def test_a_row_that_memory_ran_out_for_can_still_be_removed(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = Batch(rows_of(4))
     long, short = new_sequence(core, 10, 10), new_sequence(core, 200, 200)
     for _ in range(3):
         batch.add(sequence := new_sequence(core, 10, 10))
-        batch.reserve(sequence, 10)
+        batch.reserve(10)
     for sequence in batch.sequences[1:]:
         batch.remove(sequence)
     allocate = batch.rows._allocate

@@ -52,7 +52,7 @@ class Client:
 
 @pytest.fixture
 def core(tiny_model: ModelFolder) -> EngineCore:
-    return EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=3, prefill_chunk=64))
+    return EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=3, prefill_chunk=64, prefill_seconds=0))
 
 
 def assert_at_rest(core: EngineCore) -> None:
@@ -179,10 +179,10 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
     unlucky = Client(core, agent="unlucky")
     resize = core.rows.resize
 
-    def out_of_memory(rows: int, length: int) -> None:
+    def out_of_memory(rows: int, length: int, *, used: int) -> None:
         if length:
             raise MemoryError("no memory left")
-        resize(rows, length)
+        resize(rows, length, used=used)
 
     monkeypatch.setattr(core.rows, "resize", out_of_memory)
     while not unlucky.ends:
@@ -209,7 +209,7 @@ def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
     large = Client(core, max_output_tokens=200)
     resize = core.rows.resize
 
-    def fail_once(rows: int, length: int) -> None:
+    def fail_once(rows: int, length: int, *, used: int) -> None:
         monkeypatch.setattr(core.rows, "resize", resize)
         raise MemoryError("no memory left")
 

@@ -55,9 +55,12 @@ class Client:
 def check_invariants(core: EngineCore, clients: list[Client]) -> None:
     """What must hold after every step, whatever happened."""
     batch = core.batch
-    for row, sequence in enumerate(batch.sequences):
-        assert sequence.row == row
-        assert sequence.phase is (Phase.DECODE if row < len(batch.decoding) else Phase.PREFILL)
+    rows = [sequence.row for sequence in batch.sequences]
+    assert rows == sorted(set(rows)), "two sequences share a row"
+    decoding = [sequence.row for sequence in batch.decoding]
+    assert decoding == list(range(decoding[0], decoding[0] + len(decoding))) if decoding else True
+    for sequence in batch.sequences:
+        assert sequence.phase is (Phase.DECODE if sequence in batch.decoding else Phase.PREFILL)
         assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
         assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
         assert sequence.cached_tokens <= sequence.prompt_length
@@ -147,7 +150,7 @@ def oracle_core(folder: ModelFolder) -> EngineCore:
 
 
 def configuration(**changes: int) -> EngineConfiguration:
-    values = {"threads": 1, "max_sequences": 4, "queue_limit": 100, "prefill_chunk": 64}
+    values = {"threads": 1, "max_sequences": 4, "queue_limit": 100, "prefill_chunk": 64, "prefill_seconds": 0}
     return EngineConfiguration(**(values | changes))
 
 
@@ -155,6 +158,7 @@ def configuration(**changes: int) -> EngineConfiguration:
 @given(
     scenario=scenarios(),
     chunk=st.sampled_from([2, 32, 48, 500]),
+    seconds=st.sampled_from([0, 1]),
     max_sequences=st.integers(1, 6),
     cache_blocks=st.sampled_from([0, 1, 3, 12, 500]),
     row_tokens=st.sampled_from([512, 1100, 100_000]),
@@ -163,6 +167,7 @@ def test_seeded_requests_are_exact_whatever_else_happens(
     tiny_model: ModelFolder,
     scenario: list[tuple[str, object]],
     chunk: int,
+    seconds: int,
     max_sequences: int,
     cache_blocks: int,
     row_tokens: int,
@@ -175,6 +180,7 @@ def test_seeded_requests_are_exact_whatever_else_happens(
         configuration(
             max_sequences=max_sequences,
             prefill_chunk=chunk,
+            prefill_seconds=seconds,
             cache_bytes=cache_blocks * BLOCK_TOKENS * token_bytes,
             row_bytes=row_tokens * token_bytes,
         ),

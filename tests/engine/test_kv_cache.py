@@ -5,17 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.errors import EngineError
 from tests.engine.rows import SHAPE, STEP, block_of, read, rows_of
 
 
+@pytest.fixture(autouse=True)
+def no_spare_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeyValueRows, "FEWEST_ROWS", 1)
+
+
 def test_rows_grow_by_steps_and_keep_what_they_hold() -> None:
     rows = rows_of(3, 2 * STEP)
-    rows.ensure(1, 40)
+    rows.ensure(1, 40, used=2 * STEP)
     assert (rows.rows, rows.length) == (1, STEP)
     rows.write(0, 0, block_of(1.0))
-    rows.ensure(3, STEP + 1)
+    rows.ensure(3, STEP + 1, used=2 * STEP)
 
     assert (rows.rows, rows.length) == (3, 2 * STEP)
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(1.0)).all()
@@ -23,9 +29,9 @@ def test_rows_grow_by_steps_and_keep_what_they_hold() -> None:
 
 def test_what_is_large_enough_is_left_where_it_is() -> None:
     rows = rows_of(3)
-    rows.ensure(2, 10)
+    rows.ensure(2, 10, used=2 * STEP)
     generation = rows.generation
-    rows.ensure(1, STEP)
+    rows.ensure(1, STEP, used=2 * STEP)
 
     assert rows.generation == generation
 
@@ -34,7 +40,7 @@ def test_every_move_of_memory_has_a_name_of_its_own() -> None:
     one, other = rows_of(3), rows_of(3)
     generations = [one.generation, other.generation]
     for rows in (one, other, one):
-        rows.resize(rows.rows + 1, 10)
+        rows.resize(rows.rows + 1, 10, used=2 * STEP)
         generations.append(rows.generation)
 
     assert len(set(generations)) == len(generations)
@@ -42,20 +48,20 @@ def test_every_move_of_memory_has_a_name_of_its_own() -> None:
 
 def test_more_than_the_budget_is_refused_and_changes_nothing() -> None:
     rows = rows_of(2)
-    rows.ensure(2, STEP)
+    rows.ensure(2, STEP, used=2 * STEP)
     rows.write(1, 0, block_of(2.0))
 
     with pytest.raises(EngineError, match="3 sequences of 256 tokens"):
-        rows.ensure(3, STEP)
+        rows.ensure(3, STEP, used=2 * STEP)
     assert (rows.rows, rows.nbytes) == (2, rows.budget_bytes)
     assert (read(rows, 1, BLOCK_TOKENS) == block_of(2.0)).all()
 
 
 def test_shrinking_keeps_what_lies_inside_and_gives_memory_back() -> None:
     rows = rows_of(4, 2 * STEP)
-    rows.ensure(4, 2 * STEP)
+    rows.ensure(4, 2 * STEP, used=2 * STEP)
     rows.write(0, 0, block_of(3.0))
-    rows.resize(1, BLOCK_TOKENS)
+    rows.resize(1, BLOCK_TOKENS, used=2 * STEP)
 
     assert rows.nbytes == STEP * SHAPE.bytes_per_token
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(3.0)).all()
@@ -65,7 +71,7 @@ def test_shrinking_keeps_what_lies_inside_and_gives_memory_back() -> None:
 
 def test_rows_are_copied_and_exchanged_up_to_a_length() -> None:
     rows = rows_of(2)
-    rows.ensure(2, 64)
+    rows.ensure(2, 64, used=2 * STEP)
     for row in (0, 1):
         rows.write(row, 0, block_of(row))
         rows.write(row, BLOCK_TOKENS, block_of(row + 10))
@@ -80,7 +86,7 @@ def test_rows_are_copied_and_exchanged_up_to_a_length() -> None:
 
 def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(4)
-    rows.ensure(1, STEP)
+    rows.ensure(1, STEP, used=2 * STEP)
     rows.write(0, 0, block_of(4.0))
     generation = rows.generation
     allocate = rows._allocate
@@ -94,18 +100,18 @@ def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest
 
     monkeypatch.setattr(rows, "_allocate", run_out)
     with pytest.raises(MemoryError):
-        rows.ensure(2, STEP)
+        rows.ensure(2, STEP, used=2 * STEP)
 
     assert rows.generation != generation  # bindings to the memory that was replaced must go
     assert (rows.rows, rows.length) == (1, STEP)
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
-    rows.ensure(2, STEP)
+    rows.ensure(2, STEP, used=2 * STEP)
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
 
 
 def test_memory_that_runs_out_while_shrinking_leaves_what_both_sizes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of(2, 2 * STEP)
-    rows.ensure(2, 2 * STEP)
+    rows.ensure(2, 2 * STEP, used=2 * STEP)
     rows.write(0, 0, block_of(4.0))
     allocate = rows._allocate
     calls: list[int] = []
@@ -118,9 +124,9 @@ def test_memory_that_runs_out_while_shrinking_leaves_what_both_sizes_hold(monkey
 
     monkeypatch.setattr(rows, "_allocate", run_out)
     with pytest.raises(MemoryError):
-        rows.resize(1, BLOCK_TOKENS)
+        rows.resize(1, BLOCK_TOKENS, used=2 * STEP)
 
-    rows.ensure(2, 2 * STEP)
+    rows.ensure(2, 2 * STEP, used=2 * STEP)
     rows.write(1, STEP, block_of(5.0))
     assert (read(rows, 0, BLOCK_TOKENS) == block_of(4.0)).all()
     assert (read(rows, 1, BLOCK_TOKENS, STEP) == block_of(5.0)).all()

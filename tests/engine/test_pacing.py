@@ -7,37 +7,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_windows_ai.engine.pacing import PrefillPacer
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 
 LONG = PrefillPacer.LONG_PROMPT_TOKENS + 1
 
 
-def test_before_anything_was_measured_a_piece_is_as_large_as_allowed() -> None:
-    assert PrefillPacer(256).piece() == 256
+def pacer_of(most_tokens: int = 256) -> PrefillPacer:
+    return PrefillPacer(most_tokens, 0.08)
 
 
-@given(st.integers(1, 512), st.integers(BLOCK_TOKENS, 512), st.floats(1e-6, 100))
-def test_a_piece_takes_its_time_and_stays_within_its_bounds(most: int, tokens: int, seconds: float) -> None:
-    pacer = PrefillPacer(most)
-    pacer.prefilled(tokens, seconds, tokens)
-    piece = pacer.piece()
-
-    assert min(BLOCK_TOKENS, most) <= piece <= most
-    expected = PrefillPacer.PIECE_SECONDS / (seconds / tokens)
-    assert piece in (most, min(BLOCK_TOKENS, most)) or abs(piece - expected) <= 1
+def test_the_first_piece_of_a_prompt_is_moderate() -> None:
+    assert pacer_of(256).piece(0, 0.08) == PrefillPacer.FIRST_PIECE
+    assert pacer_of(48).piece(0, 0.08) == 48
 
 
-def test_a_few_tokens_say_nothing_about_many() -> None:
-    pacer = PrefillPacer(256)
-    pacer.prefilled(2, 0.02, 2)
+@given(st.integers(1, 512), st.floats(1e-6, 100), st.floats(-1, 1))
+def test_a_piece_takes_its_time_and_stays_within_its_bounds(most: int, rate: float, seconds: float) -> None:
+    piece = pacer_of(most).piece(rate, seconds)
 
-    assert pacer.piece() == 256
+    assert min(PrefillPacer.SMALLEST_PIECE, most) <= piece <= most
+    assert piece in (most, PrefillPacer.SMALLEST_PIECE) or abs(piece - seconds / rate) <= 1
+
+
+def test_a_steps_first_piece_always_fits_and_a_further_one_only_into_what_is_left() -> None:
+    pacer = pacer_of()
+    assert pacer.fits(1.0, pacer.seconds)
+    assert pacer.fits(0.001, 0.02)
+    assert not pacer.fits(0.001, 0.01)
+    assert not pacer.fits(0.0, -0.001)
 
 
 def test_a_long_prompt_yields_until_those_that_decode_had_as_much_time() -> None:
-    pacer = PrefillPacer(256)
+    pacer = pacer_of()
     assert not pacer.must_yield(LONG)
-    pacer.prefilled(256, 0.1, LONG)
+    pacer.prefilled(0.1, LONG)
     assert pacer.must_yield(LONG)
     assert not pacer.must_yield(LONG - 1)
     pacer.decoded(0.06)
@@ -48,9 +50,9 @@ def test_a_long_prompt_yields_until_those_that_decode_had_as_much_time() -> None
 
 def test_time_that_nobody_waited_for_is_not_owed() -> None:
     # One agent read a very long prompt on an idle host; the next long prompt must not pay for it.
-    pacer = PrefillPacer(256)
+    pacer = pacer_of()
     for _ in range(60):
-        pacer.prefilled(256, 0.1, 6000)
+        pacer.prefilled(0.1, 6000)
     pacer.decoded(0.11)
 
     assert not pacer.must_yield(6000)
@@ -58,7 +60,7 @@ def test_time_that_nobody_waited_for_is_not_owed() -> None:
 
 @pytest.mark.parametrize("remaining", [1, PrefillPacer.LONG_PROMPT_TOKENS])
 def test_short_prompts_owe_nothing(remaining: int) -> None:
-    pacer = PrefillPacer(256)
-    pacer.prefilled(256, 5.0, remaining)
+    pacer = pacer_of()
+    pacer.prefilled(5.0, remaining)
 
     assert not pacer.must_yield(LONG)

@@ -34,7 +34,7 @@ def prefill(exchange: Exchange, sequence: Sequence, value: float, tokens: int | 
     if sequence.row < 0:
         batch.add(sequence)
     count = sequence.remaining if tokens is None else tokens
-    batch.reserve(sequence, sequence.computed + count)
+    batch.reserve(sequence.computed + count)
     batch.rows.write(sequence.row, sequence.computed, block_of(value, count))
     sequence.advance(count, together=count)
     prefixes.give(sequence)
@@ -97,7 +97,7 @@ def test_decoded_blocks_are_not_for_exact_sequences(core: EngineCore, exchange: 
     talker = new_sequence(core, 40, 60)
     prefill(exchange, talker, 1.0)
     for token in range(56):
-        batch.reserve(talker, talker.computed + 1)
+        batch.reserve(talker.computed + 1)
         talker.tokens.append((40 + token) % 256)
         talker.advance(1, together=1)
         prefixes.give(talker)

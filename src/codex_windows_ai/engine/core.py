@@ -1,8 +1,7 @@
 """The engine's one loop, a step at a time: admit, decode everybody, prefill a little.
 
 A step decodes one token (or several guessed ones) for every sequence that is past its prompt, then
-prefills a bounded piece of one prompt, so that a long prompt never freezes the others. Rows
-0..n-1 of the buffers decode together; sequences that still read their prompt follow behind them.
+prefills a bounded piece of one prompt, so that a long prompt never freezes the others.
 
 The core knows no threads; its clock only decides how much is done in a step. What a seeded request
 is answered depends on the request alone. `engine.Engine` runs the core in a thread.
@@ -58,7 +57,7 @@ class EngineConfiguration:
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one step.
+    tokens read in one pass, `prefill_seconds` what one step spends on reading.
     """
 
     threads: int | None = None
@@ -68,6 +67,7 @@ class EngineConfiguration:
     cache_bytes: int = field(default_factory=_eighth_of_memory)
     default_output_tokens: int = 2048
     prefill_chunk: int = 256
+    prefill_seconds: float = 0.08
     speculating_sequences: int = 2
 
 
@@ -86,7 +86,7 @@ class EngineCore:
         self.batch = Batch(self.rows)
         self._prefixes = PrefixExchange(self.cache, self.batch)
         self.counters = TokenCounters()
-        self._pacer = PrefillPacer(self.configuration.prefill_chunk)
+        self._pacer = PrefillPacer(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
         self._end_ids = frozenset(folder.eos_token_ids)
         self._grammars: GrammarCompiler | None = None
@@ -252,9 +252,9 @@ class EngineCore:
 
     def _decode_batch(self, sequences: list[Sequence]) -> None:
         past = [sequence.computed for sequence in sequences]
-        self.rows.ensure(len(self.batch), max(past) + 1)
+        self.batch.reserve(max(past) + 1)
         tokens = np.array([[sequence.tokens[-1]] for sequence in sequences], dtype=np.int64)
-        logits = self.model.forward(self.rows, 0, tokens, past)
+        logits = self.model.forward(self.rows, sequences[0].row, tokens, past)
         self._decode_passes += 1
         for sequence in sequences:  # all of them first: a row that moves takes its computed tokens along
             sequence.advance(1, together=1)
@@ -265,7 +265,7 @@ class EngineCore:
     def _decode_drafted(self, sequence: Sequence, draft: list[int]) -> None:
         """One pass over the last token and the guesses behind it; keeps them as long as they are right."""
         new = [sequence.tokens[-1], *draft]
-        self.batch.reserve(sequence, sequence.computed + len(new))
+        self.batch.reserve(sequence.computed + len(new))
         tokens = np.array([new], dtype=np.int64)
         logits = self.model.forward(self.rows, sequence.row, tokens, [sequence.computed], keep=len(new))[0]
         self._decode_passes += 1
@@ -302,30 +302,35 @@ class EngineCore:
             self._close(sequence, sequence.ending)
 
     def _prefill(self) -> None:
-        budget = self._pacer.piece()
-        while budget > 0:
-            ready = self.batch.prefilling
-            if self.batch.decoding:
-                ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining)]
-            sequence = self.counters.choose(ready)
-            if sequence is None:
-                return
-            before = self._prefill_tokens
+        started = time.perf_counter()
+        seconds = self._pacer.seconds
+        while sequence := self._next_to_prefill(seconds):
             with self._failing(sequence):
-                self._prefill_chunk(sequence, budget)
-            budget -= max(self._prefill_tokens - before, 1)
+                self._prefill_chunk(sequence, self._pacer.piece(sequence.seconds_per_token, seconds))
+            seconds = self._pacer.seconds - (time.perf_counter() - started)
+
+    def _next_to_prefill(self, seconds: float) -> Sequence | None:
+        """Whose prompt is read next, if the seconds left in this step are enough for it."""
+        ready = self.batch.prefilling
+        if self.batch.decoding:
+            ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining)]
+        sequence = self.counters.choose(ready)
+        return sequence if sequence and self._pacer.fits(sequence.seconds_per_token, seconds) else None
 
     def _prefill_chunk(self, sequence: Sequence, budget: int) -> None:
         sequence.start()
+        # Room for the whole prompt and a first piece of the answer at once: growing copies every row.
+        self.batch.reserve(min(sequence.longest, sequence.prompt_length + KeyValueRows.LENGTH_STEP))
         self._prefixes.take(sequence)
         started = time.perf_counter()
         remaining, past = sequence.remaining, sequence.computed
         chunk = sequence.next_chunk(budget)
-        self.batch.reserve(sequence, past + chunk)
         tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
         logits = self.model.forward(self.rows, sequence.row, tokens, [past])
         sequence.advance(chunk, together=chunk)
-        self._pacer.prefilled(chunk, time.perf_counter() - started, remaining)
+        seconds = time.perf_counter() - started
+        sequence.seconds_per_token = seconds / chunk
+        self._pacer.prefilled(seconds, remaining)
         self._prefill_tokens += chunk
         self.counters.charge(sequence.agent, chunk)
         self._prefixes.give(sequence)

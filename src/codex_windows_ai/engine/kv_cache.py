@@ -8,6 +8,9 @@ in a batch with others; the rows that decode together are always the first ones.
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +41,14 @@ class KeyValueShape:
 class KeyValueRows:
     """Buffers of shape [2 (key, value), rows, heads, length, head size], one a layer.
 
+    Memory is the operating system's own, page by page as it is written and given back at once.
     They grow by `LENGTH_STEP` tokens with what is really used, layer by layer, so that growing
     never needs more than one layer twice. `generation` names one state of the memory, unlike any
     other of any rows: it changes whenever memory moved.
     """
 
     LENGTH_STEP = 256
+    FEWEST_ROWS = 4
 
     def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
         self.shape = shape
@@ -67,16 +72,20 @@ class KeyValueRows:
         """Bytes held now."""
         return self._bytes(self.rows, self.length)
 
-    def ensure(self, rows: int, length: int) -> None:
-        """Grows to at least that many rows and tokens a row; what rows hold is kept.
+    def ensure(self, rows: int, length: int, *, used: int) -> None:
+        """Grows to at least that many rows and tokens a row; the first `used` tokens of rows are kept.
 
         Raises EngineError: it would exceed the budget (admission should have prevented it).
         """
-        if rows > self.rows or length > self.length:
-            self.resize(max(rows, self.rows), max(length, self.length))
+        if rows <= self.rows and length <= self.length:
+            return
+        length = max(length, self.length)
+        # Growing copies everything, while rows that nobody uses cost address space only.
+        ample = self.rows if rows <= self.rows else max(rows, 2 * self.rows, self.FEWEST_ROWS)
+        self.resize(ample if self.fits(ample, length) else rows, length, used=used)
 
-    def resize(self, rows: int, length: int) -> None:
-        """Changes to that many rows of that length; what lies inside both is kept.
+    def resize(self, rows: int, length: int, *, used: int) -> None:
+        """Changes to that many rows of that length; of what lies inside both, `used` tokens a row are kept.
 
         Raises EngineError: it would exceed the budget.
         """
@@ -87,18 +96,19 @@ class KeyValueRows:
                 f"the budget is {self.budget_bytes:,}."
             )
         kept_rows, kept_length = min(rows, self.rows), min(length, self.length)
+        used = min(used, kept_length)
         # Should memory run out between two layers, what both sizes hold stays sound.
         self.rows, self.length = kept_rows, kept_length
         self.generation = next(_generations)
         for index, old in enumerate(self.layers):
             new = self._allocate(rows, length)
-            new[:, :kept_rows, :, :kept_length] = old[:, :kept_rows, :, :kept_length]
+            new[:, :kept_rows, :, :used] = old[:, :kept_rows, :, :used]
             self.layers[index] = new
         self.rows, self.length = rows, length
 
     def release(self) -> None:
         """Gives all memory back; for when nothing runs."""
-        self.resize(0, 0)
+        self.resize(0, 0, used=0)
 
     def copy_row(self, source: int, target: int, length: int) -> None:
         """Copies the first `length` tokens of one row over another row."""
@@ -125,8 +135,15 @@ class KeyValueRows:
             layer[:, row, :, start:end] = block[index]
 
     def _allocate(self, rows: int, length: int) -> Buffer:
-        shape = self.shape
-        return np.empty((2, rows, shape.key_value_heads, length, shape.head_size), dtype=shape.dtype)
+        shape = (2, rows, self.shape.key_value_heads, length, self.shape.head_size)
+        size = self.shape.dtype.itemsize * math.prod(shape)
+        if size == 0:
+            return np.empty(shape, dtype=self.shape.dtype)
+        memory = mmap.mmap(-1, size)
+        if sys.platform == "linux":
+            # A row is many stripes, each touched from its start: huge pages would fill all of it at once.
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+        return np.frombuffer(memory, dtype=self.shape.dtype).reshape(shape)
 
     def _bytes(self, rows: int, length: int) -> int:
         return rows * self._rounded(length) * self.shape.bytes_per_token

@@ -7,34 +7,39 @@ time as it took. Short prompts do not yield, as reading them soon fills the batc
 
 from __future__ import annotations
 
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-
 
 class PrefillPacer:
     """Sizes pieces and keeps account of the time that long prompts owe."""
 
-    PIECE_SECONDS = 0.1
+    SMALLEST_PIECE = 16
+    """Smaller ones would spend most of their time on the weights; also what pieces are a multiple of."""
+    FIRST_PIECE = 64
+    SHORT_PROMPT_TOKENS = 64
+    """So little is read at once: two pieces would delay everybody more than one."""
     LONG_PROMPT_TOKENS = 512
 
-    def __init__(self, most_tokens: int) -> None:
+    def __init__(self, most_tokens: int, seconds: float) -> None:
         self._most_tokens = most_tokens
-        self._seconds_per_token = 0.0
+        self.seconds = seconds
+        """What one step spends on reading prompts."""
         self._owed_seconds = 0.0
 
-    def piece(self) -> int:
-        """Tokens to read in one step; at least a block, as smaller pieces waste the pass over the weights."""
-        if self._seconds_per_token * self._most_tokens <= self.PIECE_SECONDS:
-            return self._most_tokens
-        return max(int(self.PIECE_SECONDS / self._seconds_per_token), min(BLOCK_TOKENS, self._most_tokens))
+    def piece(self, seconds_per_token: float, seconds: float) -> int:
+        """Tokens to read in so many seconds of a prompt that took `seconds_per_token` last, 0 if unknown."""
+        if seconds_per_token == 0:
+            return min(self.FIRST_PIECE, self._most_tokens)
+        return min(max(int(seconds / seconds_per_token), self.SMALLEST_PIECE), self._most_tokens)
+
+    def fits(self, seconds_per_token: float, seconds: float) -> bool:
+        """Whether a piece may begin in a step that has so many seconds left; the first one always may."""
+        return seconds == self.seconds or seconds > seconds_per_token * self.SMALLEST_PIECE
 
     def must_yield(self, remaining: int) -> bool:
         """Whether a prompt with so many tokens left lets those that decode go first."""
         return remaining > self.LONG_PROMPT_TOKENS and self._owed_seconds > 0
 
-    def prefilled(self, tokens: int, seconds: float, remaining: int) -> None:
-        """A piece was read, of a prompt that had `remaining` tokens left before it."""
-        if tokens >= BLOCK_TOKENS:  # a few tokens take as long as a block, and would say that all are slow
-            self._seconds_per_token = seconds / tokens
+    def prefilled(self, seconds: float, remaining: int) -> None:
+        """A piece was read in so many seconds, of a prompt that had `remaining` tokens left before it."""
         if remaining > self.LONG_PROMPT_TOKENS:
             # Not added up: what was read while nobody decoded is owed to nobody.
             self._owed_seconds = seconds

@@ -31,7 +31,7 @@ class PrefixExchange:
             )
             if block is None:
                 return
-            self._batch.reserve(sequence, sequence.prompt_length)
+            self._batch.reserve(sequence.prompt_length)
             self._batch.rows.write(sequence.row, sequence.computed, block.storage)
             sequence.advance_cached(BLOCK_TOKENS, exact=block.exact)
             self._follow(sequence, block)

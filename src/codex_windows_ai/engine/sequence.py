@@ -9,7 +9,8 @@ from enum import Enum
 import numpy as np
 
 from codex_windows_ai.engine.grammar import GrammarMatcher
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block
+from codex_windows_ai.engine.pacing import PrefillPacer
+from codex_windows_ai.engine.prefix_cache import Block
 from codex_windows_ai.engine.request import (
     ChosenToken,
     Delta,
@@ -68,6 +69,8 @@ class Sequence:
         self.computed = 0
         self.exact_length = 0
         self.cached_tokens = 0
+        self.seconds_per_token = 0.0
+        """What reading its prompt took last; it grows with the prompt."""
         self.last_block: Block | None = None
         self.blocks = 0
         self._lookup = None if self.exact else PromptLookup()
@@ -108,14 +111,14 @@ class Sequence:
     def next_chunk(self, budget: int) -> int:
         """How many prompt tokens to prefill now.
 
-        Chunks end on block borders, so that a block is complete and the cache can take over, and
+        Chunks end on multiples that block borders are among, so that the cache can take over, and
         never leave a single token: one token alone would go through another attention kernel.
         """
         remaining = self.remaining
-        if remaining <= budget + 1:
+        if remaining <= max(budget + 1, PrefillPacer.SHORT_PROMPT_TOKENS):
             return remaining
-        end = (self.computed + max(budget, BLOCK_TOKENS)) // BLOCK_TOKENS * BLOCK_TOKENS
-        chunk = min(end - self.computed, remaining)
+        step = PrefillPacer.SMALLEST_PIECE
+        chunk = (self.computed + max(budget, step)) // step * step - self.computed
         return remaining if remaining - chunk == 1 else chunk
 
     def advance(self, tokens: int, *, together: int) -> None:
