@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.engine.core import EngineConfiguration
+from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder

@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 )
 
 from codex_windows_ai.engine.batch import Batch
-from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.models.folder import ModelFolder

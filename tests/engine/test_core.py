@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import (

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.oracle import Oracle
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codex_windows_ai.engine.batch import Batch
-from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
 from codex_windows_ai.engine.prefix_exchange import PrefixExchange
 from codex_windows_ai.engine.sequence import Sequence

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_windows_ai.bench.lines import Lines
-from codex_windows_ai.engine.core import EngineConfiguration
+from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import Delta, GenerationRequest, SamplingParameters

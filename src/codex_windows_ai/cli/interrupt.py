@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import threading
@@ -102,6 +103,8 @@ class Interruption:
 def _abandon(task: asyncio.Task[Any]) -> None:
     """Cancel a task together with the blocking work that it waits for in `asyncio.to_thread`."""
     task.cancel()
+    # A worker that has just become idle would report its KeyboardInterrupt as a fault.
+    logging.getLogger("concurrent.futures").disabled = True
     for thread in threading.enumerate():
         if thread.name.startswith("asyncio_") and thread.ident:
             # https://docs.python.org/3/c-api/threads.html: raised between two of the thread's own steps.

@@ -12,75 +12,37 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
-import psutil
 
 from codex_windows_ai.engine.batch import Batch
-from codex_windows_ai.engine.grammar import GrammarCompiler
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.intake import Intake
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.pacing import PrefillPacer
 from codex_windows_ai.engine.prefix_cache import PrefixCache
 from codex_windows_ai.engine.prefix_exchange import PrefixExchange
-from codex_windows_ai.engine.prompt import ChatTemplate
 from codex_windows_ai.engine.request import FinishReason, GenerationRequest
-from codex_windows_ai.engine.sampler import check_sampling
 from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.statistics import EngineStatistics
-from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import (
-    ContextLengthExceededError,
     DeadlineExceededError,
     EngineBusyError,
     EngineError,
-    InvalidRequestError,
     WindowsAiError,
 )
 from codex_windows_ai.models.folder import ModelFolder
 
-# As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
-MOST_ALTERNATIVES = 20
-
-
-def _eighth_of_memory() -> int:
-    return min(psutil.virtual_memory().total // 8, 2 * 1024**3)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfiguration:
-    """How an engine runs.
-
-    `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
-    prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
-    `default_output_tokens` ends an answer whose request sets no limit: small models that fall
-    into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one pass, `prefill_seconds` what one step spends on reading.
-    """
-
-    threads: int | None = None
-    max_sequences: int = 16
-    queue_limit: int = 256
-    row_bytes: int = field(default_factory=_eighth_of_memory)
-    cache_bytes: int = field(default_factory=_eighth_of_memory)
-    default_output_tokens: int = 2048
-    prefill_chunk: int = 256
-    prefill_seconds: float = 0.08
-    speculating_sequences: int = 2
-
 
 class EngineCore:
-    """One model and all sequences on it. Not thread-safe."""
+    """One model and all sequences on it. Only `prepare` may be called from any thread."""
 
     def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
-        self.tokenizer = Tokenizer(folder.tokenizer_file)
-        self.template = ChatTemplate(folder.path, self.tokenizer)
-        self.model = Model(folder.model_file, threads=self.configuration.threads)
-        self.context_length = folder.context_length
+        self.model = Model(folder.model_file, heads=folder.heads, threads=self.configuration.threads)
         self.rows = KeyValueRows(self.model.shape, self.configuration.row_bytes)
         self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
         self.batch = Batch(self.rows)
@@ -88,8 +50,7 @@ class EngineCore:
         self.counters = TokenCounters()
         self._pacer = PrefillPacer(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
-        self._end_ids = frozenset(folder.eos_token_ids)
-        self._grammars: GrammarCompiler | None = None
+        self._intake = Intake(folder, self.configuration, self.model.vocabulary_size, self.rows.longest_row)
         self._finished = self._failed = self._cancelled = 0
         self._decode_passes = self._decode_tokens = 0
         self._prefill_tokens = self._input_tokens = self._cached_tokens = 0
@@ -98,70 +59,11 @@ class EngineCore:
     # Requests come in.
 
     def prepare(self, request: GenerationRequest, deliver: Deliver) -> Sequence:
-        """Checks a request and makes its sequence; nothing is computed yet.
+        """Checks a request and makes its sequence; nothing is computed yet. Any thread may call it.
 
         Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError.
         """
-        check_sampling(request.sampling)
-        if any(not stop for stop in request.stop):
-            raise InvalidRequestError("A stop string must not be empty.")
-        if request.top_logprobs is not None and not 0 <= request.top_logprobs <= MOST_ALTERNATIVES:
-            raise InvalidRequestError(
-                f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}."
-            )
-        prompt = self._encode(request)
-        maximum = self._max_output_tokens(request, len(prompt))
-        matcher = None
-        if request.grammar is not None:
-            if self._grammars is None:
-                self._grammars = GrammarCompiler(
-                    self.folder.tokenizer_file, self.model.vocabulary_size, tuple(self._end_ids)
-                )
-            matcher = self._grammars.compile(request.grammar)
-        return Sequence(
-            request,
-            prompt,
-            max_output_tokens=maximum,
-            tokenizer=self.tokenizer,
-            vocabulary_size=self.model.vocabulary_size,
-            end_ids=self._end_ids,
-            matcher=matcher,
-            deliver=deliver,
-        )
-
-    def _encode(self, request: GenerationRequest) -> list[int]:
-        if request.prompt_token_ids is not None:
-            outside = [token for token in request.prompt_token_ids if not 0 <= token < self.model.vocabulary_size]
-            if outside:
-                raise InvalidRequestError(
-                    f"Token id {outside[0]} is outside the vocabulary of {self.model.vocabulary_size}."
-                )
-            prompt = list(request.prompt_token_ids)
-        else:
-            if not any(message.content.strip() for message in request.messages):
-                raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
-            prompt = self.template.encode(request.messages)
-        if not prompt:
-            raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
-        return prompt
-
-    def _max_output_tokens(self, request: GenerationRequest, prompt_tokens: int) -> int:
-        asked = request.max_output_tokens
-        if asked is not None and asked < 1:
-            raise InvalidRequestError(f"`max_output_tokens` must be at least 1; given: {asked}.")
-        if prompt_tokens + (asked or 1) > self.context_length:
-            raise ContextLengthExceededError(
-                prompt_tokens=prompt_tokens, output_tokens=asked or 1, context_length=self.context_length
-            )
-        memory = self.rows.longest_row
-        if prompt_tokens + (asked or 1) > memory:
-            raise InvalidRequestError(
-                f"The request needs room for {prompt_tokens + (asked or 1)} tokens, but the memory budget of "
-                f"{self.configuration.row_bytes:,} bytes for running requests holds {memory}.",
-                hint="Shorten the request or raise the engine's `row_bytes`.",
-            )
-        room = min(self.context_length, memory) - prompt_tokens
-        return asked or min(room, self.configuration.default_output_tokens)
+        return self._intake.prepare(request, deliver)
 
     def enqueue(self, sequence: Sequence) -> None:
         """Puts a prepared sequence in its agent's queue.

@@ -10,7 +10,8 @@ from collections.abc import Sequence as SequenceOf
 from types import TracebackType
 from typing import Self
 
-from codex_windows_ai.engine.core import EngineConfiguration, EngineCore
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.generation import Generation, Stream
 from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence

@@ -34,19 +34,20 @@ _runtime = cast("Any", ort)
 
 
 class Model:
-    """A loaded decoder.
+    """A loaded decoder. `heads` is its number of attention heads, which bounds the threads.
 
     Raises ModelFileError: ONNX Runtime cannot load the file.
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
     """
 
-    def __init__(self, file: Path, *, threads: int | None = None, spinning: bool = True) -> None:
+    def __init__(self, file: Path, *, heads: int, threads: int | None = None) -> None:
         options = _runtime.SessionOptions()
-        options.intra_op_num_threads = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        # With more threads than heads ONNX Runtime splits one head's attention between threads, and what a
+        # token gets would depend on how many sequences share the pass.
+        options.intra_op_num_threads = min(wanted, heads)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Between requests the process must rest: spinning threads would take the agents' own cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
         self.threads: int = options.intra_op_num_threads
         try:
             self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

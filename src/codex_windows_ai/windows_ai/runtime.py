@@ -72,7 +72,7 @@ class WindowsAiRuntime:
         return self._source
 
     def _load(self) -> AnswerSource:
-        from codex_windows_ai.engine.core import EngineConfiguration
+        from codex_windows_ai.engine.configuration import EngineConfiguration
         from codex_windows_ai.engine.engine import Engine
 
         refused = self._refusals()

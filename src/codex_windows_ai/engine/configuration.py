@@ -1,0 +1,33 @@
+"""How an engine runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import psutil
+
+
+def _eighth_of_memory() -> int:
+    return min(psutil.virtual_memory().total // 8, 2 * 1024**3)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfiguration:
+    """How an engine runs.
+
+    `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
+    prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
+    `default_output_tokens` ends an answer whose request sets no limit: small models that fall
+    into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
+    tokens read in one pass, `prefill_seconds` what one step spends on reading.
+    """
+
+    threads: int | None = None
+    max_sequences: int = 16
+    queue_limit: int = 256
+    row_bytes: int = field(default_factory=_eighth_of_memory)
+    cache_bytes: int = field(default_factory=_eighth_of_memory)
+    default_output_tokens: int = 2048
+    prefill_chunk: int = 256
+    prefill_seconds: float = 0.08
+    speculating_sequences: int = 2
