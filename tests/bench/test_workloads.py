@@ -45,14 +45,16 @@ def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
 def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
     outcome = curve.run(bench, TINY, agents=(1, 2))
 
-    assert [comparison.name for comparison in outcome.comparisons] == [
-        "tokens a second, 1 agent",
-        "tokens a second, 2 agents",
+    assert [(comparison.baseline_name, comparison.name) for comparison in outcome.comparisons] == [
+        (curve.ORACLE, "tokens a second, 2 agents"),
+        (curve.CACHED, "tokens a second, 1 agent"),
+        (curve.CACHED, "tokens a second, 2 agents"),
     ]
-    assert {comparison.baseline_name for comparison in outcome.comparisons} == {"serial"}
     assert [target.must for target in outcome.targets] == [">= 1"]
+    assert figure(outcome, curve.ORACLE, "cached_share", "2 agents") == 0
+    assert figure(outcome, curve.CACHED, "cached_share", "2 agents") > 0
     # The second in line waits for the first, and its latency includes that.
-    longest, seconds = (figure(outcome, "serial", name, "2 agents") for name in ("latency_p99_s", "seconds"))
+    longest, seconds = (figure(outcome, curve.CACHED, name, "2 agents") for name in ("latency_p99_s", "seconds"))
     assert seconds / 2 < longest <= seconds
 
 

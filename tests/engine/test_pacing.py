@@ -28,24 +28,25 @@ def test_a_piece_takes_its_time_and_stays_within_its_bounds(most: int, rate: flo
     assert piece in (most, PrefillPacer.SMALLEST_PIECE) or abs(piece - seconds / rate) <= 1
 
 
-def test_a_steps_first_piece_always_fits_and_a_further_one_only_into_what_is_left() -> None:
+def test_a_steps_first_piece_always_fits_and_a_further_one_only_where_half_of_it_is_left() -> None:
     pacer = pacer_of()
-    assert pacer.fits(1.0, pacer.seconds)
-    assert pacer.fits(0.001, 0.02)
-    assert not pacer.fits(0.001, 0.01)
-    assert not pacer.fits(0.0, -0.001)
+    assert pacer.fits(pacer.seconds)
+    assert pacer.fits(0.05)
+    assert not pacer.fits(0.03)
+    assert PrefillPacer(256, 0).fits(0)
+    assert not PrefillPacer(256, 0).fits(-0.001)
 
 
 def test_a_long_prompt_yields_until_those_that_decode_had_as_much_time() -> None:
     pacer = pacer_of()
-    assert not pacer.must_yield(LONG)
+    assert not pacer.must_yield(LONG, 20)
     pacer.prefilled(0.1, LONG)
-    assert pacer.must_yield(LONG)
-    assert not pacer.must_yield(LONG - 1)
+    assert pacer.must_yield(LONG, 20)
+    assert not pacer.must_yield(LONG - 1, 20)
     pacer.decoded(0.06)
-    assert pacer.must_yield(LONG)
+    assert pacer.must_yield(LONG, 20)
     pacer.decoded(0.06)
-    assert not pacer.must_yield(LONG)
+    assert not pacer.must_yield(LONG, 20)
 
 
 def test_time_that_nobody_waited_for_is_not_owed() -> None:
@@ -55,7 +56,7 @@ def test_time_that_nobody_waited_for_is_not_owed() -> None:
         pacer.prefilled(0.1, 6000)
     pacer.decoded(0.11)
 
-    assert not pacer.must_yield(6000)
+    assert not pacer.must_yield(6000, 20)
 
 
 @pytest.mark.parametrize("remaining", [1, PrefillPacer.LONG_PROMPT_TOKENS])
@@ -63,4 +64,12 @@ def test_short_prompts_owe_nothing(remaining: int) -> None:
     pacer = pacer_of()
     pacer.prefilled(5.0, remaining)
 
-    assert not pacer.must_yield(LONG)
+    assert not pacer.must_yield(LONG, 20)
+
+
+def test_a_prompt_like_those_that_decode_does_not_yield() -> None:
+    pacer = pacer_of()
+    pacer.prefilled(0.1, 1400)
+
+    assert not pacer.must_yield(1400, 1400)
+    assert pacer.must_yield(6000, 1400)

@@ -1,4 +1,4 @@
-"""Our serial oracle: the same engine with the same cache, one request after another."""
+"""Our own engine, one request after another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codex_windows_ai.bench.process import Reply
 class Serial:
     """Puts the requests of all agents in one line, first come, first served.
 
-    What is faster without the line is what batching gives, and nothing else.
+    With the same configuration, what is faster without the line is what batching gives.
     """
 
     name = "serial"

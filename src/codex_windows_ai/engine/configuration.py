@@ -29,5 +29,5 @@ class EngineConfiguration:
     cache_bytes: int = field(default_factory=_eighth_of_memory)
     default_output_tokens: int = 2048
     prefill_chunk: int = 256
-    prefill_seconds: float = 0.08
+    prefill_seconds: float = 0.12
     speculating_sequences: int = 2

@@ -206,18 +206,18 @@ class EngineCore:
     def _prefill(self) -> None:
         started = time.perf_counter()
         seconds = self._pacer.seconds
-        while sequence := self._next_to_prefill(seconds):
+        while self._pacer.fits(seconds) and (sequence := self._next_to_prefill()):
             with self._failing(sequence):
                 self._prefill_chunk(sequence, self._pacer.piece(sequence.seconds_per_token, seconds))
             seconds = self._pacer.seconds - (time.perf_counter() - started)
 
-    def _next_to_prefill(self, seconds: float) -> Sequence | None:
-        """Whose prompt is read next, if the seconds left in this step are enough for it."""
+    def _next_to_prefill(self) -> Sequence | None:
+        """Whose prompt is read next."""
         ready = self.batch.prefilling
-        if self.batch.decoding:
-            ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining)]
-        sequence = self.counters.choose(ready)
-        return sequence if sequence and self._pacer.fits(sequence.seconds_per_token, seconds) else None
+        if decoding := self.batch.decoding:
+            longest = max(sequence.prompt_length for sequence in decoding)
+            ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining, longest)]
+        return self.counters.choose(ready)
 
     def _prefill_chunk(self, sequence: Sequence, budget: int) -> None:
         sequence.start()

@@ -2,7 +2,7 @@
 
 Whoever arrives waits for the piece that is being read: pieces are sized by time, from what the
 last one took. And a long prompt yields: after each of its pieces, sequences that decode get as much
-time as it took. Short prompts do not yield, as reading them soon fills the batch.
+time as it took. Others do not yield, as reading them soon fills the batch.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ class PrefillPacer:
             return min(self.FIRST_PIECE, self._most_tokens)
         return min(max(int(seconds / seconds_per_token), self.SMALLEST_PIECE), self._most_tokens)
 
-    def fits(self, seconds_per_token: float, seconds: float) -> bool:
-        """Whether a piece may begin in a step that has so many seconds left; the first one always may."""
-        return seconds == self.seconds or seconds > seconds_per_token * self.SMALLEST_PIECE
+    def fits(self, seconds: float) -> bool:
+        """Whether another piece may begin in a step that has so many seconds left; the first one always may."""
+        return seconds > self.seconds / 2 or seconds == self.seconds
 
-    def must_yield(self, remaining: int) -> bool:
-        """Whether a prompt with so many tokens left lets those that decode go first."""
-        return remaining > self.LONG_PROMPT_TOKENS and self._owed_seconds > 0
+    def must_yield(self, remaining: int, longest_decoding: int) -> bool:
+        """Whether a prompt with so many tokens left lets those that decode go first.
+
+        It need not where theirs were as long: agents that start together soon fill the batch.
+        """
+        return remaining > max(self.LONG_PROMPT_TOKENS, 2 * longest_decoding) and self._owed_seconds > 0
 
     def prefilled(self, seconds: float, remaining: int) -> None:
         """A piece was read in so many seconds, of a prompt that had `remaining` tokens left before it."""
