@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,8 +12,6 @@ from typing import Any
 import pytest
 
 from tests.cli.program import cwai
-
-pytestmark = pytest.mark.skipif(shutil.which("codex") is None, reason="the Codex CLI is not on PATH")
 
 ANSWER = "forty-two"
 
