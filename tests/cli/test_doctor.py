@@ -17,7 +17,6 @@ def test_a_fresh_machine_is_ready_with_warnings_that_say_the_command(tmp_path: P
 
     assert ran.exit_code == 0
     assert "fix: cwai models add smollm2-135m-instruct" in ran.stdout
-    assert "fix: npm install -g @openai/codex" in ran.stdout
     assert ran.stdout.endswith("Ready, with warnings.\n")
 
 

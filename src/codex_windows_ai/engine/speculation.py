@@ -16,7 +16,7 @@ class PromptLookup:
     _KEY_TOKENS = 3
     _CANDIDATES = 8
     LONGEST = 32  # a longer draft costs more memory for its logits than it can save
-    _PAUSE_TOKENS = 8
+    _PAUSE_TOKENS = 24
 
     def __init__(self) -> None:
         self._positions: dict[tuple[int, ...], deque[int]] = {}
