@@ -94,7 +94,11 @@ def test_options_that_codex_does_not_have_are_refused_by_name(options: list[str]
 
 
 def test_without_codex_the_error_says_how_to_get_it(tmp_path: Path) -> None:
-    ran = cwai("exec", "hi", environment={"PATH": str(tmp_path)})
+    # A package of that name without the executable hides the real one, which would ask its own service.
+    (tmp_path / "codex_cli_bin").mkdir()
+    (tmp_path / "codex_cli_bin" / "__init__.py").touch()
+
+    ran = cwai("exec", "hi", environment={"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path)})
 
     assert ran.exit_code == 4
     assert "npm install -g @openai/codex" in ran.stderr
