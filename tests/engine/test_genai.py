@@ -1,0 +1,48 @@
+"""The engine against ONNX Runtime GenAI, which nobody here wrote, on the default model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime_genai
+import pytest
+
+from codex_windows_ai.engine.engine import Engine
+from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters
+
+PROMPTS = (
+    "What is the capital of France? Answer in one sentence.",
+    "Write a Python function that adds two numbers.",
+    "Name three colours.",
+    "Translate to German: good morning.",
+    "What is two plus two?",
+    "Why is the sky blue? One sentence.",
+)
+OUTPUT_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def genai(default_model: Path) -> Any:
+    return onnxruntime_genai.Model(str(default_model))
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_greedy_text_is_the_same(engine: Engine, genai: Any, prompt: str) -> None:
+    tokenizer = onnxruntime_genai.Tokenizer(genai)
+    rendered = tokenizer.apply_chat_template(f'[{{"role": "user", "content": "{prompt}"}}]', add_generation_prompt=True)
+    parameters = onnxruntime_genai.GeneratorParams(genai)
+    ids = tokenizer.encode(rendered)
+    parameters.set_search_options(do_sample=False, max_length=len(ids) + OUTPUT_TOKENS)
+    generator = onnxruntime_genai.Generator(genai, parameters)
+    generator.append_tokens(ids)
+    while not generator.is_done():
+        generator.generate_next_token()
+    theirs = tokenizer.decode(generator.get_sequence(0)[len(ids) :])
+
+    request = GenerationRequest(
+        messages=(Message("user", prompt),), sampling=SamplingParameters(seed=0), max_output_tokens=OUTPUT_TOKENS
+    )
+    ours = "".join(delta.text for delta in engine.submit(request))
+
+    assert ours == theirs
