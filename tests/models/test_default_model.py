@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pytest
 from tokenizers import Tokenizer
 
 from codex_windows_ai.models.folder import read_model_folder
@@ -50,6 +49,7 @@ def test_it_knows_the_capital_of_france(default_model: Path):
 
 def test_onnxruntime_genai_loads_it_and_answers_alike(default_model: Path):
     import onnxruntime_genai as genai
+
     model = genai.Model(str(default_model))
     tokenizer = genai.Tokenizer(model)
     messages = json.dumps([{"role": "user", "content": "What is the capital of France?"}])
