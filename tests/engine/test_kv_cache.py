@@ -84,11 +84,7 @@ def test_rows_are_copied_and_exchanged_up_to_a_length() -> None:
     assert (read(rows, 0, 2 * BLOCK_TOKENS) == read(rows, 1, 2 * BLOCK_TOKENS)).all()
 
 
-def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = rows_of(4)
-    rows.ensure(1, STEP, used=2 * STEP)
-    rows.write(0, 0, block_of(4.0))
-    generation = rows.generation
+def run_out_in_the_second_layer(rows: KeyValueRows, monkeypatch: pytest.MonkeyPatch) -> None:
     allocate = rows._allocate
     calls: list[int] = []
 
@@ -99,6 +95,14 @@ def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest
         return allocate(count, length)
 
     monkeypatch.setattr(rows, "_allocate", run_out)
+
+
+def test_memory_that_runs_out_halfway_leaves_the_rows_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(4)
+    rows.ensure(1, STEP, used=2 * STEP)
+    rows.write(0, 0, block_of(4.0))
+    generation = rows.generation
+    run_out_in_the_second_layer(rows, monkeypatch)
     with pytest.raises(MemoryError):
         rows.ensure(2, STEP, used=2 * STEP)
 
@@ -113,16 +117,7 @@ def test_memory_that_runs_out_while_shrinking_leaves_what_both_sizes_hold(monkey
     rows = rows_of(2, 2 * STEP)
     rows.ensure(2, 2 * STEP, used=2 * STEP)
     rows.write(0, 0, block_of(4.0))
-    allocate = rows._allocate
-    calls: list[int] = []
-
-    def run_out(count: int, length: int) -> np.ndarray:
-        calls.append(count)
-        if len(calls) == 2:
-            raise MemoryError
-        return allocate(count, length)
-
-    monkeypatch.setattr(rows, "_allocate", run_out)
+    run_out_in_the_second_layer(rows, monkeypatch)
     with pytest.raises(MemoryError):
         rows.resize(1, BLOCK_TOKENS, used=2 * STEP)
 
