@@ -1,0 +1,1 @@
+"""The MCP door: server, tools, and the stdio proxy."""
