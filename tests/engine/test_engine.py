@@ -559,3 +559,11 @@ def test_the_next_turn_reads_only_what_is_new(engine: Engine) -> None:
     assert last.usage is not None
     assert last.usage.cached_tokens >= 64
     assert last.usage.input_tokens - last.usage.cached_tokens < 64
+
+
+def test_each_token_carries_the_bytes_it_adds_to_the_text(start_engine: StartEngine) -> None:
+    euro = "€".encode()
+    deltas = list(start_engine().submit(request(grammar=Grammar("regex", "a€"), max_output_tokens=20)))
+
+    chosen = [token.token for delta in deltas for token in delta.tokens]
+    assert b"".join(chosen) == text_of(deltas).encode() == b"a" + euro

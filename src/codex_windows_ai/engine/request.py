@@ -81,9 +81,13 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class ChosenToken:
-    """One generated token, with the alternatives asked for through `top_logprobs`."""
+    """One generated token, with the alternatives asked for through `top_logprobs`.
+
+    `token` is what it adds to the text: no bytes for the one that ends the answer.
+    """
 
     token_id: int
+    token: bytes = b""
     logprob: float | None = None
     alternatives: tuple[TokenLogprob, ...] = ()
 

@@ -214,11 +214,12 @@ class Sequence:
 
     def _describe(self, token: int, logits: Logits) -> ChosenToken:
         count = self.request.top_logprobs
+        text = b"" if token in self._end_ids else self._tokenizer.bytes_of(token)
         if count is None:
-            return ChosenToken(token)
+            return ChosenToken(token, text)
         logprobs = log_softmax(logits)
         alternatives = tuple(
             TokenLogprob(int(i), self._tokenizer.bytes_of(int(i)), float(logprobs[i]))
             for i in (likeliest(logprobs, count) if count else ())
         )
-        return ChosenToken(token, float(logprobs[token]), alternatives)
+        return ChosenToken(token, text, float(logprobs[token]), alternatives)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from codex_windows_ai.engine.engine import Engine
     from codex_windows_ai.engine.generation import Generation
     from codex_windows_ai.engine.statistics import EngineStatistics
+    from codex_windows_ai.models.folder import ModelFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,16 @@ class WindowsAiRuntime:
         if self._source is None:
             raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
         return self._source
+
+    @property
+    def model_folder(self) -> ModelFolder:
+        """The loaded model's folder, with its true window.
+
+        Raises EngineError: the runtime is not open.
+        """
+        if self._engine is None:
+            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
+        return self._engine.core.folder
 
     def stream(self, request: GenerationRequest) -> Generation:
         """Submits a request; iterate what comes back for its deltas.

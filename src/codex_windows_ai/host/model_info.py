@@ -1,0 +1,49 @@
+"""A model as Codex's catalogue describes it.
+
+Format: `ModelInfo` of the Codex CLI (0.169, observed): a catalogue that lacks one of the required
+fields makes Codex refuse its whole configuration, so all of them are always here.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+# What Codex keeps of a tool's output, as a share of the window and in tokens: two long outputs must
+# not fill the window, and Codex's own limit is the most.
+_SHARE_OF_WINDOW = 8
+_MOST_OUTPUT_TOKENS = 10_000
+
+
+def base_instructions() -> str:
+    """What a small model is told at the start of every Codex session."""
+    return files("codex_windows_ai.host").joinpath("base_instructions.md").read_text(encoding="utf-8").strip()
+
+
+def model_info(
+    *, slug: str, context_window: int, base_instructions: str, apply_patch: bool, shell: bool
+) -> dict[str, Any]:
+    """The entry of one model; `context_window` in tokens.
+
+    `apply_patch` and `shell` say whether Codex offers those tools: each takes room in the prompt.
+    """
+    return {
+        "slug": slug,
+        "display_name": f"{slug} (on this PC)",
+        "description": "Runs on this PC: private, offline, shared by all agents.",
+        "priority": 1,
+        "visibility": "list",
+        "supported_in_api": True,
+        "supported_reasoning_levels": [],
+        "supports_reasoning_summaries": False,
+        "default_reasoning_summary": "none",
+        "support_verbosity": False,
+        "shell_type": "unified_exec" if shell else "disabled",
+        "apply_patch_tool_type": "freeform" if apply_patch else None,
+        "supports_parallel_tool_calls": True,
+        "experimental_supported_tools": [],
+        "input_modalities": ["text"],
+        "context_window": context_window,
+        "truncation_policy": {"mode": "tokens", "limit": min(context_window // _SHARE_OF_WINDOW, _MOST_OUTPUT_TOKENS)},
+        "base_instructions": base_instructions,
+    }
