@@ -68,12 +68,19 @@ class WindowsAiError(Exception):
 
 
 class InvalidRequestError(WindowsAiError):
-    """The request cannot be served as it is: a wrong value, an empty prompt."""
+    """The request cannot be served as it is: a wrong value, an empty prompt.
+
+    `param` names the parameter at fault where one is, as a path: `messages[0].content`.
+    """
 
     code = "invalid_request"
     http_status = 400
     json_rpc_code = -32602
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
 
 
 class ContextLengthExceededError(InvalidRequestError):
