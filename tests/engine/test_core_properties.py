@@ -312,7 +312,7 @@ def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFo
 
 def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelFolder) -> None:
     token_bytes = oracle_core(tiny_model).model.shape.bytes_per_token
-    core = EngineCore(tiny_model, configuration(cache_bytes=6 * BLOCK_TOKENS * token_bytes))
+    core = EngineCore(tiny_model, configuration(cache_bytes=192 * token_bytes))
     core.cache.pin(SHARED[:96])
     for prompt in [SHARED[:130], *(tuple([n] * 200) for n in range(5)), SHARED[:130]]:
         client = Client(GenerationRequest(prompt_token_ids=prompt, max_output_tokens=1))

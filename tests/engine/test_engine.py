@@ -15,6 +15,7 @@ import pytest
 
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
@@ -433,7 +434,7 @@ def test_a_pinned_prefix_may_be_any_sequence_and_a_wrong_one_is_refused(start_en
         engine.pin(64)  # type: ignore[arg-type]
 
     list(engine.submit(request(prompt_token_ids=tuple(range(70)))))
-    assert sum(block.pinned for block in engine.core.cache.blocks()) == 2
+    assert sum(block.pinned for block in engine.core.cache.blocks()) == 64 // BLOCK_TOKENS
     assert_at_rest(engine)
 
 

@@ -110,18 +110,19 @@ def test_decoded_blocks_are_not_for_exact_sequences(core: EngineCore, exchange: 
     assert (free.computed, free.exact_length) == (96, 32)
     assert exact.computed == 32
     prefill(exchange, exact, 9.0)
-    assert [block.exact for block in cache.match(exact.tokens, exact=False)] == [True, True, True]
+    path = cache.match(exact.tokens, exact=False)
+    assert [block.exact for block in path] == [True] * (112 // BLOCK_TOKENS)
 
 
 def test_a_sequence_that_began_on_decoded_blocks_never_counts_as_exact(core: EngineCore, exchange: Exchange) -> None:
     cache, batch, prefixes = exchange
-    cache.insert(None, tuple(range(32)), lambda storage: storage.fill(1), exact=False)
+    cache.insert(None, tuple(range(BLOCK_TOKENS)), lambda storage: storage.fill(1), exact=False)
     sequence = new_sequence(core, 120)
     batch.add(sequence)
     prefixes.take(sequence)
     prefill(exchange, sequence, 2.0)
 
-    assert sequence.cached_tokens == 32
+    assert sequence.cached_tokens == BLOCK_TOKENS
     assert cache.match(sequence.tokens, exact=True) == []
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
 
-BLOCK_TOKENS = 32
+BLOCK_TOKENS = 16
 
 BlockTokens = tuple[int, ...]
 
