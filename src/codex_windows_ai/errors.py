@@ -3,7 +3,14 @@
     WindowsAiError
     ├── InvalidRequestError             the request cannot be served as it is
     │   ├── ContextLengthExceededError  prompt and answer do not fit the model's window
-    │   └── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
+    │   ├── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
+    │   └── RequestTooLargeError        a body larger than the host takes
+    ├── AccessError                     the host does not serve this client
+    │   ├── AuthenticationError         without the host's token, or with another one
+    │   └── ForeignOriginError          a Host or Origin header of a web site
+    ├── HostError                       the process that owns the model
+    │   ├── HostStartError              it could not start
+    │   └── HostUnreachableError        none runs, or the one that ran does not answer
     ├── ModelError                      something about model files
     │   ├── ModelNotFoundError          no model of that name or at that path
     │   ├── ModelFileError              a file is missing, truncated or corrupt
@@ -30,12 +37,18 @@ from typing import ClassVar
 __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_UNHEALTHY",
+    "AccessError",
+    "AuthenticationError",
     "CodexNotFoundError",
     "ContextLengthExceededError",
     "DeadlineExceededError",
     "EngineBusyError",
     "EngineClosedError",
     "EngineError",
+    "ForeignOriginError",
+    "HostError",
+    "HostStartError",
+    "HostUnreachableError",
     "InvalidGrammarError",
     "InvalidRequestError",
     "ModelDownloadError",
@@ -43,6 +56,7 @@ __all__ = [
     "ModelFileError",
     "ModelNotFoundError",
     "NotAvailableError",
+    "RequestTooLargeError",
     "SettingsError",
     "StorageError",
     "UnsupportedModelError",
@@ -105,6 +119,54 @@ class InvalidGrammarError(InvalidRequestError):
     """A JSON schema, regex or Lark grammar that cannot be compiled or that nothing satisfies."""
 
     code = "invalid_grammar"
+
+
+class RequestTooLargeError(InvalidRequestError):
+    """The request's body is larger than the host takes."""
+
+    code = "request_too_large"
+    http_status = 413
+
+
+class AccessError(WindowsAiError):
+    """The host does not serve this client; never raised itself."""
+
+    code = "access_denied"
+    http_status = 403
+    json_rpc_code = -32600
+
+
+class AuthenticationError(AccessError):
+    """The request came without the host's token, or with another one."""
+
+    code = "invalid_api_key"
+    http_status = 401
+
+
+class ForeignOriginError(AccessError):
+    """The request's Host or Origin header is not this host's: a web page that tries to reach it."""
+
+    code = "foreign_origin"
+
+
+class HostError(WindowsAiError):
+    """Something about the process that owns the model; never raised itself."""
+
+    code = "host_error"
+    http_status = 503
+
+
+class HostStartError(HostError):
+    """The host could not start: its port is taken, its folder is not writable, it died."""
+
+    code = "host_start_failed"
+
+
+class HostUnreachableError(HostError):
+    """No host runs, or the one that ran does not answer any more."""
+
+    code = "host_unreachable"
+    exit_code = 5
 
 
 class ModelError(WindowsAiError):

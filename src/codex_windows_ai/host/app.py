@@ -1,0 +1,74 @@
+"""The host's doors in one ASGI application.
+
+A door is a module with a list `routes`; it finds the host at `request.app.state.host`, and raises
+WindowsAiError for whatever it cannot do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.host import control
+from codex_windows_ai.host.access import AccessControl
+from codex_windows_ai.host.activity import Activity
+from codex_windows_ai.host.error_shape import error_body, error_response
+from codex_windows_ai.host.limits import BodyLimit
+from codex_windows_ai.host.state import Host
+
+
+def create_app(host: Host) -> Starlette:
+    """All doors to `host`; its model begins to load with the application's lifespan, and is unloaded at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        host.start()
+        try:
+            yield
+        finally:
+            await host.close()
+
+    app = Starlette(
+        routes=_routes(),
+        lifespan=lifespan,
+        middleware=[
+            Middleware(AccessControl, token=host.token, allowed_hosts=host.allowed_hosts),
+            Middleware(BodyLimit),
+            Middleware(Activity, host=host),
+        ],
+        exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},
+    )
+    app.state.host = host
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    return [*control.routes]
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return error_response(cast("WindowsAiError", error))
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    """An unknown path or a wrong method, in the shape of every other error."""
+    refusal = cast("HTTPException", error)
+    reason = f"{HTTPStatus(refusal.status_code).phrase}: {request.method} {request.url.path}."
+    body = {"error": {"message": reason, "type": "invalid_request_error", "param": None, "code": None}}
+    return JSONResponse(body, status_code=refusal.status_code, headers=refusal.headers)
+
+
+async def _report_fault(request: Request, error: Exception) -> Response:
+    """A fault of ours; what it says stays in the log."""
+    fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+    return JSONResponse(error_body(fault), status_code=fault.http_status)

@@ -1,0 +1,99 @@
+"""Whether the host is there, is ready, what it does; and its end."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import time
+from importlib.metadata import version
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.host.error_shape import error_body
+from codex_windows_ai.host.state import Host
+
+_LONGEST_CHALLENGE = 128
+
+
+def prove(token: str, challenge: str) -> str:
+    """Shows that one knows the token without telling it: HMAC-SHA256 of the challenge, hexadecimal."""
+    return hmac.new(token.encode(), challenge.encode(), hashlib.sha256).hexdigest()
+
+
+async def health(request: Request) -> JSONResponse:
+    """The process is alive. With `?challenge=TEXT` it proves that it is the host whose token one has."""
+    host: Host = request.app.state.host
+    body: dict[str, Any] = {"status": "ok"}
+    if (challenge := request.query_params.get("challenge")) and host.token is not None:
+        body["proof"] = prove(host.token, challenge[:_LONGEST_CHALLENGE])
+    return JSONResponse(body)
+
+
+async def ready(request: Request) -> JSONResponse:
+    """200 once requests are answered at once; 503 with stage and progress, or with the error, before."""
+    host: Host = request.app.state.host
+    return JSONResponse(_readiness(host), status_code=200 if host.state == "ready" else 503)
+
+
+async def status(request: Request) -> JSONResponse:
+    """What `cwai status` shows."""
+    host: Host = request.app.state.host
+    return JSONResponse(describe(host))
+
+
+async def shutdown(request: Request) -> JSONResponse:
+    """Begins to end the host: what runs may finish for a moment, then it is cancelled."""
+    host: Host = request.app.state.host
+    if host.stop is None:
+        raise NotAvailableError("This host runs inside another program, which ends it.")
+    host.stop()
+    return JSONResponse({"status": "stopping", "active_requests": host.active_requests})
+
+
+def describe(host: Host) -> dict[str, Any]:
+    """The host's state and figures; `queue` is null until the model is loaded."""
+    runtime = host.loaded
+    figures = runtime.statistics() if runtime else None
+    return {
+        **_readiness(host),
+        "version": version("codex-windows-ai"),
+        "pid": os.getpid(),
+        "models": [runtime.source.model] if runtime else [],
+        "uptime_seconds": round(time.monotonic() - host.started_at, 1),
+        "requests": host.requests,
+        "active_requests": host.active_requests,
+        "agents": host.active_agents,
+        "queue": figures
+        and {
+            "waiting": figures.waiting,
+            "running": figures.running,
+            "finished": figures.finished,
+            "failed": figures.failed,
+            "cancelled": figures.cancelled,
+            "input_tokens": figures.input_tokens,
+            "cached_tokens": figures.cached_tokens,
+        },
+    }
+
+
+def _readiness(host: Host) -> dict[str, Any]:
+    body: dict[str, Any] = {"state": host.state}
+    if host.loading:
+        body |= dict(zip(("stage", "done", "total"), host.loading, strict=True))
+    if host.failure:
+        body |= error_body(host.failure)
+    return body
+
+
+routes = [
+    Route("/health", health),
+    Route("/ready", ready),
+    Route("/status", status),
+    Route("/shutdown", shutdown, methods=["POST"]),
+]
+paths = frozenset(route.path for route in routes)

@@ -1,0 +1,84 @@
+"""Errors as OpenAI's clients read them, and back.
+
+Format: https://platform.openai.com/docs/guides/error-codes/api-errors; `hint` and `details` are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from codex_windows_ai.errors import EngineBusyError, WindowsAiError
+
+if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
+
+_OWN = ("message", "hint", "param")
+
+
+def error_body(error: WindowsAiError) -> dict[str, Any]:
+    """The body of an answer that failed: `{"error": {message, type, param, code, hint, details}}`.
+
+    The message ends with the hint, because most clients show nothing else.
+    """
+    return {
+        "error": {
+            "message": f"{error.message} {error.hint}" if error.hint else error.message,
+            "type": _type_of(error),
+            "param": getattr(error, "param", None),
+            "code": error.code,
+            "hint": error.hint,
+            "details": {name: value for name, value in vars(error).items() if name not in _OWN},
+        }
+    }
+
+
+def error_response(error: WindowsAiError) -> JSONResponse:
+    """The answer to a request that failed before its stream began."""
+    from starlette.responses import JSONResponse
+
+    headers = {"x-content-type-options": "nosniff"}
+    if isinstance(error, EngineBusyError):
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if error.http_status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error_body(error), status_code=error.http_status, headers=headers)
+
+
+def error_from_body(body: object) -> WindowsAiError | None:
+    """The error that `error_body` described, of the same class; None for a body of another kind."""
+    fields = _mapping(_mapping(body).get("error"))
+    message, hint = fields.get("message"), fields.get("hint")
+    if not isinstance(message, str):
+        return None
+    kind = _classes().get(str(fields.get("code")), WindowsAiError)
+    error = kind.__new__(kind)
+    hint = hint if isinstance(hint, str) else None
+    WindowsAiError.__init__(error, message.removesuffix(hint or "").rstrip(), hint=hint)
+    vars(error).update(_mapping(fields.get("details")), param=fields.get("param"))
+    return error
+
+
+def _type_of(error: WindowsAiError) -> str:
+    if error.http_status == 429:
+        return "rate_limit_error"
+    return "server_error" if error.http_status >= 500 else "invalid_request_error"
+
+
+def _classes() -> dict[str, type[WindowsAiError]]:
+    """Every class of the tree by its code; where a subclass keeps the code, the parent stands for it."""
+    classes: dict[str, type[WindowsAiError]] = {}
+    for kind in _tree(WindowsAiError):
+        classes.setdefault(kind.code, kind)
+    return classes
+
+
+def _tree(root: type[WindowsAiError]) -> Iterator[type[WindowsAiError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

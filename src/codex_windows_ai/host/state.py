@@ -1,0 +1,131 @@
+"""The one model of the host, and what the host is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from typing import Literal
+
+from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.settings import Settings
+from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
+
+State = Literal["loading", "ready", "failed"]
+
+
+class Host:
+    """What all doors share; at `request.app.state.host`.
+
+    `start` begins to load the model and returns at once. A model that could not be loaded is tried
+    again by the next request that needs it: what was missing may be there by then.
+    `token` is asked of every client; None asks for none, as inside a test or another program.
+    `allowed_hosts` are further names (besides this machine's own) that clients may call this host by.
+    """
+
+    def __init__(self, settings: Settings, *, token: str | None = None, allowed_hosts: tuple[str, ...] = ()) -> None:
+        self.settings = settings
+        self.token = token
+        self.allowed_hosts = allowed_hosts
+        self.started_at = time.monotonic()
+        self.idle_since: float | None = self.started_at
+        """Since when (`time.monotonic`) no request runs; None while one does."""
+        self.requests = 0
+        """Requests to doors since the start, those that run included."""
+        self.stop: Callable[[], None] | None = None
+        """Asks the process to end; set by the process that runs this host."""
+        self.stopping = asyncio.Event()
+        """Set when the process begins to end, so that streams can end themselves."""
+        self.loading: tuple[str, int, int] | None = None
+        """How far loading is: stage, done, total (0: unknown); None when it is not going on."""
+        self.failure: WindowsAiError | None = None
+        """Why the model could not be loaded."""
+        self._opening: asyncio.Task[WindowsAiRuntime] | None = None
+        self._agents: Counter[str] = Counter()
+
+    def start(self) -> asyncio.Task[WindowsAiRuntime]:
+        """Begins to load the model in the background; while it loads or is loaded that is what is returned."""
+        if self._opening is None or (self._opening.done() and self.failure is not None):
+            self.failure = None
+            self.loading = ("starting", 0, 0)
+            self._opening = asyncio.create_task(self._open())
+            # Whoever awaits the runtime gets the error; without anybody it is only kept in `failure`.
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._opening
+
+    async def runtime(self) -> WindowsAiRuntime:
+        """The runtime, once its model is loaded.
+
+        Raises ModelError, StorageError, NotAvailableError, EngineError: it could not be loaded.
+        """
+        return await asyncio.shield(self.start())
+
+    async def source(self) -> AnswerSource:
+        """Who answers; raises as `runtime` does."""
+        return (await self.runtime()).source
+
+    @property
+    def state(self) -> State:
+        """Whether requests are answered at once, wait for the model, or failed for want of it."""
+        if self.failure is not None:
+            return "failed"
+        return "ready" if self.loaded else "loading"
+
+    @property
+    def loaded(self) -> WindowsAiRuntime | None:
+        """The runtime if its model is loaded; never waits."""
+        done = self._opening is not None and self._opening.done() and self.failure is None
+        return self._opening.result() if self._opening is not None and done else None
+
+    @property
+    def active_requests(self) -> int:
+        """Requests to doors that run now."""
+        return self._agents.total()
+
+    @property
+    def active_agents(self) -> int:
+        """Agents with a request that runs now."""
+        return len(self._agents)
+
+    @contextlib.contextmanager
+    def serving(self, agent: str) -> Generator[None]:
+        """While a request of `agent` runs."""
+        self.requests += 1
+        self._agents[agent] += 1
+        self.idle_since = None
+        try:
+            yield
+        finally:
+            self._agents[agent] -= 1
+            if not self._agents[agent]:
+                del self._agents[agent]
+            if not self._agents:
+                self.idle_since = time.monotonic()
+
+    async def close(self) -> None:
+        """Unloads the model; what still runs ends with an error."""
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WindowsAiError):
+            await (await opening).close()
+
+    async def _open(self) -> WindowsAiRuntime:
+        runtime = WindowsAiRuntime(self.settings, progress=self._report)
+        try:
+            await runtime.open()
+        except WindowsAiError as error:
+            self.failure = error
+            raise
+        except Exception as error:  # a fault of ours; requests must hear of it as of any other
+            self.failure = EngineError(f"The model could not be loaded: {error!r}")
+            raise self.failure from error
+        finally:
+            self.loading = None
+        return runtime
+
+    def _report(self, stage: str, done: int, total: int) -> None:
+        self.loading = (stage, done, total)

@@ -1,0 +1,68 @@
+"""Health, readiness and status of a host."""
+
+from __future__ import annotations
+
+import asyncio
+
+from codex_windows_ai.host.control import prove
+from codex_windows_ai.host.state import Host
+from codex_windows_ai.settings import Settings
+from tests.host.conftest import TOKEN, OpenClient
+
+
+def test_it_is_healthy_at_once_and_ready_when_the_model_is_loaded(
+    open_client: OpenClient, tiny_settings: Settings
+) -> None:
+    async def look() -> None:
+        host = Host(tiny_settings, token=TOKEN)
+        async with open_client(host) as client:
+            first = await client.get("/ready")
+            assert (await client.get("/health")).json() == {"status": "ok"}
+            assert first.status_code == 503
+            assert first.json() == {"state": "loading", "stage": "starting", "done": 0, "total": 0}
+            await host.runtime()
+            assert (await client.get("/ready")).json() == {"state": "ready"}
+
+    asyncio.run(look())
+
+
+def test_a_model_that_cannot_be_loaded_is_in_its_status_and_tried_again_by_the_next_request(
+    open_client: OpenClient,
+) -> None:
+    async def look() -> None:
+        host = Host(Settings(model="absent"), token=TOKEN)
+        async with open_client(host) as client:
+            for _ in range(2):
+                try:
+                    await host.runtime()
+                except Exception as error:
+                    first = error
+            answer = await client.get("/ready")
+            assert answer.status_code == 503
+            assert answer.json()["state"] == "failed"
+            assert answer.json()["error"]["code"] == "model_not_found"
+            assert host.failure is first
+
+    asyncio.run(look())
+
+
+def test_the_status_has_the_figures(open_client: OpenClient, tiny_settings: Settings) -> None:
+    async def look() -> None:
+        host = Host(tiny_settings, token=TOKEN)
+        async with open_client(host) as client:
+            await host.runtime()
+            status = (await client.get("/status")).json()
+            assert (status["state"], status["models"], status["active_requests"]) == ("ready", ["tiny"], 0)
+            assert status["queue"]["waiting"] == 0
+
+    asyncio.run(look())
+
+
+def test_a_challenge_is_answered_with_a_proof_of_the_token(open_client: OpenClient) -> None:
+    async def look() -> None:
+        async with open_client(headers={}) as client:
+            answer = (await client.get("/health", params={"challenge": "abc"})).json()
+            assert answer["proof"] == prove(TOKEN, "abc")
+            assert answer["proof"] != prove("another", "abc")
+
+    asyncio.run(look())
