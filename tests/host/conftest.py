@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from openai import OpenAI
 
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.settings import Settings
 from tests.engine.tiny_model import make_tiny_model
+from tests.host.live import PATIENCE, LiveHost
 
 OpenClient = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 TOKEN = "a-token-of-the-tests"
@@ -22,6 +24,21 @@ TOKEN = "a-token-of-the-tests"
 def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random model that answers nonsense fast."""
     return make_tiny_model(tmp_path_factory.mktemp("tiny")).path
+
+
+@pytest.fixture(scope="session")
+def live_host(tiny_model_path: Path) -> Iterator[LiveHost]:
+    """A host on a port, shared by all tests that leave it at rest; its model is loaded."""
+    with LiveHost(Settings(model=str(tiny_model_path), threads=1), TOKEN) as live:
+        httpx2.get(f"{live.url}/v1/models", headers={"authorization": f"Bearer {TOKEN}"}).raise_for_status()
+        yield live
+
+
+@pytest.fixture
+def openai_client(live_host: LiveHost) -> Iterator[OpenAI]:
+    """The real OpenAI client on `live_host`; it never tries again by itself."""
+    with OpenAI(base_url=f"{live_host.url}/v1", api_key=TOKEN, max_retries=0, timeout=PATIENCE) as client:
+        yield client
 
 
 @pytest.fixture

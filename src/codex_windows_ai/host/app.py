@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.host import control
+from codex_windows_ai.host import control, metrics, models_list
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.error_shape import error_body, error_response
@@ -53,7 +53,7 @@ def create_app(host: Host) -> Starlette:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*control.routes]
+    return [*control.routes, *models_list.routes, *metrics.routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

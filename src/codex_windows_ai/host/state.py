@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Literal
 
 from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.host.metrics import Metrics
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
@@ -42,6 +43,7 @@ class Host:
         """How far loading is: stage, done, total (0: unknown); None when it is not going on."""
         self.failure: WindowsAiError | None = None
         """Why the model could not be loaded."""
+        self.metrics = Metrics(lambda: self.loaded)
         self._opening: asyncio.Task[WindowsAiRuntime] | None = None
         self._agents: Counter[str] = Counter()
 

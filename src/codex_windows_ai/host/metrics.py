@@ -1,0 +1,161 @@
+"""GET /metrics: what the doors answered and what the engine does, for Prometheus.
+
+Names, buckets and attributes are those of OpenTelemetry's GenAI conventions
+(https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/), written as Prometheus writes
+them; what those do not name begins with `windows_ai_`. Neither agents nor anything else that a
+client chooses is a label, so that the number of series stays small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from codex_windows_ai.engine.request import Timings, Usage
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
+
+Operation = Literal["chat", "responses", "generate"]
+
+_SOURCE_LABELS = ("gen_ai_provider_name", "gen_ai_response_model", "windows_ai_device")
+_OPERATION_LABELS = ("gen_ai_operation_name", *_SOURCE_LABELS)
+_DURATION_BUCKETS = tuple(0.01 * 2**n for n in range(14))
+_FIRST_TOKEN_BUCKETS = (
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1),
+    *(0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0),
+)
+_TOKEN_TIME_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_TOKEN_BUCKETS = tuple(float(4**n) for n in range(11))
+
+
+class Metrics:
+    """The figures of one host, in a registry of their own.
+
+    `loaded` returns the runtime once its model is loaded; doors call `answered` or `failed` once
+    for each request.
+    """
+
+    def __init__(self, loaded: Callable[[], WindowsAiRuntime | None]) -> None:
+        self._registry = CollectorRegistry()
+        self._duration = Histogram(
+            "gen_ai_server_request_duration_seconds",
+            "Time from a request's submission to its end.",
+            (*_OPERATION_LABELS, "error_type"),
+            registry=self._registry,
+            buckets=_DURATION_BUCKETS,
+        )
+        self._first_token = Histogram(
+            "gen_ai_server_time_to_first_token_seconds",
+            "Time from a request's submission to its first token: waiting and reading the prompt.",
+            _OPERATION_LABELS,
+            registry=self._registry,
+            buckets=_FIRST_TOKEN_BUCKETS,
+        )
+        self._token_time = Histogram(
+            "gen_ai_server_time_per_output_token_seconds",
+            "Mean time for each token after the first.",
+            _OPERATION_LABELS,
+            registry=self._registry,
+            buckets=_TOKEN_TIME_BUCKETS,
+        )
+        self._tokens = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of a request.",
+            (*_OPERATION_LABELS, "gen_ai_token_type"),
+            registry=self._registry,
+            buckets=_TOKEN_BUCKETS,
+        )
+        self._registry.register(_EngineCollector(loaded))
+
+    def answered(self, source: AnswerSource, usage: Usage, timings: Timings, *, operation: Operation = "chat") -> None:
+        """Counts an answer that came to its end."""
+        labels = (operation, *_labels(source))
+        self._duration.labels(*labels, "").observe(timings.total / 1000)
+        self._first_token.labels(*labels).observe((timings.queue + timings.prefill) / 1000)
+        if usage.output_tokens > 1:
+            self._token_time.labels(*labels).observe(timings.decode / 1000 / (usage.output_tokens - 1))
+        self._tokens.labels(*labels, "input").observe(usage.input_tokens)
+        self._tokens.labels(*labels, "output").observe(usage.output_tokens)
+
+    def failed(self, source: AnswerSource, error: str, seconds: float, *, operation: Operation = "chat") -> None:
+        """Counts a request that ended without its answer; `error` is an error's code, or `cancelled`."""
+        self._duration.labels(operation, *_labels(source), error).observe(seconds)
+
+    def encode(self, accept: str) -> tuple[bytes, str]:
+        """All figures in the format that an Accept header asks for, and its media type."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self._registry), media_type
+
+
+class _EngineCollector(Collector):
+    """Reads the engine's own figures whenever they are asked for; before the model is loaded there are none."""
+
+    def __init__(self, loaded: Callable[[], WindowsAiRuntime | None]) -> None:
+        self._loaded = loaded
+
+    def collect(self) -> Iterable[Metric]:
+        runtime = self._loaded()
+        if runtime is None:
+            return
+        labels = _labels(runtime.source)
+        statistics = runtime.statistics()
+        for name, (help_text, value) in _gauges(statistics).items():
+            gauge = GaugeMetricFamily(f"windows_ai_{name}", help_text, labels=_SOURCE_LABELS)
+            gauge.add_metric(labels, value)
+            yield gauge
+        for name, (help_text, value) in _counters(statistics).items():
+            counter = CounterMetricFamily(f"windows_ai_{name}", help_text, labels=_SOURCE_LABELS)
+            counter.add_metric(labels, value)
+            yield counter
+
+
+def _gauges(figures: EngineStatistics) -> dict[str, tuple[str, float]]:
+    return {
+        "requests_waiting": ("Requests in the queue.", figures.waiting),
+        "requests_running": ("Requests being answered.", figures.running),
+        "batch_occupancy": ("Tokens that one decode pass gave, on average.", figures.tokens_per_decode_pass),
+        "row_bytes": ("Keys and values of running requests.", figures.row_bytes),
+        "row_budget_bytes": ("The most that those may take.", figures.row_bytes_budget),
+        "prefix_cache_blocks": ("Blocks in the prefix cache.", figures.cache_blocks),
+        "prefix_cache_bytes": ("Keys and values in the prefix cache.", figures.cache_bytes),
+        "prefix_cache_budget_bytes": ("The most that those may take.", figures.cache_bytes_budget),
+        "prefix_cache_hit_ratio": ("Share of all prompt tokens not computed again.", figures.cache_hit_rate),
+    }
+
+
+def _counters(figures: EngineStatistics) -> dict[str, tuple[str, float]]:
+    return {
+        "requests_finished": ("Requests answered.", figures.finished),
+        "requests_failed": ("Requests that ended with an error.", figures.failed),
+        "requests_cancelled": ("Requests that their clients left.", figures.cancelled),
+        "forward_passes": ("Passes through the model.", figures.forward_passes),
+        "decode_passes": ("Passes that gave tokens of answers.", figures.decode_passes),
+        "decode_tokens": ("Tokens that those gave.", figures.decode_tokens),
+        "prefill_tokens": ("Prompt tokens computed.", figures.prefill_tokens),
+        "input_tokens": ("Prompt tokens of all requests.", figures.input_tokens),
+        "cached_tokens": ("Prompt tokens taken from the prefix cache.", figures.cached_tokens),
+        "speculation_drafted_tokens": ("Tokens guessed.", figures.drafted_tokens),
+        "speculation_accepted_tokens": ("Tokens guessed and right.", figures.accepted_tokens),
+        "prefix_cache_evictions": ("Blocks dropped from the prefix cache.", figures.cache_evictions),
+    }
+
+
+def _labels(source: AnswerSource) -> tuple[str, str, str]:
+    return source.provider, source.model, source.device
+
+
+async def metrics(request: Request) -> Response:
+    """The figures, in Prometheus' text format or as OpenMetrics."""
+    content, media_type = request.app.state.host.metrics.encode(request.headers.get("accept", ""))
+    return Response(content, headers={"content-type": media_type})
+
+
+routes = [Route("/metrics", metrics)]
