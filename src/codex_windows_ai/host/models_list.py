@@ -32,12 +32,12 @@ async def list_models(request: Request) -> JSONResponse:
     """The loaded model, once it is loaded, for OpenAI clients (`data`) and for Codex (`models`)."""
     host: Host = request.app.state.host
     runtime = await host.runtime()
-    catalogue = model_info(
+    catalogue = model_info(  # noqa: S604  # `shell` is a tool here, no process
         slug=runtime.source.model,
         context_window=runtime.model_folder.context_length,
         base_instructions=base_instructions(),
         apply_patch=False,  # its description alone would fill an eighth of a small window; the shell has it too
-        shell=True,  # noqa: S604  # the tool of that name, no process
+        shell=True,
     )
     return JSONResponse({"object": "list", "data": [_described(runtime)], "models": [catalogue]})
 
