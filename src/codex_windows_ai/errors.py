@@ -18,6 +18,7 @@
     │   └── ModelDownloadError          the default model could not be fetched
     ├── StorageError                    a folder that cannot be written, a disk that is full
     ├── SettingsError                   a settings file or variable that does not parse
+    ├── SetupConflictError              another program's configuration holds something that is not ours
     ├── EngineError                     the engine could not finish a request
     │   ├── EngineBusyError             the queue is full; try again after `retry_after` seconds
     │   ├── DeadlineExceededError       the request's own deadline passed
@@ -58,6 +59,7 @@ __all__ = [
     "NotAvailableError",
     "RequestTooLargeError",
     "SettingsError",
+    "SetupConflictError",
     "StorageError",
     "UnsupportedModelError",
     "WindowsAiError",
@@ -214,6 +216,13 @@ class SettingsError(WindowsAiError):
 
     code = "settings_invalid"
     exit_code = 2
+
+
+class SetupConflictError(WindowsAiError):
+    """Another program's configuration holds something that is not ours and would be overwritten."""
+
+    code = "setup_conflict"
+    http_status = 409
 
 
 class EngineError(WindowsAiError):
