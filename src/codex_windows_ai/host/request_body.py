@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,7 +25,7 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
     """
     raw = await request.body()
     try:
-        content = json.loads(raw, parse_constant=_refuse_constant)
+        content: Any = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(
             f"The request's body is not valid JSON: {error}", hint="Send one JSON object as application/json."
@@ -35,36 +35,43 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise _named(error.errors(include_url=False), not_supported) from error
+        errors = error.errors(include_url=False)
+        raise _named(errors, cast("dict[str, Any]", content), not_supported) from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _named(errors: list[ErrorDetails], not_supported: Mapping[str, str]) -> InvalidRequestError:
-    """The first error as a sentence; of a union's alternatives, the one that got furthest."""
-    first = max(errors, key=lambda error: (error["loc"][:1] == errors[0]["loc"][:1], len(error["loc"])))
-    param, name = _path(first["loc"]), str(first["loc"][0]) if first["loc"] else ""
-    if reason := not_supported.get(name):
-        return InvalidRequestError(f"`{name}` is not supported here: {reason}.", param=name)
-    if first["type"] == "extra_forbidden":
+def _named(
+    errors: list[ErrorDetails], content: dict[str, Any], not_supported: Mapping[str, str]
+) -> InvalidRequestError:
+    """The first parameter's error as a sentence; of a union's alternatives, the one that got furthest."""
+    parameter = errors[0]["loc"][:1]
+    error = max((error for error in errors if error["loc"][:1] == parameter), key=lambda error: len(error["loc"]))
+    param = _path(error, content)
+    if parameter and (reason := not_supported.get(str(parameter[0]))):
+        return InvalidRequestError(f"`{parameter[0]}` is not supported here: {reason}.", param=str(parameter[0]))
+    if error["type"] == "extra_forbidden":
         return InvalidRequestError(f"`{param}` is not a known parameter.", hint="Leave it out.", param=param)
-    if first["type"] == "missing":
+    if error["type"] == "missing":
         return InvalidRequestError(f"`{param}` is required.", param=param)
-    reason = first["msg"].removeprefix("Value error, ")
-    return InvalidRequestError(f"`{param}`: {reason} (found: {_shown(first['input'])}).", param=param)
+    reason = error["msg"][:1].lower() + error["msg"][1:]
+    return InvalidRequestError(f"`{param}`: {reason} (found: {_shown(error['input'])}).", param=param)
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    """`messages[0].content` of a pydantic location; names of union alternatives are left out."""
-    path = ""
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part.isidentifier() and not part[0].isupper():
-            path += f".{part}" if path else part
-    return path
+def _path(error: ErrorDetails, content: dict[str, Any]) -> str:
+    """`messages[0].content` of a pydantic location, without the names of a union's alternatives in it."""
+    path, value = "", cast("Any", content)
+    *parts, last = error["loc"] or ("",)
+    if error["type"] != "missing":
+        parts, last = [*parts, last], ""
+    for part in parts:
+        if isinstance(part, int) and isinstance(value, list):
+            path, value = f"{path}[{part}]", cast("list[Any]", value)[part]
+        elif isinstance(value, dict) and part in value:
+            path, value = f"{path}.{part}", cast("dict[Any, Any]", value)[part]
+    return (f"{path}.{last}" if last else path).removeprefix(".")
 
 
 def _shown(value: Any) -> str:

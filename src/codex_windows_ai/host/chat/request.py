@@ -1,0 +1,253 @@
+"""What POST /v1/chat/completions accepts.
+
+Format: https://platform.openai.com/docs/api-reference/chat/create, and of llama.cpp and vLLM the
+sampling parameters `top_k`, `min_p` and `repetition_penalty`. These models are also the component
+schemas of the OpenAPI document, so what they accept is what the document says.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+NOT_SUPPORTED = {
+    "audio": "the model writes text only",
+    "function_call": "it was replaced by `tool_choice`",
+    "functions": "they were replaced by `tools`",
+    "logit_bias": "tokens cannot be favoured one by one",
+    "modalities": "the model writes text only",
+    "moderation": "nothing is moderated on this machine",
+    "n": "a request has one answer; send it again for another",
+    "reasoning_effort": "the model does not reason before it answers",
+    "verbosity": "say in the prompt how long the answer is to be",
+    "web_search_options": "the model has no access to the web",
+}
+"""Parameters of OpenAI that would change the answer, and why they are refused."""
+
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+JsonObject = dict[str, Any]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _refuse_other_media(part: object) -> object:
+    kind = cast("JsonObject", part).get("type") if isinstance(part, dict) else None
+    if kind in ("image_url", "input_audio", "file"):
+        raise PydanticCustomError("not_text", "`{kind}` is not supported, the model reads text only", {"kind": kind})
+    return cast("object", part)
+
+
+class TextPart(_Part):
+    """A piece of a message's text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPart(_Part):
+    """What an assistant said instead of an answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+TextContent = str | list[Annotated[TextPart, BeforeValidator(_refuse_other_media)]]
+
+
+class InstructionMessage(_Part):
+    """What the model is told by the program."""
+
+    role: Literal["system", "developer"]
+    content: TextContent
+    name: str | None = None
+
+
+class UserMessage(_Part):
+    """What the model is asked."""
+
+    role: Literal["user"]
+    content: TextContent
+    name: str | None = None
+
+
+class CalledFunction(_Part):
+    """A function with the JSON text of its arguments."""
+
+    name: str
+    arguments: str
+
+
+class FunctionCall(_Part):
+    """A call that the model made before."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class AssistantMessage(_Part):
+    """What the model answered before; the fields of an answer may be sent back as they came."""
+
+    role: Literal["assistant"]
+    content: str | list[Annotated[TextPart | RefusalPart, Field(discriminator="type")]] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[FunctionCall] | None = None
+    annotations: list[JsonObject] | None = None
+    audio: None = None
+    function_call: None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and self.refusal is None and not self.tool_calls:
+            raise PydanticCustomError("empty", "an assistant message needs `content` or `tool_calls`")
+        return self
+
+
+class ToolMessage(_Part):
+    """What a called tool returned."""
+
+    role: Literal["tool"]
+    content: TextContent
+    tool_call_id: str
+
+
+ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
+
+
+class FunctionDefinition(_Part):
+    """A function that the model may call; `parameters` is a JSON schema."""
+
+    name: Name
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(_Part):
+    """A tool of the kind that takes JSON."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class ChosenFunctionName(_Part):
+    """A function by its name."""
+
+    name: Name
+
+
+class ChosenFunction(_Part):
+    """The one function that must be called."""
+
+    type: Literal["function"]
+    function: ChosenFunctionName
+
+
+class AllowedToolList(_Part):
+    """Those of the tools that may be called, or of which one must be."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[ChosenFunction], Field(min_length=1)]
+
+
+class AllowedTools(_Part):
+    """A choice between some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedToolList
+
+
+class TextFormat(_Part):
+    """Any text."""
+
+    type: Literal["text"]
+
+
+class JsonObjectFormat(_Part):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchema(_Part):
+    """A JSON schema by name; it is always kept to, whatever `strict` says."""
+
+    name: Name
+    description: str | None = None
+    definition: Annotated[JsonObject, Field(alias="schema")]
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Part):
+    """JSON that matches a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+class StreamOptions(_Part):
+    """What a stream has besides the answer; `include_obfuscation` changes nothing here."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ChatRequest(_Part):
+    """A conversation to be continued."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, title="ChatCompletionRequest")
+
+    model: str
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+
+    tools: list[FunctionTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ChosenFunction | AllowedTools | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
+        None
+    )
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    # Accepted because they change nothing: there is one tier, nothing is stored, prefixes are always cached.
+    metadata: JsonObject | None = None
+    prediction: JsonObject | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: JsonObject | None = None
+    prompt_cache_retention: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    user: str | None = None
+
+    # OpenAI's parameters of which only the value without effect is accepted.
+    audio: None = None
+    function_call: None = None
+    functions: None = None
+    logit_bias: Annotated[JsonObject, Field(max_length=0)] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
+    moderation: None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
+    reasoning_effort: Literal["none"] | None = None
+    verbosity: Literal["medium"] | None = None
+    web_search_options: None = None
