@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WINDOWS := .venv-windows
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
 .PHONY: demo test lint lock clean
@@ -9,10 +10,11 @@ PROMPT ?= What is the capital of France? Answer in one sentence.
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development
+test: $(VENV)/.development $(WINDOWS)/.ready
+	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.development
+lint: $(VENV)/.development $(WINDOWS)/.ready
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/pyright
@@ -24,6 +26,9 @@ lock:
 		--no-annotate --upgrade pyproject.toml --output-file scripts/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --upgrade pyproject.toml --group dev --output-file scripts/requirements-dev.txt
+	uv pip compile --quiet --python-platform x86_64-pc-windows-msvc --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --upgrade --override scripts/wine-overrides.txt pyproject.toml \
+		--output-file scripts/requirements-wine.txt
 
 $(VENV)/.runtime: pyproject.toml scripts/requirements.txt scripts/setup.sh
 	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) scripts/requirements.txt
@@ -33,5 +38,12 @@ $(VENV)/.development: pyproject.toml scripts/requirements-dev.txt scripts/setup.
 	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) scripts/requirements-dev.txt
 	touch $@ $(VENV)/.runtime
 
+# A Windows Python, for Wine and for the type checker.
+$(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt scripts/requirements-windows-python.txt \
+		tests/wine/doubles/bcryptprimitives.c | $(VENV)/.development
+	scripts/install_debian.sh gcc-mingw-w64-x86-64 wine wine64
+	scripts/setup_windows_python.sh $(WINDOWS) $(VENV)
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WINDOWS) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
