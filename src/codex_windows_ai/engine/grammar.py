@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,23 +26,37 @@ class GrammarCompiler:
 
         Raises InvalidGrammarError: it does not parse, or nothing can match it.
         """
-        try:
-            if grammar.kind == "json_schema":
-                compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition))
-            elif grammar.kind == "regex":
-                compiled = LLMatcher.grammar_from_regex(grammar.definition)
-            else:
-                compiled = LLMatcher.grammar_from_lark(grammar.definition)
-        except (ValueError, RecursionError) as error:
-            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {error}") from error
-        matcher = LLMatcher(self._tokenizer, compiled, log_level=0)
-        if matcher.is_error():
-            raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {_reason(matcher)}")
-        result = GrammarMatcher(matcher, self._vocabulary_size)
-        # The library finds out that nothing can match when it looks for the first token.
-        if not result.allowed().any() or matcher.is_error():
-            raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
-        return result
+        return GrammarMatcher(_start(self._tokenizer, grammar), self._vocabulary_size)
+
+
+@lru_cache(maxsize=256)
+def check_grammar(grammar: Grammar) -> None:
+    """Refuses what no model could follow; cheap, because agents offer the same tools again and again.
+
+    Raises InvalidGrammarError: it does not parse, or nothing can match it.
+    """
+    _start(LLTokenizer("byte"), grammar)
+
+
+def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
+    try:
+        if grammar.kind == "json_schema":
+            compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition))
+        elif grammar.kind == "regex":
+            compiled = LLMatcher.grammar_from_regex(grammar.definition)
+        elif grammar.kind == "lark":
+            compiled = LLMatcher.grammar_from_lark(grammar.definition)
+        else:
+            compiled = grammar.definition
+    except (ValueError, RecursionError) as error:
+        raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {error}") from error
+    matcher = LLMatcher(tokenizer, compiled, log_level=0)
+    if matcher.is_error():
+        raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {_reason(matcher)}")
+    # The library finds out that nothing can match when it looks for the first token.
+    if not any(matcher.compute_bitmask()) or matcher.is_error():
+        raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
+    return matcher
 
 
 class GrammarMatcher:
@@ -80,4 +95,5 @@ def _reason(matcher: LLMatcher) -> str:
 
 
 def _name(grammar: Grammar) -> str:
-    return {"json_schema": "JSON schema", "regex": "regex", "lark": "Lark grammar"}[grammar.kind]
+    names = {"json_schema": "JSON schema", "regex": "regex", "lark": "Lark grammar", "composed": "composed grammar"}
+    return names[grammar.kind]

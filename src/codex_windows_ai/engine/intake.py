@@ -64,7 +64,7 @@ class Intake:
                 )
             prompt = list(request.prompt_token_ids)
         elif any(message.content.strip() for message in request.messages):
-            prompt = self._template.encode(request.messages)
+            prompt = self._template.encode(request.messages, request.tools)
         else:
             prompt = []
         if not prompt:

@@ -10,12 +10,15 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "cancelled"]
-GrammarKind = Literal["json_schema", "regex", "lark"]
+GrammarKind = Literal["json_schema", "regex", "lark", "composed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. Its text is data: special tokens in it are never obeyed."""
+    """One turn of a conversation. Its text is data: special tokens in it are never obeyed.
+
+    Calls that an assistant made stand in its text as it wrote them; "tool" brings what one returned.
+    """
 
     role: Role
     content: str
@@ -23,10 +26,28 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """What the answer must match: a JSON schema (as JSON text), a regex, or a Lark grammar."""
+    """What the answer must match: a JSON schema (as JSON text), a regex, or a Lark grammar.
+
+    A "composed" one is several Lark grammars that refer to one another as `@name`, in llguidance's
+    own JSON form: `{"grammars": [{"lark_grammar": …}, {"name": …, "lark_grammar": …}]}`.
+    """
 
     kind: GrammarKind
     definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """The tools a model is told of, said in two ways; which one is used depends on the model.
+
+    `definitions` are for chat templates that take tools: each the JSON text of
+    `{"type": "function", "function": {name, description, parameters}}`. `instructions` say the
+    same in words, for the system message of all others. Either way the model calls a tool as
+    `<tool_call>…</tool_call>` in its answer.
+    """
+
+    definitions: tuple[str, ...]
+    instructions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,7 @@ class GenerationRequest:
     """
 
     messages: tuple[Message, ...] = ()
+    tools: ToolOffer | None = None
     prompt_token_ids: tuple[int, ...] | None = None
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
     max_output_tokens: int | None = None
