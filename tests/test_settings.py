@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codex_windows_ai.errors import SettingsError
-from codex_windows_ai.settings import DEFAULT_MODEL, Settings, cache_folder, load_settings, settings_file
+from codex_windows_ai.settings import DEFAULT_MODEL, Settings, cache_folder, load_settings, settings_file, state_folder
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,7 @@ def test_a_file_that_is_not_toml_is_named(content: bytes) -> None:
 def test_home_moves_everything_that_is_written(home: Path) -> None:
     assert cache_folder() == home / "cache"
     assert settings_file() == home / "config" / "settings.toml"
+    assert state_folder() == home / "state"
 
 
 def test_without_home_the_users_own_folders_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +89,4 @@ def test_without_home_the_users_own_folders_are_used(monkeypatch: pytest.MonkeyP
 
     assert "codex-windows-ai" in cache_folder().parts
     assert settings_file().parent.name == "codex-windows-ai"
+    assert "codex-windows-ai" in state_folder().parts

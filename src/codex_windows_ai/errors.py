@@ -10,7 +10,11 @@
     │   └── ForeignOriginError          a Host or Origin header of a web site
     ├── HostError                       the process that owns the model
     │   ├── HostStartError              it could not start
-    │   └── HostUnreachableError        none runs, or the one that ran does not answer
+    │   │   └── HostRunsAlreadyError    because another one runs
+    │   ├── HostUnreachableError        none runs, or the one that ran does not answer
+    │   └── ChannelError                the shared-memory channel to it
+    │       ├── ChannelClosedError      the other side ended it, or died
+    │       └── ChannelCorruptError     the other side broke its protocol
     ├── ModelError                      something about model files
     │   ├── ModelNotFoundError          no model of that name or at that path
     │   ├── ModelFileError              a file is missing, truncated or corrupt
@@ -40,6 +44,9 @@ __all__ = [
     "EXIT_UNHEALTHY",
     "AccessError",
     "AuthenticationError",
+    "ChannelClosedError",
+    "ChannelCorruptError",
+    "ChannelError",
     "CodexNotFoundError",
     "ContextLengthExceededError",
     "DeadlineExceededError",
@@ -48,6 +55,7 @@ __all__ = [
     "EngineError",
     "ForeignOriginError",
     "HostError",
+    "HostRunsAlreadyError",
     "HostStartError",
     "HostUnreachableError",
     "InvalidGrammarError",
@@ -164,11 +172,36 @@ class HostStartError(HostError):
     code = "host_start_failed"
 
 
+class HostRunsAlreadyError(HostStartError):
+    """The user's one host is another process."""
+
+    code = "host_runs_already"
+
+
 class HostUnreachableError(HostError):
     """No host runs, or the one that ran does not answer any more."""
 
     code = "host_unreachable"
     exit_code = 5
+
+
+class ChannelError(HostError):
+    """Something about the shared-memory channel; never raised itself."""
+
+    code = "channel_error"
+
+
+class ChannelClosedError(ChannelError):
+    """The other side of the channel ended it, or died."""
+
+    code = "channel_closed"
+    exit_code = 5
+
+
+class ChannelCorruptError(ChannelError):
+    """The other side of the channel wrote what is not its protocol."""
+
+    code = "channel_corrupt"
 
 
 class ModelError(WindowsAiError):

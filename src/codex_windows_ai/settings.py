@@ -35,6 +35,12 @@ def cache_folder() -> Path:
     return home / "cache" if home else Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False))
 
 
+def state_folder() -> Path:
+    """Where the host says how to reach it: its address, its token, its log."""
+    home = _home()
+    return home / "state" if home else Path(platformdirs.user_state_dir(APPLICATION, appauthor=False))
+
+
 def settings_file() -> Path:
     """Where the user's settings file is looked for; it need not exist."""
     home = _home()
@@ -69,6 +75,16 @@ class Settings(BaseSettings):
     provider: Provider = Field(default="auto", description="Who answers: `auto`, or one provider and nothing else.")
     kernel_accelerated: bool = Field(default=False, description="Take the kernel path as `--kernel-accelerated` does.")
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
+    port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port of the host; default: 8417, or any free one where that is taken."
+    )
+    idle_stop: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="The host ends after so many seconds without a request, 0 never; "
+        "default: 1800 for one that was started on demand, never for `cwai serve`.",
+    )
 
     @classmethod
     def settings_customise_sources(

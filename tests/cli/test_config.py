@@ -30,6 +30,8 @@ def test_show_puts_the_environment_over_the_file_over_the_default(tmp_path: Path
         "provider": "auto",
         "kernel_accelerated": False,
         "threads": 3,
+        "port": None,
+        "idle_stop": None,
     }
 
 

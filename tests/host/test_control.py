@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from codex_windows_ai.host.control import prove
+from codex_windows_ai.host.proof import prove
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.settings import Settings
 from tests.host.conftest import TOKEN, OpenClient

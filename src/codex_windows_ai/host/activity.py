@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.host.control import paths
+from codex_windows_ai.host.error_shape import error_response
 from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.host.state import Host, stopping_error
 
 
 class Activity:
@@ -22,5 +25,25 @@ class Activity:
         if scope["type"] != "http" or scope["path"] in paths or scope["path"] == "/metrics":
             await self._app(scope, receive, send)
             return
+        if self._host.stopping.is_set():
+            await error_response(stopping_error())(scope, receive, send)
+            return
+        # A GET that stays open waits for news and takes no part in the grace that answers get at the end.
+        receive = self._until_the_end(receive) if scope["method"] == "GET" else receive
         with self._host.serving(agent_of(HTTPConnection(scope))):
             await self._app(scope, receive, send)
+
+    def _until_the_end(self, receive: Receive) -> Receive:
+        """Tells a listener that its client left as soon as the host begins to end."""
+
+        async def receive_or_end() -> Message:
+            message = asyncio.ensure_future(receive())
+            ending = asyncio.ensure_future(self._host.stopping.wait())
+            try:
+                await asyncio.wait({message, ending}, return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                message.cancel()
+                ending.cancel()
+
+        return receive_or_end

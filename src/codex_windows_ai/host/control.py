@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import time
 from importlib.metadata import version
@@ -15,14 +13,10 @@ from starlette.routing import Route
 
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.host.error_shape import error_body
+from codex_windows_ai.host.proof import prove
 from codex_windows_ai.host.state import Host
 
 _LONGEST_CHALLENGE = 128
-
-
-def prove(token: str, challenge: str) -> str:
-    """Shows that one knows the token without telling it: HMAC-SHA256 of the challenge, hexadecimal."""
-    return hmac.new(token.encode(), challenge.encode(), hashlib.sha256).hexdigest()
 
 
 async def health(request: Request) -> JSONResponse:
@@ -38,6 +32,13 @@ async def ready(request: Request) -> JSONResponse:
     """200 once requests are answered at once; 503 with stage and progress, or with the error, before."""
     host: Host = request.app.state.host
     return JSONResponse(_readiness(host), status_code=200 if host.state == "ready" else 503)
+
+
+async def load(request: Request) -> JSONResponse:
+    """Begins to load the model again if it could not be loaded; see `/ready` for how it goes."""
+    host: Host = request.app.state.host
+    host.start()
+    return JSONResponse(_readiness(host))
 
 
 async def status(request: Request) -> JSONResponse:
@@ -93,6 +94,7 @@ def _readiness(host: Host) -> dict[str, Any]:
 routes = [
     Route("/health", health),
     Route("/ready", ready),
+    Route("/load", load, methods=["POST"]),
     Route("/status", status),
     Route("/shutdown", shutdown, methods=["POST"]),
 ]

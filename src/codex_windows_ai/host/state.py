@@ -9,12 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Literal
 
-from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.errors import EngineClosedError, EngineError, WindowsAiError
 from codex_windows_ai.host.metrics import Metrics
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
-State = Literal["loading", "ready", "failed"]
+State = Literal["loading", "ready", "failed", "stopping"]
+
+
+def stopping_error() -> EngineClosedError:
+    """What a request hears of a host that ends."""
+    return EngineClosedError("The host is ending.", hint="Ask again: the next request starts a new one.")
 
 
 class Host:
@@ -38,7 +43,9 @@ class Host:
         self.stop: Callable[[], None] | None = None
         """Asks the process to end; set by the process that runs this host."""
         self.stopping = asyncio.Event()
-        """Set when the process begins to end, so that streams can end themselves."""
+        """Set when the process begins to end; new requests are refused from then on."""
+        self.when_loaded: Callable[[AnswerSource], None] | None = None
+        """Called when the model is loaded; set by the process that runs this host."""
         self.loading: tuple[str, int, int] | None = None
         """How far loading is: stage, done, total (0: unknown); None when it is not going on."""
         self.failure: WindowsAiError | None = None
@@ -61,8 +68,13 @@ class Host:
         """The runtime, once its model is loaded.
 
         Raises ModelError, StorageError, NotAvailableError, EngineError: it could not be loaded.
+        EngineClosedError: the host ends.
         """
-        return await asyncio.shield(self.start())
+        opening = self.start()
+        await asyncio.wait({opening})
+        if opening.cancelled():
+            raise stopping_error()
+        return opening.result()
 
     async def source(self) -> AnswerSource:
         """Who answers; raises as `runtime` does."""
@@ -70,7 +82,9 @@ class Host:
 
     @property
     def state(self) -> State:
-        """Whether requests are answered at once, wait for the model, or failed for want of it."""
+        """Whether requests are answered at once, wait for the model, fail for want of it, or are refused."""
+        if self.stopping.is_set():
+            return "stopping"
         if self.failure is not None:
             return "failed"
         return "ready" if self.loaded else "loading"
@@ -103,8 +117,7 @@ class Host:
             self._agents[agent] -= 1
             if not self._agents[agent]:
                 del self._agents[agent]
-            if not self._agents:
-                self.idle_since = time.monotonic()
+            self._rest()
 
     async def close(self) -> None:
         """Unloads the model; what still runs ends with an error."""
@@ -127,7 +140,14 @@ class Host:
             raise self.failure from error
         finally:
             self.loading = None
+            self._rest()
+        if self.when_loaded:
+            self.when_loaded(runtime.source)
         return runtime
+
+    def _rest(self) -> None:
+        if not self._agents:
+            self.idle_since = time.monotonic()
 
     def _report(self, stage: str, done: int, total: int) -> None:
         self.loading = (stage, done, total)

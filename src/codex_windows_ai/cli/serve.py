@@ -1,0 +1,71 @@
+"""`cwai serve`: the host in this terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codex_windows_ai.cli.output import say
+from codex_windows_ai.errors import HostRunsAlreadyError
+
+
+def command(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Listen on this address; one that other machines reach needs --token-file. Default: 127.0.0.1.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="NUMBER",
+            min=0,
+            max=65535,
+            help="Listen on this port, 0: any free one. Default: 8417, or any free one where that is taken.",
+        ),
+    ] = None,
+    idle_stop: Annotated[
+        float | None,
+        typer.Option(
+            "--idle-stop", metavar="SECONDS", min=0, help="End after so many seconds without a request; 0: never."
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="Ask clients for the token in this file, not for your own."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="NAME", help="An installed model's name, or a model folder.")
+    ] = None,
+    on_demand: Annotated[bool, typer.Option("--on-demand", hidden=True)] = False,
+) -> None:
+    """Run the host: one model for all programs of this user, over HTTP.
+
+    It needs no command: the first `cwai exec --use-windows-ai` starts one. Ctrl-C or `cwai stop` ends it;
+    answers that run may finish for five seconds.
+    """
+    import logging
+
+    from codex_windows_ai.host.process import ServeOptions, serve
+    from codex_windows_ai.settings import load_settings
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("codex_windows_ai").setLevel(logging.INFO if on_demand else logging.WARNING)
+    options = ServeOptions(**({"address": host} if host else {}), token_file=token_file, on_demand=on_demand)
+    try:
+        serve(
+            load_settings(model=model, port=port, idle_stop=idle_stop),
+            options,
+            on_listening=lambda record: say(f"cwai: listening on {record.url} (token: {record.token_file})"),
+        )
+    except HostRunsAlreadyError as error:
+        if not on_demand:
+            raise
+        # Of several programs that start a host at once, one wins; the others' hosts are not needed.
+        say(f"cwai: {error.message}")

@@ -1,0 +1,64 @@
+"""`cwai status`: the host's address and what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codex_windows_ai.cli.output import write, write_json
+from codex_windows_ai.errors import HostUnreachableError
+
+if TYPE_CHECKING:
+    from codex_windows_ai.host.discovery import HostRecord
+
+
+def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Show where the host listens and what it does.
+
+    Exit code 5 when none runs or it does not answer.
+    """
+    import asyncio
+
+    from codex_windows_ai.host.discovery import read_record
+
+    record = read_record()
+    if record is None:
+        raise HostUnreachableError(
+            "No host runs.", hint="`cwai exec --use-windows-ai` starts one by itself; `cwai serve` runs it here."
+        )
+    status = asyncio.run(_ask(record))
+    document: dict[str, Any] = {"url": record.url, "token_file": record.token_file, **status}
+    if as_json:
+        write_json(document)
+    else:
+        write(_text(document))
+
+
+async def _ask(record: HostRecord) -> dict[str, Any]:
+    from codex_windows_ai.host.client import HostClient
+
+    async with HostClient(record) as client:
+        await client.authenticate()
+        return await client.status()
+
+
+def _text(status: dict[str, Any]) -> str:
+    lines = {
+        "url": status["url"],
+        "token file": status["token_file"],
+        "process": f"{status['pid']}, version {status['version']}, up {status['uptime_seconds']:.0f} s",
+        "state": _state(status),
+        "models": ", ".join(status["models"]) or "none loaded",
+        "requests": f"{status['active_requests']} of {status['agents']} agents now, {status['requests']} in all",
+    }
+    if queue := status["queue"]:
+        lines["queue"] = f"{queue['waiting']} waiting, {queue['running']} running"
+    return "".join(f"{name + ':':<12}{value}\n" for name, value in lines.items())
+
+
+def _state(status: dict[str, Any]) -> str:
+    if "stage" in status:
+        share = f" {100 * status['done'] // status['total']} %" if status["total"] else ""
+        return f"{status['state']}: {status['stage']}{share}"
+    return f"{status['state']}: {status['error']['message']}" if "error" in status else status["state"]

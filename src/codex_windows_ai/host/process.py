@@ -1,0 +1,205 @@
+"""The host's process: its start, its idle end, its clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import psutil
+import uvicorn
+
+from codex_windows_ai.errors import HostStartError, InvalidRequestError, StorageError
+from codex_windows_ai.host import discovery, listener
+from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.discovery import HostRecord
+from codex_windows_ai.host.state import Host
+from codex_windows_ai.settings import Settings
+
+STREAM_GRACE_SECONDS = 5.0
+"""How long answers that run may go on once the host is asked to end."""
+
+ON_DEMAND_IDLE_SECONDS = 1800.0
+_POLL_SECONDS = 0.05
+_ERROR_GRACE_SECONDS = 2
+"""How long it may take to tell the others that they were cut off."""
+
+log = logging.getLogger("codex_windows_ai.host")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a host is run: the settings' companions that only the command line has.
+
+    `address` other than a loopback one needs `token_file`. `on_demand` marks a host that a client
+    started: it ends when idle, and gives way to one of another version or model.
+    """
+
+    address: str = listener.LOOPBACK
+    token_file: Path | None = None
+    on_demand: bool = False
+
+
+def serve(
+    settings: Settings, options: ServeOptions, *, on_listening: Callable[[HostRecord], None] | None = None
+) -> None:
+    """Runs the host in this, the main thread, until it is asked to end or has been idle for long enough.
+
+    Raises HostRunsAlreadyError; HostStartError: the port is taken. StorageError: its files cannot be
+    written. InvalidRequestError: an address that other machines reach, without a token file.
+    """
+    if options.token_file is None and not listener.is_loopback(options.address):
+        raise InvalidRequestError(
+            f"Listening on {options.address} would let other machines in.",
+            hint="Leave --host out, or give --token-file FILE with a token that you chose for them.",
+        )
+    with discovery.host_lock():
+        token_file = (options.token_file or discovery.own_token_file()).absolute()
+        token = discovery.read_token(token_file)
+        listening = listener.open_listener(options.address, settings.port)
+        port = listening.getsockname()[1]
+        record = HostRecord(
+            url=listener.url_of(options.address, port),
+            port=port,
+            token_file=str(token_file),
+            pid=os.getpid(),
+            process_start=discovery.process_start(os.getpid()) or "",
+            version=version("codex-windows-ai"),
+            model=settings.model,
+            provider=settings.provider,
+            models=(),
+            on_demand=options.on_demand,
+        )
+        names = () if listener.is_loopback(options.address) else listener.names_of_machine(options.address)
+        host = Host(settings, token=token, allowed_hosts=names)
+        host.when_loaded = lambda source: _add_model(record, source.model)
+        server = _Server(host, idle_stop=_idle_stop(settings, options))
+        try:
+            with listening:
+                discovery.write_record(record)
+                log.info("process %d listens on %s", record.pid, record.url)
+                if on_listening:
+                    on_listening(record)
+                asyncio.run(server.run_until_stopped(listening))
+        finally:
+            discovery.remove_record(record)
+    if not server.started:
+        raise HostStartError("The host's doors did not open; what it printed says why.")
+    _leave_loading_behind(host)
+
+
+def _add_model(record: HostRecord, model: str) -> None:
+    log.info("the model %s is loaded", model)
+    try:
+        discovery.write_record(replace(record, models=(model,)))
+    except StorageError as error:  # clients find the host without it
+        log.warning("%s %s", error.message, error.hint)
+
+
+def _idle_stop(settings: Settings, options: ServeOptions) -> float | None:
+    """After how many idle seconds to end; None never."""
+    seconds = settings.idle_stop
+    if seconds is None:
+        seconds = ON_DEMAND_IDLE_SECONDS if options.on_demand else 0.0
+    return seconds or None
+
+
+def _leave_loading_behind(host: Host) -> None:
+    """Ends the process at once where a model still loads in a thread, which nothing else could end.
+
+    What it had written by then is removed by the next who asks for the model, as after a power cut.
+    """
+    if host.loading is None:
+        return
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with an end of ours: answers may finish, then they are told, then the doors close.
+
+    It is told to exit last, because whoever streams through sse-starlette is cut off by that.
+    """
+
+    def __init__(self, host: Host, *, idle_stop: float | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(host),
+                access_log=False,  # paths only, but nobody needs them, and prompts could end up in queries
+                log_config=None,
+                lifespan="on",
+                ws="none",
+                server_header=False,
+                timeout_graceful_shutdown=_ERROR_GRACE_SECONDS,
+            )
+        )
+        self._host = host
+        self._idle_stop = idle_stop
+        self._stopping = asyncio.Event()
+
+    async def run_until_stopped(self, socket: socket.socket) -> None:
+        """Serves on a socket that listens already."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(self._stopping.set)
+
+        self._host.stop = stop
+        ending = asyncio.create_task(self._end_in_order())
+        try:
+            await self.serve(sockets=[socket])
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""
+        if self._stopping.is_set() or self._host.stop is None:
+            self.should_exit = self.force_exit = True
+        else:
+            self._stopping.set()
+            self._host.stop()  # wakes the loop, which a signal alone does not do on Windows
+
+    async def _end_in_order(self) -> None:
+        host = self._host
+        log.info("%s: ending, %d requests run", await self._reason_to_end(), host.active_requests)
+        host.stopping.set()
+        if not await self._quiet_within(STREAM_GRACE_SECONDS):
+            log.info("%d requests are cut off", host.active_requests)
+            await host.close()
+            await self._quiet_within(_ERROR_GRACE_SECONDS)
+        self.should_exit = True
+
+    async def _reason_to_end(self) -> str:
+        """Waits until the host is to end."""
+        host, limit = self._host, self._idle_stop
+        asked = asyncio.create_task(self._stopping.wait())
+        while not asked.done():
+            remaining = limit
+            if limit is not None and host.idle_since is not None and host.loading is None:
+                remaining = host.idle_since + limit - time.monotonic()
+                if remaining <= 0:
+                    asked.cancel()
+                    return f"idle for {limit:g} s"
+            # What is busy now cannot have been idle for the whole limit before the limit is over.
+            await asyncio.wait({asked}, timeout=remaining)
+        return "asked to"
+
+    async def _quiet_within(self, seconds: float) -> bool:
+        """Waits until no request runs; False when that takes longer, or an instant end was asked for."""
+        deadline = time.monotonic() + seconds
+        while self._host.active_requests and time.monotonic() < deadline and not self.should_exit:
+            await asyncio.sleep(_POLL_SECONDS)
+        return not self._host.active_requests
