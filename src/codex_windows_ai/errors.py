@@ -4,7 +4,10 @@
     ├── InvalidRequestError             the request cannot be served as it is
     │   ├── ContextLengthExceededError  prompt and answer do not fit the model's window
     │   ├── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
-    │   └── RequestTooLargeError        a body larger than the host takes
+    │   ├── RequestTooLargeError        a body larger than the host takes
+    │   ├── UnsupportedRequestError     who answers cannot do what the request asks for
+    │   │   └── PromptTooLongError      the prompt does not fit Windows' own language model
+    │   └── ContentFilteredError        Windows' content filter blocked the prompt or the answer
     ├── AccessError                     the host does not serve this client
     │   ├── AuthenticationError         without the host's token, or with another one
     │   └── ForeignOriginError          a Host or Origin header of a web site
@@ -28,6 +31,7 @@
     │   ├── DeadlineExceededError       the request's own deadline passed
     │   └── EngineClosedError           the engine was shut down while the request ran
     ├── NotAvailableError               this machine has no such driver, device or feature
+    ├── ActionFailedError               an action of an app was invoked and did not succeed
     └── CodexNotFoundError              the Codex CLI is not on this machine
 
 Each class carries the one table that every door reads: `code` (OpenAI error code),
@@ -43,11 +47,13 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_UNHEALTHY",
     "AccessError",
+    "ActionFailedError",
     "AuthenticationError",
     "ChannelClosedError",
     "ChannelCorruptError",
     "ChannelError",
     "CodexNotFoundError",
+    "ContentFilteredError",
     "ContextLengthExceededError",
     "DeadlineExceededError",
     "EngineBusyError",
@@ -65,11 +71,13 @@ __all__ = [
     "ModelFileError",
     "ModelNotFoundError",
     "NotAvailableError",
+    "PromptTooLongError",
     "RequestTooLargeError",
     "SettingsError",
     "SetupConflictError",
     "StorageError",
     "UnsupportedModelError",
+    "UnsupportedRequestError",
     "WindowsAiError",
 ]
 
@@ -204,6 +212,26 @@ class ChannelCorruptError(ChannelError):
     code = "channel_corrupt"
 
 
+class UnsupportedRequestError(InvalidRequestError):
+    """Who answers cannot do what the request asks for; another provider may."""
+
+    code = "unsupported_request"
+
+
+class PromptTooLongError(UnsupportedRequestError):
+    """The prompt does not fit Windows' own language model, which counts characters instead of tokens."""
+
+    code = "context_length_exceeded"
+    exit_code = 1
+
+
+class ContentFilteredError(InvalidRequestError):
+    """Windows' content filter blocked the prompt or the answer."""
+
+    code = "content_filter"
+    exit_code = 1
+
+
 class ModelError(WindowsAiError):
     """Something about model files; never raised itself."""
 
@@ -295,6 +323,13 @@ class NotAvailableError(WindowsAiError):
     code = "not_available"
     http_status = 501
     exit_code = 4
+
+
+class ActionFailedError(WindowsAiError):
+    """An action of an app was invoked and did not succeed."""
+
+    code = "action_failed"
+    http_status = 502
 
 
 class CodexNotFoundError(WindowsAiError):

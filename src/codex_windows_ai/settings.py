@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codex_windows_ai.errors import SettingsError
@@ -21,7 +21,10 @@ APPLICATION = "codex-windows-ai"
 ENVIRONMENT_PREFIX = "CODEX_WINDOWS_AI_"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
-Provider = Literal["auto", "engine", "engine:gpu", "engine:npu", "engine:cpu"]
+Device = Literal["gpu", "npu", "cpu"]
+Provider = Annotated[
+    str, StringConstraints(pattern=r"^(auto|language-model|action:.+|engine|engine:gpu|engine:npu|engine:cpu)$")
+]
 
 
 def _home() -> Path | None:
@@ -73,10 +76,27 @@ class Settings(BaseSettings):
 
     model: str = Field(default=DEFAULT_MODEL, description="Name of an installed model, or the path of a model folder.")
     provider: Provider = Field(default="auto", description="Who answers: `auto`, or one provider and nothing else.")
+    require_device: Device | None = Field(
+        default=None, description="Fail unless this kind of device answers; a better device is then no substitute."
+    )
+    limited_access_token: SecretStr | None = Field(
+        default=None, description="Microsoft's token for Windows' own language model, where Windows asks for one."
+    )
+    use_windows_ai: bool = Field(
+        default=False, description="`cwai codex` and the MCP tool `codex` act as with `--use-windows-ai`."
+    )
     kernel_accelerated: bool = Field(default=False, description="Take the kernel path as `--kernel-accelerated` does.")
+    fallback: Fallback = Field(
+        default="refuse",
+        description="Where the kernel path is wanted and not available: `refuse` ends with exit code 4, `announce` "
+        "takes HTTP and says so.",
+    )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(
-        default=None, ge=0, le=65535, description="Port of the host; default: 8417, or any free one where that is taken."
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of the host; default: 8417, or any free one where that is taken.",
     )
     idle_stop: float | None = Field(
         default=None,
