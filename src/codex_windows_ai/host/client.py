@@ -80,6 +80,11 @@ class HostClient:
         with self._unreachable():
             _checked(await self._http.post("/shutdown"))
 
+    async def get(self, path: str) -> dict[str, Any]:
+        """What the host answers to a request without a body; it waits for a model that is loading."""
+        with self._unreachable():
+            return _checked(await self._http.get(path, timeout=_SILENCE_SECONDS))
+
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """What the host answers to a request that is not streamed."""
         with self._unreachable():
