@@ -22,6 +22,7 @@ from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.host import control, metrics, models_list
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
+from codex_windows_ai.host.chat.routes import routes as chat_routes
 from codex_windows_ai.host.error_shape import error_body, error_response
 from codex_windows_ai.host.limits import BodyLimit
 from codex_windows_ai.host.state import Host
@@ -53,7 +54,7 @@ def create_app(host: Host) -> Starlette:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*control.routes, *models_list.routes, *metrics.routes]
+    return [*control.routes, *models_list.routes, *metrics.routes, *chat_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

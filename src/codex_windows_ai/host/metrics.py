@@ -8,7 +8,10 @@ client chooses is a label, so that the number of series stays small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -21,6 +24,7 @@ from starlette.routing import Route
 
 from codex_windows_ai.engine.request import Timings, Usage
 from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
 Operation = Literal["chat", "responses", "generate"]
@@ -36,11 +40,18 @@ _TOKEN_TIME_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15
 _TOKEN_BUCKETS = tuple(float(4**n) for n in range(11))
 
 
-class Metrics:
-    """The figures of one host, in a registry of their own.
+@dataclass(slots=True)
+class Measurement:
+    """What a door fills in when the last piece of an answer has come."""
 
-    `loaded` returns the runtime once its model is loaded; doors call `answered` or `failed` once
-    for each request.
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+
+class Metrics:
+    """The figures of one host, in a registry of their own; `loaded` returns the runtime once its model is loaded.
+
+    Doors put `measure` around every request.
     """
 
     def __init__(self, loaded: Callable[[], WindowsAiRuntime | None]) -> None:
@@ -75,19 +86,36 @@ class Metrics:
         )
         self._registry.register(_EngineCollector(loaded))
 
-    def answered(self, source: AnswerSource, usage: Usage, timings: Timings, *, operation: Operation = "chat") -> None:
-        """Counts an answer that came to its end."""
-        labels = (operation, *_labels(source))
+    @contextmanager
+    def measure(self, source: AnswerSource, operation: Operation) -> Generator[Measurement]:
+        """Around one request, from its submission to the end of its answer.
+
+        It counts as answered once its figures are in the measurement, else by the code of the error
+        that ended it, or as cancelled.
+        """
+        measurement, started, error = Measurement(), time.perf_counter(), "cancelled"
+        try:
+            yield measurement
+        except WindowsAiError as failure:
+            error = failure.code
+            raise
+        except Exception:
+            error = WindowsAiError.code
+            raise
+        finally:
+            labels = (operation, *_labels(source))
+            if measurement.usage is not None and measurement.timings is not None:
+                self._answered(labels, measurement.usage, measurement.timings)
+            else:
+                self._duration.labels(*labels, error).observe(time.perf_counter() - started)
+
+    def _answered(self, labels: Sequence[str], usage: Usage, timings: Timings) -> None:
         self._duration.labels(*labels, "").observe(timings.total / 1000)
         self._first_token.labels(*labels).observe((timings.queue + timings.prefill) / 1000)
         if usage.output_tokens > 1:
             self._token_time.labels(*labels).observe(timings.decode / 1000 / (usage.output_tokens - 1))
         self._tokens.labels(*labels, "input").observe(usage.input_tokens)
         self._tokens.labels(*labels, "output").observe(usage.output_tokens)
-
-    def failed(self, source: AnswerSource, error: str, seconds: float, *, operation: Operation = "chat") -> None:
-        """Counts a request that ended without its answer; `error` is an error's code, or `cancelled`."""
-        self._duration.labels(operation, *_labels(source), error).observe(seconds)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
         """All figures in the format that an Accept header asks for, and its media type."""

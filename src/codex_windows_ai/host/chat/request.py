@@ -89,6 +89,21 @@ class FunctionCall(_Part):
     function: CalledFunction
 
 
+class CalledCustomTool(_Part):
+    """A custom tool with the text it was given."""
+
+    name: str
+    input: str
+
+
+class CustomToolCall(_Part):
+    """A call of a custom tool that the model made before."""
+
+    id: str
+    type: Literal["custom"]
+    custom: CalledCustomTool
+
+
 class AssistantMessage(_Part):
     """What the model answered before; the fields of an answer may be sent back as they came."""
 
@@ -96,7 +111,7 @@ class AssistantMessage(_Part):
     content: str | list[Annotated[TextPart | RefusalPart, Field(discriminator="type")]] | None = None
     refusal: str | None = None
     name: str | None = None
-    tool_calls: list[FunctionCall] | None = None
+    tool_calls: list[Annotated[FunctionCall | CustomToolCall, Field(discriminator="type")]] | None = None
     annotations: list[JsonObject] | None = None
     audio: None = None
     function_call: None = None
@@ -135,8 +150,43 @@ class FunctionTool(_Part):
     function: FunctionDefinition
 
 
-class ChosenFunctionName(_Part):
-    """A function by its name."""
+class AnyText(_Part):
+    """Any text may be given to the tool."""
+
+    type: Literal["text"]
+
+
+class GrammarDefinition(_Part):
+    """A grammar in Lark's or regular expressions' syntax."""
+
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class GrammarFormat(_Part):
+    """What is given to the tool matches a grammar."""
+
+    type: Literal["grammar"]
+    grammar: GrammarDefinition
+
+
+class CustomToolDefinition(_Part):
+    """A tool that takes text."""
+
+    name: Name
+    description: str | None = None
+    format: Annotated[AnyText | GrammarFormat, Field(discriminator="type")] | None = None
+
+
+class CustomTool(_Part):
+    """A tool of the kind that takes text."""
+
+    type: Literal["custom"]
+    custom: CustomToolDefinition
+
+
+class ToolName(_Part):
+    """A tool by its name."""
 
     name: Name
 
@@ -145,14 +195,24 @@ class ChosenFunction(_Part):
     """The one function that must be called."""
 
     type: Literal["function"]
-    function: ChosenFunctionName
+    function: ToolName
+
+
+class ChosenCustomTool(_Part):
+    """The one custom tool that must be called."""
+
+    type: Literal["custom"]
+    custom: ToolName
+
+
+ToolChoice = Annotated[ChosenFunction | ChosenCustomTool, Field(discriminator="type")]
 
 
 class AllowedToolList(_Part):
     """Those of the tools that may be called, or of which one must be."""
 
     mode: Literal["auto", "required"]
-    tools: Annotated[list[ChosenFunction], Field(min_length=1)]
+    tools: Annotated[list[ToolChoice], Field(min_length=1)]
 
 
 class AllowedTools(_Part):
@@ -219,8 +279,12 @@ class ChatRequest(_Part):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
-    tools: list[FunctionTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ChosenFunction | AllowedTools | None = None
+    tools: list[Annotated[FunctionTool | CustomTool, Field(discriminator="type")]] | None = None
+    tool_choice: (
+        Literal["none", "auto", "required"]
+        | Annotated[ChosenFunction | ChosenCustomTool | AllowedTools, Field(discriminator="type")]
+        | None
+    ) = None
     parallel_tool_calls: bool | None = None
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
         None
