@@ -21,6 +21,7 @@ APPLICATION = "codex-windows-ai"
 ENVIRONMENT_PREFIX = "CODEX_WINDOWS_AI_"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
+Fallback = Literal["refuse", "announce"]
 Device = Literal["gpu", "npu", "cpu"]
 Provider = Annotated[
     str, StringConstraints(pattern=r"^(auto|language-model|action:.+|engine|engine:gpu|engine:npu|engine:cpu)$")

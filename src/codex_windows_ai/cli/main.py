@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from codex_windows_ai.cli import bench, config, doctor, exec, models, serve, status, stop
+from codex_windows_ai.cli import bench, codex, config, doctor, exec, models, serve, setup, status, stop, token
 from codex_windows_ai.cli.output import prepare_streams, report_error, say, write, write_json
 from codex_windows_ai.errors import EXIT_INTERRUPTED, WindowsAiError
 
@@ -34,9 +34,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("exec")(exec.command)
+app.command("codex", cls=codex.PassThrough, options_metavar="[OPTIONS] [CODEX-ARGUMENTS]...")(codex.command)
 app.command("serve")(serve.command)
 app.command("status")(status.command)
 app.command("stop")(stop.command)
+app.command("token")(token.command)
+app.add_typer(setup.app, name="setup")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.command)
 app.command("bench")(bench.command)

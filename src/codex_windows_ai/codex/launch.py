@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from codex_windows_ai.errors import CodexNotFoundError
 
-__all__ = ["codex_version", "find_codex", "run_codex_exec"]
+__all__ = ["codex_version", "find_codex", "run_codex", "run_codex_exec"]
 
 
 def find_codex() -> Path:
@@ -23,7 +25,7 @@ def find_codex() -> Path:
     Raises CodexNotFoundError: there is neither.
     """
     if on_path := shutil.which("codex"):
-        return Path(on_path)
+        return _program_behind(Path(on_path))
     if packaged := _packaged_codex():
         return packaged
     raise CodexNotFoundError(
@@ -39,6 +41,16 @@ def _packaged_codex() -> Path | None:
         return None
     folder = Path(specification.origin).parent / "bin"
     return next((file for name in ("codex", "codex.exe") if (file := folder / name).is_file()), None)
+
+
+def _program_behind(found: Path) -> Path:
+    """The program that npm's `codex.cmd` runs: a batch file would have cmd.exe interpret every argument again."""
+    if found.suffix.lower() not in (".cmd", ".bat"):
+        return found
+    packages = found.parent / "node_modules" / "@openai"
+    return next(
+        (file for file in sorted(packages.rglob("codex.exe")) if file.parent.parent.parent.name == "vendor"), found
+    )
 
 
 def codex_version(executable: Path) -> str:
@@ -68,6 +80,36 @@ def run_codex_exec(prompt: str, *, model: str | None = None, as_json: bool = Fal
     if model:
         options += ["--model", model]
     return _run([str(executable), "exec", *options, "-"], prompt)
+
+
+def run_codex(arguments: Sequence[str]) -> int:
+    """Run Codex in this process's place: its streams, signals and exit code are Codex's own.
+
+    Returns the exit code where the platform cannot replace a process (Windows); elsewhere it does not return.
+
+    Raises CodexNotFoundError: there is no Codex, or it does not start.
+    """
+    executable = find_codex()
+    command = [str(executable), *arguments]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if sys.platform == "win32":
+            return _wait_for(subprocess.Popen(command))
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and a program inherits that
+            signal.signal(number, signal.SIG_DFL)
+        os.execv(executable, command)  # noqa: S606
+    except OSError as error:
+        raise _does_not_run(executable, error) from error
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> int:
+    """The exit code; Ctrl-C reaches the child from the console itself, and it alone decides what that means."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run(command: Sequence[str], prompt: str) -> int:

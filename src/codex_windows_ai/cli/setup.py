@@ -1,0 +1,148 @@
+"""`cwai setup`: other agents on this machine learn of the host, and forget it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codex_windows_ai.cli.interrupt import Interruption
+from codex_windows_ai.cli.output import say, write, write_json
+from codex_windows_ai.cli.progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from codex_windows_ai.codex.editors import EditorName
+    from codex_windows_ai.codex.file_changes import FileChange
+
+app = typer.Typer(help="Set up Codex, VS Code, Claude Code and Cursor for the host; all of it can be undone.")
+codex = typer.Typer(invoke_without_command=True)
+app.add_typer(codex, name="codex")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Also over files that are not ours or that were edited since.")
+]
+
+
+@codex.callback()
+def set_up_codex(
+    context: typer.Context, dry_run: DryRunOption = False, force: ForceOption = False, as_json: JsonOption = False
+) -> None:
+    """Write the Codex profiles `windows-ai` (the model of this PC answers) and `windows-ai-tools` (only its tools).
+
+    The host is started if none runs, and the model that it serves goes into a catalogue beside the profiles. Your
+    config.toml is not touched.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from codex_windows_ai.codex import setup
+    from codex_windows_ai.codex.host_facts import ask_host
+
+    with ProgressReporter() as progress:
+        facts = Interruption().run(ask_host(progress=progress))
+    changes = setup.plan_setup(facts.url, facts.models, force=force)
+    _carry_out(changes, dry_run=dry_run, as_json=as_json)
+    if not dry_run and not as_json:
+        say("Codex is set up: `codex -p windows-ai`. Undo it with `cwai setup codex restore`.")
+
+
+@codex.command("show")
+def show_codex(as_json: JsonOption = False) -> None:
+    """Print the files of the setup as they are now."""
+    from codex_windows_ai.codex.file_changes import is_recorded, read_text
+    from codex_windows_ai.codex.setup import setup_files
+
+    files = [(path, read_text(path), is_recorded(path)) for path in setup_files()]
+    if as_json:
+        described = [{"path": str(path), "text": text, "ours": ours} for path, text, ours in files]
+        write_json({"files": described})
+        return
+    for path, text, ours in files:
+        write(f"# {path}: {'not there' if text is None else 'written by this program' if ours else 'not ours'}\n")
+        write(f"{text}\n" if text is not None else "")
+
+
+@codex.command("restore")
+def restore_codex(dry_run: DryRunOption = False, force: ForceOption = False, as_json: JsonOption = False) -> None:
+    """Undo the setup: each file becomes what it was before."""
+    from codex_windows_ai.codex.setup import plan_restore
+
+    _undo(plan_restore(force=force), dry_run=dry_run, as_json=as_json)
+
+
+def _add_editor(name: EditorName, title: str) -> None:
+    """Add the commands of one MCP client: print or write its configuration, and restore."""
+    group = typer.Typer(invoke_without_command=True, help=f"The MCP configuration of {title}.")
+    app.add_typer(group, name=name)
+
+    @group.callback()
+    def set_up(
+        context: typer.Context,
+        to_file: Annotated[
+            bool, typer.Option("--write", help="Put the entry into the user's configuration, after showing the change.")
+        ] = False,
+        force: ForceOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        if context.invoked_subcommand is not None:
+            return
+        from codex_windows_ai.codex.editors import editor
+        from codex_windows_ai.codex.file_changes import plan_entry
+
+        client = editor(name)
+        if to_file:
+            change = plan_entry(client.file, client.entry, client.server, force=force)
+            _carry_out([change], dry_run=False, as_json=as_json)
+            return
+        section, key = client.entry
+        configuration: dict[str, Any] = {section: {key: client.server}}
+        if as_json:
+            write_json({"path": str(client.file), "configuration": configuration})
+        else:
+            write(json.dumps(configuration, indent=2) + "\n")
+            say(f"This belongs into {client.file}; `cwai setup {name} --write` puts it there.")
+
+    set_up.__doc__ = f"Print the MCP configuration of {title}, or write it."
+
+    def restore(dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
+        from codex_windows_ai.codex.editors import editor
+        from codex_windows_ai.codex.file_changes import plan_restore
+
+        _undo(plan_restore([editor(name).file]), dry_run=dry_run, as_json=as_json)
+
+    group.command("restore", help=f"Take our entry out of the configuration of {title}.")(restore)
+
+
+_add_editor("vscode", "VS Code")
+_add_editor("claude-code", "Claude Code")
+_add_editor("cursor", "Cursor")
+
+
+def _carry_out(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
+    from codex_windows_ai.codex.file_changes import apply
+
+    _show(changes, dry_run=dry_run, as_json=as_json)
+    if not dry_run:
+        apply(changes)
+
+
+def _undo(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
+    from codex_windows_ai.codex.file_changes import restore
+
+    _show(changes, dry_run=dry_run, as_json=as_json)
+    if not dry_run:
+        restore(changes)
+
+
+def _show(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
+    changed = [change for change in changes if change.before != change.after]
+    if as_json:
+        files = [{"path": str(change.path), "diff": change.diff()} for change in changed]
+        write_json({"changes": files, "made": not dry_run})
+        return
+    write("".join(change.diff() for change in changed))
+    if not changed:
+        say("Nothing to change.")

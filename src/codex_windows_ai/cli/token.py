@@ -1,0 +1,27 @@
+"""`cwai token`: what a client shows the host."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from codex_windows_ai.cli.interrupt import Interruption
+from codex_windows_ai.cli.output import write
+
+
+def command(
+    headers: Annotated[
+        bool, typer.Option("--headers", help="Print the HTTP headers that carry it, as one JSON object.")
+    ] = False,
+) -> None:
+    """Print the host's token; a host is started first if none runs.
+
+    Codex runs this for the profile of `cwai setup codex`, so that no secret has to stand in a file of its own. By
+    hand: `curl -H "Authorization: Bearer $(cwai token)" …`.
+    """
+    from codex_windows_ai.codex.host_facts import host_token
+
+    token = Interruption().run(host_token())
+    write(json.dumps({"Authorization": f"Bearer {token}"}) if headers else f"{token}\n")

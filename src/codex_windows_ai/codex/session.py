@@ -1,0 +1,45 @@
+"""What `cwai codex` puts before the user's arguments: nothing, or the settings of the profile as options.
+
+Options and not `-p windows-ai`: they hold for this run whatever port the host got and whichever model it serves, need
+no setup before, write nothing into Codex's folder, and Codex versions without profile files take them, too. The
+user's own `-c` come later on the command line and win.
+"""
+
+from __future__ import annotations
+
+from codex_windows_ai.codex.catalogue import catalogue_text
+from codex_windows_ai.codex.file_changes import write_text
+from codex_windows_ai.codex.host_facts import ask_host
+from codex_windows_ai.codex.profile import CodexModel, as_overrides, profile_settings
+from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.settings import Settings, load_settings, state_folder
+
+
+async def windows_ai_options(settings: Settings | None = None, *, progress: Progress | None = None) -> list[str]:
+    """Options that let the model of this machine answer, its host started where none runs.
+
+    Raises as `ensure_host` does.
+    """
+    facts = await ask_host(settings, progress=progress)
+    catalogue = state_folder() / "codex-models.json"
+    write_text(catalogue, catalogue_text(facts.models))
+    return as_overrides(profile_settings(CodexModel(facts.url, str(facts.models[0]["slug"]), catalogue)))
+
+
+def kernel_path_refusal(settings: Settings | None = None) -> str | None:
+    """Why Codex does not take the kernel path, for the user to read; None where it is not wanted.
+
+    Raises NotAvailableError: it is wanted, and the setting `fallback` is `refuse`.
+    """
+    settings = settings or load_settings()
+    if not settings.kernel_accelerated:
+        return None
+    reason = "Codex speaks HTTP to its model: there is no kernel-accelerated path for it."
+    if settings.fallback == "refuse":
+        raise NotAvailableError(
+            reason,
+            hint="Leave out --kernel-accelerated (and the setting `kernel_accelerated`), or set `fallback` to "
+            "`announce`: HTTP is then taken, and said.",
+        )
+    return f"{reason} It takes HTTP instead (setting `fallback`)."
