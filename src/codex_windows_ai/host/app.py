@@ -25,6 +25,7 @@ from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.chat.routes import routes as chat_routes
 from codex_windows_ai.host.error_shape import error_body, error_response
 from codex_windows_ai.host.limits import BodyLimit
+from codex_windows_ai.host.responses.routes import routes as responses_routes
 from codex_windows_ai.host.state import Host
 
 
@@ -54,7 +55,7 @@ def create_app(host: Host) -> Starlette:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*control.routes, *models_list.routes, *metrics.routes, *chat_routes]
+    return [*control.routes, *models_list.routes, *metrics.routes, *chat_routes, *responses_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

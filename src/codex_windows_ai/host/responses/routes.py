@@ -1,0 +1,168 @@
+"""POST /v1/responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import Delta, GenerationRequest
+from codex_windows_ai.errors import EngineError, InvalidRequestError, WindowsAiError
+from codex_windows_ai.host.answered_by import answered_by
+from codex_windows_ai.host.identity import agent_of
+from codex_windows_ai.host.models_list import check_model
+from codex_windows_ai.host.request_body import read_body
+from codex_windows_ai.host.responses.events import Event, ResponseEvents
+from codex_windows_ai.host.responses.input import read_input
+from codex_windows_ai.host.responses.request import NOT_SUPPORTED, ResponsesRequest
+from codex_windows_ai.host.responses.response import new_response
+from codex_windows_ai.host.sse import event_stream, unless_disconnected, with_heartbeats
+from codex_windows_ai.host.state import Host
+from codex_windows_ai.host.tool_grammar import answer_grammar
+from codex_windows_ai.host.tool_parser import ToolParser
+from codex_windows_ai.host.tools import make_tool_set, read_tools
+
+_log = logging.getLogger(__name__)
+
+# Codex offers these of its own accord, and only OpenAI's servers can run them.
+_LEFT_OUT_FOR_CODEX = ("web_search", "image_generation", "tool_search")
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What is asked of the engine, and the events that its answer becomes."""
+
+    wanted_model: str
+    request: GenerationRequest
+    events: ResponseEvents
+    left_out: list[str]
+
+
+async def create_response(request: Request) -> Response:
+    """Answers one request, as a stream or in one piece.
+
+    While the model loads, a stream begins at once and stays alive with `response.in_progress` events;
+    what is wrong with the request after that ends it with `response.failed`. A request that a loaded
+    model cannot serve is refused before its stream begins, with the HTTP status of the error.
+    """
+    host: Host = request.app.state.host
+    body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
+    answer = _prepare(body, agent_of(request), for_codex=_is_codex(request))
+    if body.stream:
+        generation = await _submit(host, answer) if host.loaded else None
+        return event_stream(_numbered(_stream(host, answer, generation), answer.events))
+    try:
+        return JSONResponse(await unless_disconnected(request, _collect(host, answer)))
+    except ClientDisconnect:
+        return Response(status_code=499)  # nobody reads it; the number is nginx's for a client that left
+
+
+def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Answer:
+    """Checks all that can be checked without the model."""
+    without = _LEFT_OUT_FOR_CODEX if for_codex else ()
+    left_out = [f"tools: {tool['type']}" for tool in body.tools or [] if tool.get("type") in without]
+    if body.text and body.text.verbosity not in (None, "medium"):
+        if not for_codex:
+            raise InvalidRequestError(
+                "`text.verbosity` is not supported here: models on this PC have no such setting.",
+                hint="Leave it out, and say in the prompt how long the answer should be.",
+                param="text.verbosity",
+            )
+        left_out.append("text.verbosity")
+    conversation, additional = read_input(body.input, body.instructions, without=without)
+    tools = read_tools(body.tools or [], without=without) + additional
+    tool_set = make_tool_set(tools, body.tool_choice, parallel=body.parallel_tool_calls is not False)
+    text = body.text.format.grammar if body.text and body.text.format else None
+    request = GenerationRequest(
+        messages=conversation.messages(),
+        tools=tool_set.offer,
+        sampling=body.sampling,
+        max_output_tokens=body.max_output_tokens,
+        stop=body.stop_strings,
+        grammar=answer_grammar(tool_set, text),
+        agent=agent,
+    )
+    parser = ToolParser(tool_set, text_is_constrained=text is not None)
+    return _Answer(body.model, request, ResponseEvents(new_response(body), parser, for_codex=for_codex), left_out)
+
+
+def _is_codex(request: Request) -> bool:
+    """Codex names itself; some rules differ for it (see ResponseEvents)."""
+    return "originator" in request.headers or any(name.startswith("x-codex-") for name in request.headers)
+
+
+async def _submit(host: Host, answer: _Answer) -> Generation:
+    """Waits for the model and hands the request to it."""
+    runtime = await host.runtime()
+    check_model(answer.wanted_model, runtime)
+    answer.events.response["windows_ai"] = _described(answer, answered_by(runtime.source))
+    return await asyncio.to_thread(runtime.stream, answer.request)
+
+
+def _described(answer: _Answer, described: dict[str, Any]) -> dict[str, Any]:
+    return {**described, "left_out": answer.left_out} if answer.left_out else described
+
+
+async def _events(host: Host, answer: _Answer, generation: Generation | None) -> AsyncGenerator[list[Event]]:
+    """What each piece of the answer brings; leaving early frees the engine."""
+    generation = generation or await _submit(host, answer)
+    try:
+        async for delta in generation:
+            yield await _add(host, answer, delta)
+    finally:
+        generation.cancel()
+
+
+async def _add(host: Host, answer: _Answer, delta: Delta) -> list[Event]:
+    if delta.finish_reason == "cancelled":
+        raise EngineError("The request was cancelled.")
+    if delta.timings:
+        described = answered_by(await host.source(), delta.timings)
+        answer.events.response["windows_ai"] = _described(answer, described)
+    return answer.events.add(delta)
+
+
+async def _stream(host: Host, answer: _Answer, generation: Generation | None) -> AsyncGenerator[list[Event]]:
+    yield answer.events.begin()
+    try:
+        async with aclosing(_events(host, answer, generation)) as pieces:
+            async for events in pieces:
+                yield events
+    except WindowsAiError as error:
+        yield answer.events.fail(error)
+    except Exception as error:  # the client must hear of a fault of ours, too
+        _log.exception("A response failed")
+        yield answer.events.fail(
+            WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+        )
+
+
+async def _numbered(
+    pieces: AsyncGenerator[list[Event]], events: ResponseEvents
+) -> AsyncGenerator[tuple[str | None, object]]:
+    """The events in the order they are sent, heartbeats among them."""
+    number = 0
+    async with aclosing(with_heartbeats(pieces, lambda: [events.heartbeat()])) as beating:
+        async for piece in beating:
+            for event in piece:
+                yield event["type"], {**event, "sequence_number": number}
+                number += 1
+
+
+async def _collect(host: Host, answer: _Answer) -> dict[str, Any]:
+    """The whole answer."""
+    async with aclosing(_events(host, answer, None)) as pieces:
+        async for _ in pieces:
+            pass
+    return answer.events.response
+
+
+routes = [Route("/v1/responses", create_response, methods=["POST"])]
