@@ -1,12 +1,25 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL
+from tests.served import PATIENCE, ServedHost, make_home, serving
 
 
 @pytest.fixture(scope="session")
 def default_model() -> Path:
     """Folder of the default model in the user's own cache; fetched and converted by whoever runs first."""
     return ModelStore().resolve(DEFAULT_MODEL).path
+
+
+@pytest.fixture(scope="session")
+def served_host(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHost]:
+    """`cwai serve` with the default model, loaded, shared by all tests that leave it at rest."""
+    home = make_home(tmp_path_factory.mktemp("served") / "home", default_model)
+    with serving(home) as host:
+        # A request that needs the model waits for it.
+        httpx2.get(f"{host.url}/v1/models", headers=host.headers, timeout=PATIENCE).raise_for_status()
+        yield host
