@@ -31,6 +31,13 @@
     │   ├── DeadlineExceededError       the request's own deadline passed
     │   └── EngineClosedError           the engine was shut down while the request ran
     ├── NotAvailableError               this machine has no such driver, device or feature
+    │   ├── DriverNotFoundError         the kernel driver is not installed or not running
+    │   ├── DriverVersionError          the kernel driver speaks another version of its interface
+    │   ├── DriverAccessDeniedError     the kernel driver, or Windows, does not let this user do that
+    │   └── NoRuntimeError              no registered runtime fits the request, or it is gone
+    ├── DriverError                     the kernel driver could not do what it was asked
+    │   ├── DriverStateError            not in this role, not twice, or after it was closed
+    │   └── ChannelRefusedError         the runtime took no connection; asking again may help
     ├── ActionFailedError               an action of an app was invoked and did not succeed
     └── CodexNotFoundError              the Codex CLI is not on this machine
 
@@ -52,10 +59,16 @@ __all__ = [
     "ChannelClosedError",
     "ChannelCorruptError",
     "ChannelError",
+    "ChannelRefusedError",
     "CodexNotFoundError",
     "ContentFilteredError",
     "ContextLengthExceededError",
     "DeadlineExceededError",
+    "DriverAccessDeniedError",
+    "DriverError",
+    "DriverNotFoundError",
+    "DriverStateError",
+    "DriverVersionError",
     "EngineBusyError",
     "EngineClosedError",
     "EngineError",
@@ -70,6 +83,7 @@ __all__ = [
     "ModelError",
     "ModelFileError",
     "ModelNotFoundError",
+    "NoRuntimeError",
     "NotAvailableError",
     "PromptTooLongError",
     "RequestTooLargeError",
@@ -330,6 +344,51 @@ class ActionFailedError(WindowsAiError):
 
     code = "action_failed"
     http_status = 502
+
+
+class DriverNotFoundError(NotAvailableError):
+    """The kernel driver is not installed or not running."""
+
+    code = "driver_not_found"
+
+
+class DriverVersionError(NotAvailableError):
+    """The kernel driver speaks another version of its interface."""
+
+    code = "driver_version_mismatch"
+
+
+class DriverAccessDeniedError(NotAvailableError):
+    """The kernel driver, or Windows, does not let this user do that."""
+
+    code = "driver_access_denied"
+    http_status = 403
+
+
+class NoRuntimeError(NotAvailableError):
+    """No registered runtime fits the request, or the one that did is gone."""
+
+    code = "no_runtime"
+    http_status = 503
+
+
+class DriverError(WindowsAiError):
+    """The kernel driver could not do what it was asked."""
+
+    code = "driver_error"
+
+
+class DriverStateError(DriverError):
+    """A session was used in another role, twice for what is done once, or after it was closed."""
+
+    code = "driver_wrong_state"
+
+
+class ChannelRefusedError(DriverError):
+    """The runtime took no connection, or one side went away meanwhile; asking again may help."""
+
+    code = "channel_refused"
+    http_status = 503
 
 
 class CodexNotFoundError(WindowsAiError):
