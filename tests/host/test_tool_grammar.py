@@ -10,7 +10,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.errors import InvalidGrammarError
-from codex_windows_ai.host.tool_grammar import answer_grammar, json_grammar
+from codex_windows_ai.host.tool_grammar import MOST_CALLS, answer_grammar, json_grammar
 from codex_windows_ai.host.tools import ToolSet, make_tool_set, read_tools
 
 SCHEMA: dict[str, Any] = {
@@ -134,6 +134,11 @@ def test_several_calls_only_where_the_caller_takes_them_in_parallel() -> None:
         assert accepts(answer_grammar(make_tool_set(TOOLS, mode)), two)
         assert not accepts(answer_grammar(make_tool_set(TOOLS, mode, parallel=False)), two)
         assert accepts(answer_grammar(make_tool_set(TOOLS, mode, parallel=False)), READ)
+
+
+def test_the_calls_of_one_answer_are_bounded() -> None:
+    assert accepts(answer_grammar(AUTO), "\n".join([READ] * MOST_CALLS))
+    assert not accepts(answer_grammar(AUTO), "\n".join([READ] * (MOST_CALLS + 1)))
 
 
 def test_none_is_text_without_a_call() -> None:

@@ -20,6 +20,9 @@ from codex_windows_ai.host.tools import CALL_BEGIN, Tool, ToolSet, arguments_sch
 # The separators of `json.dumps`, which models see most: small ones would fill pages with free whitespace.
 _WHITESPACE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
+MOST_CALLS = 8
+"""Calls in one answer; a small model that repeats itself would otherwise call until it is cut off."""
+
 _ANY_TEXT = r"/(?s:.*)/"
 _TEXT_WITHOUT_CALL = f"{_ANY_TEXT} & ~/(?s:.*){CALL_BEGIN}(?s:.*)/"
 
@@ -67,7 +70,7 @@ def _compose(tool_set: ToolSet, tools: Sequence[Tool], text: Grammar | None) -> 
     """The start first, then one grammar for each body."""
     bodies: list[dict[str, Any]] = []
     begin, call = json.dumps(CALL_BEGIN), " | ".join(f"call_{n}" for n in range(len(tools)))
-    more = f" ({json.dumps(chr(10) + CALL_BEGIN)} call)*" if tool_set.parallel else ""
+    more = f" ({json.dumps(chr(10) + CALL_BEGIN)} call){{0,{MOST_CALLS - 1}}}" if tool_set.parallel else ""
     rules = [f"call: {call}"]
     if tool_set.mode == "required":
         rules.insert(0, f"start: {begin} call{more}")

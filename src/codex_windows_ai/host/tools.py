@@ -322,6 +322,6 @@ def arguments_schema(parameters: dict[str, Any]) -> dict[str, Any]:
     out still matches it. One made of parts (`allOf`, `$ref`, …) is taken as it is.
     """
     schema = {**parameters, "type": "object"}
-    if schema.get("properties") and not _COMPOSITIONS & schema.keys():
+    if "properties" in schema and not _COMPOSITIONS & schema.keys():
         schema.setdefault("additionalProperties", False)
     return schema
