@@ -86,17 +86,21 @@ class ChatAnswer:
 
 
 class Completion:
-    """Writes the answer to one request, in either form."""
+    """Writes the answer to one request, in either form; the source is named before the first delta is read."""
 
-    def __init__(self, answer: ChatAnswer, source: AnswerSource) -> None:
+    def __init__(self, answer: ChatAnswer, model: str) -> None:
         self._answer = answer
-        self._source = source
+        self._source: AnswerSource | None = None
         self._identity: dict[str, Any] = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
-            "model": source.model,
-            "system_fingerprint": _fingerprint(source),
+            "model": model,
         }
+
+    def answered_by(self, source: AnswerSource) -> None:
+        """Says who answers, which is not known before the model is loaded."""
+        self._source = source
+        self._identity["system_fingerprint"] = _fingerprint(source)
 
     async def whole(self, deltas: AsyncIterable[engine.Delta]) -> ChatCompletion:
         """The answer in one piece."""
@@ -126,27 +130,26 @@ class Completion:
             object="chat.completion",
             choices=[choice],
             usage=self._usage(),
-            windows_ai=answered_by(self._source, self._answer.timings),
+            windows_ai=self._described(),
             **self._identity,
         )
 
     async def chunks(
         self, deltas: AsyncIterable[engine.Delta], *, include_usage: bool
     ) -> AsyncGenerator[ChatCompletionChunk]:
-        """The answer piece by piece; the first comes at once, before anything is computed."""
+        """The answer piece by piece; the first comes at once, before anything is computed or even loaded."""
         calls: list[str] = []
         yield self._chunk(Delta(role="assistant", content="", refusal=None), include_usage=include_usage)
         async for piece in self._answer.pieces(deltas):
             delta = _delta(piece.part, calls)
             if delta is not None:
                 yield self._chunk(delta, logprobs=piece.logprobs, include_usage=include_usage)
-        timed = answered_by(self._source, self._answer.timings)
         last = self._chunk(Delta(), include_usage=include_usage, finish_reason=self._answer.finish_reason)
-        last.windows_ai = timed
+        last.windows_ai = self._described()
         yield last
         if include_usage:
             figures = self._chunk(None, include_usage=True)
-            figures.usage, figures.windows_ai = self._usage(), timed
+            figures.usage, figures.windows_ai = self._usage(), self._described()
             yield figures
 
     def heartbeat(self, *, include_usage: bool) -> ChatCompletionChunk:
@@ -167,6 +170,9 @@ class Completion:
         usage: dict[str, Any] = {"usage": None} if include_usage else {}
         choices = [choice] if choice else []
         return ChatCompletionChunk(object="chat.completion.chunk", choices=choices, **self._identity, **usage)
+
+    def _described(self) -> dict[str, Any] | None:
+        return answered_by(self._source, self._answer.timings) if self._source else None
 
     def _usage(self) -> CompletionUsage:
         usage = self._answer.usage

@@ -12,6 +12,8 @@ from codex_windows_ai.host.chat.request import (
     AssistantMessage,
     ChatMessage,
     ChatRequest,
+    ChosenCustomTool,
+    ChosenFunction,
     FunctionCall,
     JsonObjectFormat,
     JsonSchemaFormat,
@@ -24,7 +26,7 @@ from codex_windows_ai.host.tool_grammar import answer_grammar, json_grammar
 from codex_windows_ai.host.tool_parser import ToolParser
 from codex_windows_ai.host.tools import ToolSet, make_tool_set, read_tools
 
-Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
 
 # Smaller values keep the likeliest token alone, which this one does too.
 _SMALLEST_TOP_P = 1e-6
@@ -53,7 +55,9 @@ def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
     # Field by field, without those that were not given, tools are what `read_tools` knows of both APIs.
     tools = read_tools([tool.model_dump(exclude_none=True) for tool in chat.tools or ()])
     choice = chat.tool_choice if isinstance(chat.tool_choice, str | None) else chat.tool_choice.model_dump()
-    tool_set = make_tool_set(tools, choice, parallel=chat.parallel_tool_calls is not False)
+    # Asked for one tool by its name, one call of it is meant; small models would go on and on.
+    parallel = _given(chat.parallel_tool_calls, not isinstance(chat.tool_choice, ChosenFunction | ChosenCustomTool))
+    tool_set = make_tool_set(tools, choice, parallel=parallel)
     text = _text_grammar(chat)
     generation = GenerationRequest(
         messages=_messages(chat.messages),
@@ -97,7 +101,7 @@ def _sampling(chat: ChatRequest) -> SamplingParameters:
     )
 
 
-def _given(value: Number | None, default: Number) -> Number:
+def _given(value: Value | None, default: Value) -> Value:
     return default if value is None else value
 
 

@@ -128,7 +128,7 @@ class ChatCompletion(BaseModel):
     choices: list[Choice]
     usage: CompletionUsage
     system_fingerprint: str
-    windows_ai: dict[str, Any]
+    windows_ai: dict[str, Any] | None
 
 
 class ChatCompletionChunk(BaseModel):
@@ -139,6 +139,6 @@ class ChatCompletionChunk(BaseModel):
     created: int
     model: str
     choices: list[ChunkChoice]
-    system_fingerprint: str
+    system_fingerprint: str | None = None
     usage: CompletionUsage | None = None
     windows_ai: dict[str, Any] | None = None

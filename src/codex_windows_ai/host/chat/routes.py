@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -11,91 +12,86 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from codex_windows_ai.engine.request import Delta, GenerationRequest
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.host.chat.answer import ChatAnswer, Completion
-from codex_windows_ai.host.chat.prompt import ChatPrompt, read_chat
+from codex_windows_ai.host.chat.prompt import read_chat
 from codex_windows_ai.host.chat.request import NOT_SUPPORTED, ChatRequest
-from codex_windows_ai.host.chat.response import ChatCompletion, ChatCompletionChunk
 from codex_windows_ai.host.error_shape import error_body
 from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.metrics import Metrics
 from codex_windows_ai.host.models_list import check_model
 from codex_windows_ai.host.request_body import read_body
 from codex_windows_ai.host.sse import event_stream, unless_disconnected, with_heartbeats
 from codex_windows_ai.host.state import Host
-from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
+
+_log = logging.getLogger(__name__)
 
 # What a proxy logs for a client that left before its answer; nobody is left to read it.
 _CLIENT_CLOSED_REQUEST = 499
 
 
 async def create_chat_completion(request: Request) -> Response:
-    """Continues a conversation."""
+    """Continues a conversation.
+
+    While the model loads, a stream begins at once and stays alive; what is wrong with the request
+    then ends it. Otherwise that is said with a status, before anything is sent.
+    """
     chat = await read_body(request, ChatRequest, not_supported=NOT_SUPPORTED)
     prompt = await asyncio.to_thread(read_chat, chat, agent=agent_of(request))
     host: Host = request.app.state.host
-    runtime = await host.runtime()
-    check_model(chat.model, runtime)
-    exchange = _Exchange(chat, prompt, runtime, host.metrics)
+    answer = ChatAnswer(prompt.parser(), logprobs=bool(chat.logprobs))
+    completion = Completion(answer, chat.model)
+    deltas = _answer(host, prompt.generation, completion, chat.model)
     if chat.stream:
-        chunks = exchange.chunks()
-        # What is wrong with a request shows before its first chunk, while there still is a status to say it with.
-        return event_stream(_events(await anext(chunks), chunks))
+        if host.loaded:
+            await anext(deltas)
+        include_usage = bool(chat.stream_options and chat.stream_options.include_usage)
+        return event_stream(_events(completion, deltas, include_usage=include_usage))
     try:
-        completion = await unless_disconnected(request, exchange.completion())
+        whole = await unless_disconnected(request, completion.whole(deltas))
     except ClientDisconnect:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    return Response(completion.model_dump_json(exclude_unset=True), media_type="application/json")
+    finally:
+        await deltas.aclose()
+    return Response(whole.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-class _Exchange:
-    """One request and its answer. Leaving either coroutine early cancels the request in the engine."""
-
-    def __init__(self, chat: ChatRequest, prompt: ChatPrompt, runtime: WindowsAiRuntime, metrics: Metrics) -> None:
-        self._prompt = prompt
-        self._runtime = runtime
-        self._metrics = metrics
-        self._include_usage = bool(chat.stream_options and chat.stream_options.include_usage)
-        self._answer = ChatAnswer(prompt.parser(), logprobs=bool(chat.logprobs))
-        self._completion = Completion(self._answer, runtime.source)
-
-    async def completion(self) -> ChatCompletion:
-        """The whole answer."""
-        with self._metrics.measure(self._runtime.source, "chat") as measurement:
-            # Encoding a long prompt takes a while, in which other requests want to be served.
-            generation = await asyncio.to_thread(self._runtime.stream, self._prompt.generation)
-            async with aclosing(generation):
-                completion = await self._completion.whole(generation)
-            measurement.usage, measurement.timings = self._answer.usage, self._answer.timings
-            return completion
-
-    async def chunks(self) -> AsyncGenerator[ChatCompletionChunk]:
-        """The answer as it comes, and chunks that say nothing while it does not."""
-        with self._metrics.measure(self._runtime.source, "chat") as measurement:
-            generation = await asyncio.to_thread(self._runtime.stream, self._prompt.generation)
-            chunks = with_heartbeats(
-                self._completion.chunks(generation, include_usage=self._include_usage),
-                lambda: self._completion.heartbeat(include_usage=self._include_usage),
-            )
-            async with aclosing(generation), aclosing(chunks):
-                async for chunk in chunks:
-                    yield chunk
-            measurement.usage, measurement.timings = self._answer.usage, self._answer.timings
+async def _answer(
+    host: Host, generation: GenerationRequest, completion: Completion, model: str
+) -> AsyncGenerator[Delta]:
+    """The engine's answer, behind an empty delta once the request was accepted; closing it cancels the request."""
+    runtime = await host.runtime()
+    check_model(model, runtime)
+    completion.answered_by(runtime.source)
+    with host.metrics.measure(runtime.source, "chat") as measurement:
+        # Encoding a long prompt takes a while, in which other requests want to be served.
+        answer = await asyncio.to_thread(runtime.stream, generation)
+        async with aclosing(answer):
+            yield Delta()
+            async for delta in answer:
+                measurement.usage, measurement.timings = delta.usage, delta.timings
+                yield delta
 
 
 async def _events(
-    first: ChatCompletionChunk, rest: AsyncGenerator[ChatCompletionChunk]
+    completion: Completion, deltas: AsyncGenerator[Delta], *, include_usage: bool
 ) -> AsyncGenerator[tuple[None, Any]]:
-    """The stream's events, to `[DONE]` or to an error."""
-    async with aclosing(rest):
-        yield None, first.model_dump_json(exclude_unset=True)
+    """The stream's events, heartbeats among them, to `[DONE]` or to an error."""
+    chunks = with_heartbeats(
+        completion.chunks(deltas, include_usage=include_usage),
+        lambda: completion.heartbeat(include_usage=include_usage),
+    )
+    async with aclosing(deltas), aclosing(chunks):
         try:
-            async for chunk in rest:
+            async for chunk in chunks:
                 yield None, chunk.model_dump_json(exclude_unset=True)
+            yield None, "[DONE]"
         except WindowsAiError as error:
             yield None, error_body(error)
-            return
-        yield None, "[DONE]"
+        except Exception as error:  # the client must hear of a fault of ours, too
+            _log.exception("A chat completion failed")
+            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+            yield None, error_body(fault)
 
 
 routes = [Route("/v1/chat/completions", create_chat_completion, methods=["POST"])]
