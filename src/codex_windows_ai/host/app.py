@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.host import control, metrics, models_list
@@ -66,7 +66,12 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     """An unknown path or a wrong method, in the shape of every other error."""
     refusal = cast("HTTPException", error)
     reason = f"{HTTPStatus(refusal.status_code).phrase}: {request.method} {request.url.path}."
-    body = {"error": {"message": reason, "type": "invalid_request_error", "param": None, "code": None}}
+    if refusal.status_code == HTTPStatus.NOT_FOUND:
+        doors = ", ".join(route.path for route in request.app.routes if isinstance(route, Route))
+        reason += f" This host has {doors}."
+    codes: dict[int, str] = {HTTPStatus.NOT_FOUND: "unknown_url", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_supported"}
+    code = codes.get(refusal.status_code)
+    body = {"error": {"message": reason, "type": "invalid_request_error", "param": None, "code": code}}
     return JSONResponse(body, status_code=refusal.status_code, headers=refusal.headers)
 
 
