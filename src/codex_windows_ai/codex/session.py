@@ -1,4 +1,4 @@
-"""What `cwai codex` puts before the user's arguments: nothing, or the settings of the profile as options.
+"""What `cwai codex` makes of the user's arguments: itself, or the settings of the profile as options before them.
 
 Options and not `-p windows-ai`: they hold for this run whatever port the host got and whichever model it serves, need
 no setup before, write nothing into Codex's folder, and Codex versions without profile files take them, too. The
@@ -6,6 +6,8 @@ user's own `-c` come later on the command line and win.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from codex_windows_ai.codex.catalogue import catalogue_text
 from codex_windows_ai.codex.file_changes import write_text
@@ -25,6 +27,31 @@ async def windows_ai_options(settings: Settings | None = None, *, progress: Prog
     catalogue = state_folder() / "codex-models.json"
     write_text(catalogue, catalogue_text(facts.models))
     return as_overrides(profile_settings(CodexModel(facts.url, str(facts.models[0]["slug"]), catalogue)))
+
+
+def with_options(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The user's arguments after our options, with the user's own `-c` between the two.
+
+    A `-c` behind a subcommand makes Codex 0.163 forget all that stand before it (0.169 joins them). Before the
+    subcommand all of them count, in their order.
+    """
+    rest = list(arguments)
+    own: list[str] = []
+    kept: list[str] = []
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            kept += [argument, *rest]
+            break
+        if argument in ("-c", "--config") and rest:
+            own += ["-c", rest.pop(0)]
+        elif argument.startswith("--config="):
+            own += ["-c", argument.removeprefix("--config=")]
+        elif argument.startswith("-c") and "=" in argument:
+            own += ["-c", argument.removeprefix("-c").removeprefix("=")]
+        else:
+            kept.append(argument)
+    return [*options, *own, *kept]
 
 
 def kernel_path_refusal(settings: Settings | None = None) -> str | None:

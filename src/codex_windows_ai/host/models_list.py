@@ -36,7 +36,7 @@ async def list_models(request: Request) -> JSONResponse:
         slug=runtime.source.model,
         context_window=runtime.model_folder.context_length,
         base_instructions=base_instructions(),
-        apply_patch=False,  # its description alone would fill an eighth of a small window; the shell has it too
+        apply_patch=True,  # its grammar keeps a small model to patches that parse; it costs 3 % of a window of 8,192
         shell=True,
     )
     return JSONResponse({"object": "list", "data": [_described(runtime)], "models": [catalogue]})

@@ -1,0 +1,86 @@
+"""A runtime that says what a test wants, and is the product's own in everything else.
+
+The models that tests can run are too small to choose a tool. So a grammar that matches one text only takes the place
+of their choice: the real engine still reads the prompt, generates token by token, caches and counts, and everything
+above it is the real HTTP stack. A text that the request's own grammar would not have let through is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from llguidance import LLTokenizer
+
+from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.grammar import _start
+from codex_windows_ai.engine.request import GenerationRequest, Grammar
+from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
+from codex_windows_ai.host.tools import call_form
+from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.settings import Settings
+from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
+
+Answer = str | WindowsAiError | Callable[[GenerationRequest], str]
+
+
+def function_call(name: str, **arguments: object) -> str:
+    """A call of a function as the model writes it; `name` has its namespace in front."""
+    return call_form("function", name).write(json.dumps(arguments))
+
+
+def custom_call(name: str, text: str) -> str:
+    """A call of a tool that takes text."""
+    return call_form("custom", name).write(text)
+
+
+class Script:
+    """What is answered, in this order; then, or to a request for a title, `otherwise`."""
+
+    def __init__(self) -> None:
+        self._answers: list[Answer] = []
+        self._lock = threading.Lock()
+        self.otherwise: Answer = "Done."
+        self.requests: list[GenerationRequest] = []
+
+    def begin(self, answers: Sequence[Answer] = (), *, otherwise: Answer = "Done.") -> None:
+        """Starts anew."""
+        with self._lock:
+            self._answers, self.otherwise, self.requests = list(answers), otherwise, []
+
+    def next(self, request: GenerationRequest) -> str:
+        """The answer to this request. Raises it where it is an error."""
+        with self._lock:
+            self.requests.append(request)
+            answer = self._answers.pop(0) if self._answers else self.otherwise
+        if isinstance(answer, WindowsAiError):
+            raise answer
+        return answer if isinstance(answer, str) else answer(request)
+
+
+class ScriptedRuntime(WindowsAiRuntime):
+    """The runtime, its model's choices made by a script."""
+
+    def __init__(self, settings: Settings, *, script: Script, progress: Progress | None = None) -> None:
+        super().__init__(settings, progress=progress)
+        self._script = script
+
+    def stream(self, request: GenerationRequest) -> Generation:
+        text = self._script.next(request)
+        if request.grammar:
+            require_match(request.grammar, text)
+        return super().stream(replace(request, grammar=Grammar("lark", f"start: {json.dumps(text)}")))
+
+
+def require_match(grammar: Grammar, text: str) -> None:
+    """Raises InvalidGrammarError for a text that the grammar does not let through.
+
+    It is a request error on purpose: Codex shows those at once, and tries a fault of the host thirty times.
+    """
+    matcher = _start(LLTokenizer("byte"), grammar)
+    data = text.encode()
+    accepted = matcher.try_consume_tokens(list(data))
+    if accepted < len(data) or not matcher.is_accepting():
+        raise InvalidGrammarError(f"The script wants {text!r}, which the grammar ends after {data[:accepted]!r}.")
