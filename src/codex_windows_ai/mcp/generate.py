@@ -1,0 +1,121 @@
+"""The tool `generate`: one prompt, one answer, by the model that all agents share."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import Field
+
+from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
+from codex_windows_ai.errors import EngineError, InvalidRequestError
+from codex_windows_ai.mcp.results import AnsweredBy, AnswerResult, TokenUsage
+from codex_windows_ai.mcp.runtime_access import RuntimeAccess
+from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
+from codex_windows_ai.windows_ai.actions import messages_for
+
+
+class GenerateArguments(Arguments):
+    """What `generate` takes."""
+
+    prompt: str
+    system: str | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0: likeliest tokens")
+    seed: int | None = Field(default=None, ge=0, description="makes the answer repeatable")
+    json_schema: dict[str, Any] | None = Field(default=None, description="the answer is JSON of this schema")
+    regex: str | None = Field(default=None, description="the answer matches this")
+    lark: str | None = Field(default=None, description="the answer follows this Lark grammar")
+
+    def grammar(self) -> Grammar | None:
+        """What the answer must match.
+
+        Raises InvalidRequestError: more than one grammar was given.
+        """
+        schema = json.dumps(self.json_schema) if self.json_schema is not None else None
+        given = [
+            grammar
+            for grammar in (
+                schema is not None and Grammar("json_schema", schema),
+                self.regex is not None and Grammar("regex", self.regex),
+                self.lark is not None and Grammar("lark", self.lark),
+            )
+            if grammar
+        ]
+        if len(given) > 1:
+            raise InvalidRequestError(
+                f"An answer can follow one grammar; given were {', '.join(grammar.kind for grammar in given)}.",
+                hint="Give one of `json_schema`, `regex` and `lark`.",
+            )
+        return given[0] if given else None
+
+
+def generate_tool(runtime: RuntimeAccess) -> Tool:
+    """The tool."""
+
+    async def run(arguments: GenerateArguments, call: Call) -> AnswerResult:
+        request = GenerationRequest(
+            messages=messages_for(None, arguments.prompt, arguments.system),
+            sampling=SamplingParameters(temperature=arguments.temperature, seed=arguments.seed),
+            max_output_tokens=arguments.max_output_tokens,
+            grammar=arguments.grammar(),
+            agent=call.agent,
+        )
+        return await answer(runtime, request, call)
+
+    return Tool(
+        name="generate",
+        title="Generate text on this PC",
+        description="Answer a prompt with this PC's own small language model: private, offline, free.",
+        arguments=GenerateArguments,
+        run=run,
+        result=AnswerResult,
+        annotations=tool_annotations(read_only=True),
+    )
+
+
+async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call) -> AnswerResult:
+    """The whole answer to a request; leaving early, as a cancelled call does, ends it in the engine."""
+    state = _State(runtime)
+    async with call.progress(state.describe):
+        opened = await runtime.open()
+        state.generation = opened.stream(request)
+        try:
+            async for delta in state.generation:
+                state.add(delta)
+        finally:
+            state.generation.cancel()
+    last = state.last
+    if last is None or last.usage is None:
+        raise EngineError("The answer ended without its figures.", hint="Ask again.")
+    return AnswerResult(
+        text="".join(state.pieces),
+        finish_reason=last.finish_reason,
+        usage=TokenUsage.of(last.usage),
+        windows_ai=AnsweredBy.of(opened.source, last.timings),
+    )
+
+
+class _State:
+    """How far an answer is."""
+
+    def __init__(self, runtime: RuntimeAccess) -> None:
+        self.generation: Generation | None = None
+        self.pieces: list[str] = []
+        self.tokens = 0
+        self.last: Delta | None = None
+        self._runtime = runtime
+
+    def add(self, delta: Delta) -> None:
+        self.pieces.append(delta.text)
+        self.tokens += len(delta.tokens)
+        self.last = delta
+
+    def describe(self) -> str:
+        if self.generation is None:
+            return self._runtime.describe_loading()
+        if self.tokens:
+            return f"{self.tokens} tokens"
+        before = self.generation.queue_position
+        return f"waiting for {before} requests before this one" if before else "reading the prompt"

@@ -1,0 +1,112 @@
+"""What the tools return, the same in `structuredContent` and, as JSON, in the text beside it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from codex_windows_ai.engine.request import FinishReason, Timings, Usage
+from codex_windows_ai.windows_ai.runtime import AnswerSource
+
+TRANSPORT = "mcp"
+
+
+class Refused(BaseModel):
+    """A provider that would have been preferred."""
+
+    provider: str
+    reason: str
+
+
+class Milliseconds(BaseModel):
+    """Where an answer's time went."""
+
+    queue: float
+    prefill: float
+    decode: float
+    total: float
+
+
+class AnsweredBy(BaseModel):
+    """Who answered, and why nobody better did: the key `windows_ai` of every door's answers."""
+
+    provider: str
+    device: str
+    execution_provider: str
+    model: str
+    transport: str
+    refused: list[Refused]
+    timings_ms: Milliseconds | None = None
+
+    @classmethod
+    def of(cls, source: AnswerSource, timings: Timings | None = None) -> AnsweredBy:
+        """What a client of this door is told."""
+        return cls(
+            provider=source.provider,
+            device=source.device,
+            execution_provider=source.execution_provider,
+            model=source.model,
+            transport=TRANSPORT,
+            refused=refusals(source),
+            timings_ms=timings
+            and Milliseconds(
+                queue=round(timings.queue, 1),
+                prefill=round(timings.prefill, 1),
+                decode=round(timings.decode, 1),
+                total=round(timings.total, 1),
+            ),
+        )
+
+
+class TokenUsage(BaseModel):
+    """Tokens of one request; the cached ones were not computed again."""
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+    @classmethod
+    def of(cls, usage: Usage) -> TokenUsage:
+        """The engine's own figures."""
+        return cls(
+            input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+        )
+
+
+class AnswerResult(BaseModel):
+    """A model's answer; usage and finish_reason are null where the provider tells none."""
+
+    text: str
+    finish_reason: FinishReason | None = None
+    usage: TokenUsage | None = None
+    windows_ai: AnsweredBy
+
+
+class ActionDescription(BaseModel):
+    """One thing that this machine can do for a text."""
+
+    id: str
+    name: str
+    description: str
+    kind: Literal["built-in", "app"]
+
+
+class ActionCatalogue(BaseModel):
+    """Everything that `invoke_action` takes."""
+
+    actions: list[ActionDescription]
+
+
+class OptimizedPath(BaseModel):
+    """The library of the best GPU execution provider; null with the reason where none is used."""
+
+    path: str | None
+    execution_provider: str | None
+    adapter: str | None
+    reason: str
+
+
+def refusals(source: AnswerSource) -> list[Refused]:
+    """Better providers than the one that answers, each with the reason against it."""
+    return [Refused(provider=provider, reason=reason) for provider, reason in source.refused]

@@ -1,0 +1,215 @@
+"""The MCP door: a server of the official SDK behind streamable HTTP, in every protocol generation it speaks.
+
+Clients of 2025 open a session and keep it; those of 2026-07-28 send everything with each request.
+Both reach the same tools. The low-level server is used, because the convenient one configures the
+process's logging, announces prompts that we do not have and ignores arguments it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, TypeVar, cast
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.server import Server
+from mcp.server.streamable_http import EventStore
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+from starlette.requests import HTTPConnection
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.mcp.resources import Resource, built_in_resources
+from codex_windows_ai.mcp.runtime_access import Loading, RuntimeAccess
+from codex_windows_ai.mcp.schema import describe_validation
+from codex_windows_ai.mcp.tool import Call, ProtocolResult, Tool
+from codex_windows_ai.mcp.tools import built_in_tools
+from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
+
+PATH = "/mcp"
+NAME = "windows-ai"
+INSTRUCTIONS = "This PC's own AI: a small, private, offline language model, text actions, and GPU figures."
+
+_MOST_BODY_BYTES = 16 * 1024 * 1024
+_GONE = "codex_windows_ai.gone"
+_Context = ServerRequestContext[Any, Any]
+_T = TypeVar("_T")
+
+log = logging.getLogger("codex_windows_ai.mcp")
+
+
+class McpDoor:
+    """What an application mounts: `routes`, and `lifespan` around everything that it serves.
+
+    `server` takes further request handlers until the lifespan begins. One door serves one lifespan.
+    """
+
+    def __init__(self, server: Server[Any], event_store: EventStore | None = None) -> None:
+        self.server = server
+        self._manager = StreamableHTTPSessionManager(
+            server,
+            event_store=event_store,
+            max_request_body_size=_MOST_BODY_BYTES,
+            # Host, Origin and token are checked for all doors at once, by the application.
+            security_settings=None,
+        )
+        # A Route without methods gives every method to an endpoint that is an ASGI application.
+        self.routes = [Route(PATH, _DepartureWatch(StreamableHTTPASGIApp(self._manager)))]
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """While requests are served; its end cancels the calls that run."""
+        async with self._manager.run():
+            yield
+
+
+def create_mcp(
+    open_runtime: Callable[[], Awaitable[WindowsAiRuntime]],
+    *,
+    loading: Callable[[], Loading | None] = lambda: None,
+    agent_of: Callable[[HTTPConnection], str] = lambda request: "mcp",
+    extra_tools: Sequence[Tool] = (),
+    extra_resources: Sequence[Resource] = (),
+    event_store: EventStore | None = None,
+) -> McpDoor:
+    """The door to one runtime.
+
+    `open_runtime` waits until its model is loaded or raises WindowsAiError; `loading` says how far
+    that is, without waiting. `agent_of` names who sends an HTTP request. `extra_tools` and
+    `extra_resources` come from higher layers; `event_store` lets clients resume a broken stream.
+    """
+    runtime = RuntimeAccess(open_runtime, loading)
+    tools = {tool.name: tool for tool in (*built_in_tools(runtime), *extra_tools)}
+    definitions = [tool.definition() for tool in tools.values()]
+    input_schemas = {definition.name: definition.input_schema for definition in definitions}
+    resources = {resource.uri: resource for resource in (*built_in_resources(runtime), *extra_resources)}
+
+    async def list_tools(context: _Context, parameters: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=definitions)
+
+    async def call_tool(context: _Context, parameters: types.CallToolRequestParams) -> ProtocolResult:
+        tool = tools.get(parameters.name)
+        if tool is None:
+            raise MCPError(
+                types.INVALID_PARAMS, f"There is no tool `{parameters.name}`; there are: {', '.join(tools)}."
+            )
+        call = Call(context, parameters, _agent(context, agent_of))
+        return await _until_gone(context, _answer_call(tool, parameters.arguments or {}, call))
+
+    async def list_resources(
+        context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[resource.definition() for resource in resources.values()])
+
+    async def list_resource_templates(
+        context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[])
+
+    async def read_resource(context: _Context, parameters: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        resource = resources.get(parameters.uri)
+        if resource is None:
+            message = f"There is no resource `{parameters.uri}`; there are: {', '.join(resources)}."
+            raise MCPError(types.INVALID_PARAMS, message, {"uri": parameters.uri})
+        try:
+            return await resource.contents()
+        except WindowsAiError as error:
+            raise MCPError(error.json_rpc_code, describe_error(error), {"code": error.code}) from error
+
+    server: Server[Any] = Server(
+        NAME,
+        version=version("codex-windows-ai"),
+        title="Windows AI",
+        instructions=INSTRUCTIONS,
+        get_tool_input_schema=input_schemas.get,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_resource_templates,
+        on_read_resource=read_resource,
+    )
+    return McpDoor(server, event_store)
+
+
+def describe_error(error: WindowsAiError) -> str:
+    """An error with what to do about it, as an agent reads it."""
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+async def _answer_call(tool: Tool, given: Mapping[str, Any], call: Call) -> ProtocolResult:
+    try:
+        arguments = tool.arguments.model_validate(given)
+    except ValidationError as error:
+        return _failed(f"The arguments do not fit: {describe_validation(error)}.")
+    try:
+        return tool.protocol_result(await tool.run(arguments, call))
+    except WindowsAiError as error:
+        return _failed(describe_error(error))
+    except MCPError:
+        raise
+    except Exception as error:
+        log.exception("the tool %s failed", tool.name)
+        return _failed(f"The tool failed with {type(error).__name__}; the host's log has the details.")
+
+
+def _failed(message: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=message)], is_error=True)
+
+
+def _agent(context: _Context, agent_of: Callable[[HTTPConnection], str]) -> str:
+    """Who asks: Codex's thread, under the name that its requests to the model have, else what the HTTP request says."""
+    thread = (context.meta or {}).get("threadId")
+    if isinstance(thread, str) and thread:
+        return f"session-id:{thread}"
+    request = _http_request(context)
+    return agent_of(request) if request is not None else "mcp"
+
+
+def _http_request(context: _Context) -> HTTPConnection[Any] | None:
+    return cast("HTTPConnection[Any] | None", context.request)
+
+
+async def _until_gone(context: _Context, work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of `work`, which is cancelled when the client leaves: nobody could be given its answer any more."""
+    request = _http_request(context)
+    gone = cast("asyncio.Event | None", request.scope.get(_GONE)) if request is not None else None
+    if gone is None:
+        return await work
+    task = asyncio.ensure_future(work)
+    departure = asyncio.ensure_future(gone.wait())
+    try:
+        await asyncio.wait({task, departure}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise MCPError(types.INTERNAL_ERROR, "The client left before the answer.")
+        return task.result()
+    finally:
+        departure.cancel()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class _DepartureWatch:
+    """Notes in a request's scope when its client has gone away, as the server tells whoever reads from it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        gone = asyncio.Event()
+        scope[_GONE] = gone
+
+        async def watch() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                gone.set()
+            return message
+
+        await self._app(scope, watch, send)
