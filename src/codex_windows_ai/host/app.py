@@ -24,24 +24,31 @@ from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.chat.routes import routes as chat_routes
 from codex_windows_ai.host.error_shape import error_body, error_response
+from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.limits import BodyLimit
 from codex_windows_ai.host.responses.routes import routes as responses_routes
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.mcp.server import McpDoor, create_mcp
 
 
-def create_app(host: Host) -> Starlette:
-    """All doors to `host`; its model begins to load with the application's lifespan, and is unloaded at its end."""
+def create_app(host: Host, mcp: McpDoor | None = None) -> Starlette:
+    """All doors to `host`; its model begins to load with the application's lifespan, and is unloaded at its end.
+
+    `mcp` replaces the MCP door, which otherwise has the built-in tools.
+    """
+    mcp = mcp or create_mcp(host.runtime, loading=lambda: host.loading, agent_of=agent_of)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         host.start()
         try:
-            yield
+            async with mcp.lifespan():
+                yield
         finally:
             await host.close()
 
     app = Starlette(
-        routes=_routes(),
+        routes=[*_routes(), *mcp.routes],
         lifespan=lifespan,
         middleware=[
             Middleware(AccessControl, token=host.token, allowed_hosts=host.allowed_hosts),
