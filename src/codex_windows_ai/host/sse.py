@@ -33,14 +33,12 @@ def event_stream(events: AsyncGenerator[tuple[str | None, object]]) -> EventSour
     return EventSourceResponse(encoded(), sep="\n", headers={"x-accel-buffering": "no"})
 
 
-async def with_heartbeats(
-    items: AsyncIterator[Item], beat: Callable[[], Item], seconds: float = HEARTBEAT_SECONDS
-) -> AsyncGenerator[Item]:
-    """The same items, and `beat()` whenever none came for so many seconds."""
+async def with_heartbeats(items: AsyncIterator[Item], beat: Callable[[], Item]) -> AsyncGenerator[Item]:
+    """The same items, and `beat()` whenever none came for HEARTBEAT_SECONDS."""
     waiting = asyncio.ensure_future(anext(items))
     try:
         while True:
-            done, _ = await asyncio.wait({waiting}, timeout=seconds)
+            done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT_SECONDS)
             if not done:
                 yield beat()
                 continue
