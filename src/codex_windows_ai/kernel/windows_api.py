@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from ctypes import POINTER, c_int32, c_uint32, c_void_p, c_wchar_p
+from ctypes import POINTER, c_int32, c_size_t, c_uint32, c_void_p, c_wchar_p
 from functools import cache
 from typing import Any
 
@@ -62,7 +62,11 @@ def kernel32() -> Any:
             "GetOverlappedResult": (c_int32, [c_void_p, overlapped, POINTER(c_uint32), c_int32]),
             "CancelIoEx": (c_int32, [c_void_p, overlapped]),
             "CreateEventW": (c_void_p, [c_void_p, c_int32, c_int32, c_wchar_p]),
+            "SetEvent": (c_int32, [c_void_p]),
             "WaitForSingleObject": (c_uint32, [c_void_p, c_uint32]),
+            "WaitForMultipleObjects": (c_uint32, [c_uint32, c_void_p, c_int32, c_uint32]),
+            "MapViewOfFile": (c_void_p, [c_void_p, c_uint32, c_uint32, c_uint32, c_size_t]),
+            "UnmapViewOfFile": (c_int32, [c_void_p]),
             "GetFirmwareEnvironmentVariableW": (c_uint32, [c_wchar_p, c_wchar_p, c_void_p, c_uint32]),
         },
     )
