@@ -84,6 +84,11 @@ class Generation:
         self._queue_position = queue_position
 
     @property
+    def stream(self) -> Stream:
+        """What this reads."""
+        return self._stream
+
+    @property
     def queue_position(self) -> int:
         """How many requests are served before this one; 0 once it runs."""
         return self._queue_position()

@@ -116,11 +116,16 @@ class ChosenToken:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Exact token counts of one request; `cached_tokens` of the input were not computed again."""
+    """Token counts of one request; `cached_tokens` of the input were not computed again.
+
+    They are exact unless `estimated` says that they were guessed from the length of the text, as
+    for a model that does not tell.
+    """
 
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

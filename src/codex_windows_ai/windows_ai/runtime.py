@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from codex_windows_ai.engine.request import GenerationRequest, SamplingParameters
-from codex_windows_ai.errors import EngineError, NotAvailableError
-from codex_windows_ai.hardware.cpu import read_cpu
+from codex_windows_ai.errors import (
+    EngineBusyError,
+    EngineError,
+    ModelError,
+    NotAvailableError,
+    StorageError,
+    UnsupportedRequestError,
+    WindowsAiError,
+)
 from codex_windows_ai.models.progress import Progress
-from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import Settings, load_settings
 from codex_windows_ai.windows_ai.actions import BUILT_IN, Action, messages_for
+from codex_windows_ai.windows_ai.answer import Answer, AnswerSource, Refusal
+from codex_windows_ai.windows_ai.gpu_path import GpuPath
 
 if TYPE_CHECKING:
-    from codex_windows_ai.engine.engine import Engine
-    from codex_windows_ai.engine.generation import Generation
     from codex_windows_ai.engine.statistics import EngineStatistics
     from codex_windows_ai.models.folder import ModelFolder
+    from codex_windows_ai.windows_ai.engine_provider import EngineProvider
+    from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
+    from codex_windows_ai.windows_ai.provider import Provider
 
+__all__ = ["Answer", "AnswerSource", "GpuPath", "WindowsAiRuntime"]
 
-@dataclass(frozen=True, slots=True)
-class AnswerSource:
-    """Who answers. `refused` names what would have been preferred, each with the reason against it."""
-
-    provider: str
-    device: str
-    execution_provider: str
-    model: str
-    transport: str
-    refused: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GpuPath:
-    """The library of the best GPU execution provider; `os.fspath` gives its path."""
-
-    library: Path
-    execution_provider: str
-    adapter: str
-    reason: str
-
-    def __fspath__(self) -> str:
-        return str(self.library)
+_ENGINES = ("engine:gpu", "engine:npu", "engine:cpu")
+_PREFERENCES = {"auto": ("language-model", *_ENGINES), "engine": _ENGINES}
 
 
 class WindowsAiRuntime:
@@ -54,88 +40,110 @@ class WindowsAiRuntime:
 
     Use it as an asynchronous context manager, or call `open` and `close`. `progress` is called
     while a model is fetched, converted and loaded.
+
+    With the setting `provider` at `auto`, Windows' own language model answers where it is ready,
+    and the engine what that model cannot do. Every answer's `source` says who gave it and why
+    nobody better did.
     """
 
     def __init__(self, settings: Settings | None = None, *, progress: Progress | None = None) -> None:
         self._settings = settings or load_settings()
         self._progress = progress
-        self._engine: Engine | None = None
-        self._source: AnswerSource | None = None
+        self._language_model: LanguageModelProvider | None = None
+        self._engine: EngineProvider | None = None
+        self._providers: list[tuple[Provider, tuple[Refusal, ...]]] = []
+        """Those that can answer, best first, each with what was refused before it."""
 
     async def open(self) -> AnswerSource:
         """Makes the model ready, fetching it first where it is not here yet.
 
-        Raises ModelError, StorageError: it cannot be had. NotAvailableError: the provider asked for
-        is not on this machine.
+        Raises ModelError, StorageError: it cannot be had. NotAvailableError: the provider or device
+        asked for is not on this machine.
         """
-        if self._source is None:
-            self._source = await asyncio.to_thread(self._load)
-        return self._source
+        if not self._providers:
+            await asyncio.to_thread(self._load)
+        return self.source
 
-    def _load(self) -> AnswerSource:
-        from codex_windows_ai.engine.configuration import EngineConfiguration
-        from codex_windows_ai.engine.engine import Engine
+    def _load(self) -> None:
+        refused: list[Refusal] = []
+        failure: WindowsAiError | None = None
+        for name in _PREFERENCES.get(self._settings.provider, (self._settings.provider,)):
+            if name.startswith("engine") and self._engine is not None:
+                break  # it runs on the best device already
+            try:
+                provider = self._open_provider(name)
+            except (NotAvailableError, ModelError, StorageError) as error:
+                refused.append((name, error.message))
+                failure = error
+            else:
+                self._providers.append((provider, tuple(refused)))
+        if self._providers:
+            return
+        if failure is None or len(refused) == 1 or isinstance(failure, ModelError | StorageError):
+            raise failure or EngineError("No provider was tried.")
+        reasons = "; ".join(f"{name} ({reason})" for name, reason in refused)
+        raise NotAvailableError(f"Nothing on this machine can answer: {reasons}", hint=failure.hint)
 
-        refused = self._refusals()
-        folder = ModelStore().resolve(self._settings.model, progress=self._progress)
-        if self._progress is not None:
-            self._progress("loading", 0, 1)
-        self._engine = Engine(folder, EngineConfiguration(threads=self._settings.threads))
-        if self._progress is not None:
-            self._progress("loading", 1, 1)
-        return AnswerSource(
-            provider="engine",
-            device=f"CPU: {read_cpu().name}",
-            execution_provider=self._engine.core.model.execution_provider,
-            model=folder.name,
-            transport="in-process",
-            refused=refused,
-        )
+    def _open_provider(self, name: str) -> Provider:
+        kind, _, detail = name.partition(":")
+        required = self._settings.require_device
+        if required is not None and (kind != "engine" or detail != required):
+            says = f"it runs on the {detail.upper()}" if kind == "engine" else "it does not say on which device it runs"
+            raise NotAvailableError(
+                f"{says}, and the device `{required}` is required",
+                hint="Leave out --require-device (or the setting `require_device`), or set `provider` to `engine`.",
+            )
+        if kind == "language-model":
+            from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
 
-    def _refusals(self) -> tuple[tuple[str, str], ...]:
-        """Better providers than the engine on the CPU, each with the reason why it does not answer."""
-        wanted = self._settings.provider
-        refused = (
-            ("language-model", _windows_only("Windows' own language model")),
-            ("engine:gpu", "this version runs the engine on the CPU only"),
-            ("engine:npu", "this version runs the engine on the CPU only"),
-        )
-        for provider, reason in refused:
-            if provider == wanted:
-                raise NotAvailableError(
-                    f"The provider `{wanted}` is not available: {reason}.",
-                    hint="Set `provider` to `auto` or `engine:cpu`.",
-                )
-        return refused if wanted == "auto" else ()
+            token = self._settings.limited_access_token
+            self._language_model = LanguageModelProvider(
+                token=token.get_secret_value() if token else None,
+                # Hundreds of megabytes are fetched for whoever asks for this model, not for whoever takes any.
+                fetch=self._settings.provider == "language-model",
+                progress=self._progress,
+            )
+            return self._language_model
+        if kind == "action":
+            raise NotAvailableError("soon")
+        from codex_windows_ai.windows_ai.engine_provider import EngineProvider
+
+        if detail != "cpu":
+            raise NotAvailableError("this version runs the engine on the CPU only")
+        self._engine = EngineProvider(self._settings, progress=self._progress)
+        return self._engine
 
     @property
     def source(self) -> AnswerSource:
-        """Who answers.
+        """Who answers, where the request asks for nothing special.
 
         Raises EngineError: the runtime is not open.
         """
-        if self._source is None:
-            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
-        return self._source
+        provider, refused = self._opened()[0]
+        return provider.source.after(refused if self._settings.provider in _PREFERENCES else ())
 
     @property
     def model_folder(self) -> ModelFolder:
-        """The loaded model's folder, with its true window.
+        """The folder of the engine's model, with its true window.
 
-        Raises EngineError: the runtime is not open.
+        Raises EngineError: the runtime is not open, or has no engine.
         """
-        if self._engine is None:
-            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
-        return self._engine.core.folder
+        return self._opened_engine().folder
 
-    def stream(self, request: GenerationRequest) -> Generation:
+    def stream(self, request: GenerationRequest) -> Answer:
         """Submits a request; iterate what comes back for its deltas.
 
         Raises InvalidRequestError, ContextLengthExceededError, EngineBusyError at once; EngineError: not open.
         """
-        if self._engine is None:
-            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
-        return self._engine.submit(request)
+        providers, refused = self._opened(), list[Refusal]()
+        for provider, before in providers:
+            try:
+                return Answer(provider.stream(request), provider.source.after((*refused, *before)))
+            except (UnsupportedRequestError, EngineBusyError, NotAvailableError) as error:
+                if provider is providers[-1][0]:
+                    raise
+                refused.append((provider.source.provider, error.message))
+        raise EngineError("The runtime has nobody to ask.")
 
     async def invoke_action(
         self,
@@ -171,17 +179,29 @@ class WindowsAiRuntime:
     def statistics(self) -> EngineStatistics:
         """The engine's figures.
 
-        Raises EngineError: the runtime is not open.
+        Raises EngineError: the runtime is not open, or has no engine.
         """
-        if self._engine is None:
-            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
-        return self._engine.statistics()
+        return self._opened_engine().engine.statistics()
 
     async def close(self) -> None:
         """Unloads the model; what still runs ends with an error."""
-        engine, self._engine, self._source = self._engine, None, None
-        if engine is not None:
-            await asyncio.to_thread(engine.close)
+        providers, self._providers = self._providers, []
+        self._engine = self._language_model = None
+        for provider, _ in providers:
+            await asyncio.to_thread(provider.close)
+
+    def _opened(self) -> list[tuple[Provider, tuple[Refusal, ...]]]:
+        if not self._providers:
+            raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
+        return self._providers
+
+    def _opened_engine(self) -> EngineProvider:
+        self._opened()
+        if self._engine is None:
+            raise EngineError(
+                "The engine is not loaded: another provider answers alone.", hint="Set `provider` to `auto`."
+            )
+        return self._engine
 
     async def __aenter__(self) -> Self:
         return self
@@ -190,9 +210,3 @@ class WindowsAiRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _windows_only(what: str) -> str:
-    if sys.platform == "win32":
-        return f"this version does not use {what} yet"
-    return f"{what} needs Windows"

@@ -1,0 +1,32 @@
+"""What everything that can answer has in common: the engine, Windows' own language model, an app's action."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.windows_ai.answer import AnswerSource
+
+__all__ = ["Provider"]
+
+
+class Provider(Protocol):
+    """Something that answers requests, and that is ready to."""
+
+    @property
+    def source(self) -> AnswerSource:
+        """Who answers."""
+        ...
+
+    def stream(self, request: GenerationRequest) -> Generation:
+        """Begins to answer.
+
+        Raises UnsupportedRequestError at once where the request asks for what this provider cannot do: nothing
+        in a request is ever ignored. Raises InvalidRequestError, EngineBusyError as the engine does.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of the model; what still runs ends with an error. Blocks until that is done."""
+        ...
