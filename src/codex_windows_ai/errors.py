@@ -39,7 +39,8 @@
     │   ├── DriverStateError            not in this role, not twice, or after it was closed
     │   └── ChannelRefusedError         the runtime took no connection; asking again may help
     ├── ActionFailedError               an action of an app was invoked and did not succeed
-    └── CodexNotFoundError              the Codex CLI is not on this machine
+    └── CodexError                      the Codex CLI could not do its task
+        └── CodexNotFoundError          it is not on this machine
 
 Each class carries the one table that every door reads: `code` (OpenAI error code),
 `http_status`, `json_rpc_code` and `exit_code` (0 done, 1 failed, 2 usage, 3 unhealthy,
@@ -60,6 +61,7 @@ __all__ = [
     "ChannelCorruptError",
     "ChannelError",
     "ChannelRefusedError",
+    "CodexError",
     "CodexNotFoundError",
     "ContentFilteredError",
     "ContextLengthExceededError",
@@ -391,7 +393,13 @@ class ChannelRefusedError(DriverError):
     http_status = 503
 
 
-class CodexNotFoundError(WindowsAiError):
+class CodexError(WindowsAiError):
+    """The Codex CLI could not do its task."""
+
+    code = "codex_failed"
+
+
+class CodexNotFoundError(CodexError):
     """The Codex CLI is not on this machine."""
 
     code = "codex_not_found"

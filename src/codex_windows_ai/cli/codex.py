@@ -49,7 +49,7 @@ def command(
     `cwai codex help` is Codex's own help.
     """
     from codex_windows_ai.codex.launch import find_codex, run_codex
-    from codex_windows_ai.codex.session import kernel_path_refusal, windows_ai_options, with_options
+    from codex_windows_ai.codex.session import kernel_path_refusal, windows_ai_overrides, with_overrides
     from codex_windows_ai.settings import load_settings
 
     settings = load_settings(
@@ -61,5 +61,5 @@ def command(
         say(f"cwai: {announcement}")
     find_codex()  # before a host is started for nothing
     with ProgressReporter() as progress:
-        options = Interruption().run(windows_ai_options(settings, progress=progress))
-    return run_codex(with_options(options, context.args))
+        overrides = Interruption().run(windows_ai_overrides(settings, progress=progress))
+    return run_codex(with_overrides(overrides, context.args))

@@ -135,14 +135,14 @@ def profile_text(settings: Settings, *, heading: str) -> str:
 
 
 def as_overrides(settings: Settings) -> list[str]:
-    """The settings as options of any `codex` command: `-c KEY=VALUE` each, the value in TOML."""
+    """The settings as `KEY=VALUE`, the value in TOML: what any `codex` command takes behind `-c`."""
     import tomlkit
 
-    options: list[str] = []
-    for path, value in _leaves(settings):
-        # A document of one key, so that the library writes the value in full.
-        options += ["-c", f"{'.'.join(path)}={tomlkit.dumps({'x': value}).strip().removeprefix('x = ')}"]
-    return options
+    # A document of one key, so that the library writes the value in full.
+    return [
+        f"{'.'.join(path)}={tomlkit.dumps({'x': value}).strip().removeprefix('x = ')}"
+        for path, value in _leaves(settings)
+    ]
 
 
 def _leaves(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -18,8 +18,8 @@ from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings, state_folder
 
 
-async def windows_ai_options(settings: Settings | None = None, *, progress: Progress | None = None) -> list[str]:
-    """Options that let the model of this machine answer, its host started where none runs.
+async def windows_ai_overrides(settings: Settings | None = None, *, progress: Progress | None = None) -> list[str]:
+    """Settings (`KEY=VALUE`) that let the model of this machine answer, its host started where none runs.
 
     Raises as `ensure_host` does.
     """
@@ -29,8 +29,8 @@ async def windows_ai_options(settings: Settings | None = None, *, progress: Prog
     return as_overrides(profile_settings(CodexModel(facts.url, str(facts.models[0]["slug"]), catalogue)))
 
 
-def with_options(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """The user's arguments after our options, with the user's own `-c` between the two.
+def with_overrides(overrides: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The user's arguments behind a `-c` for each of our settings, with the user's own `-c` between the two.
 
     A `-c` behind a subcommand makes Codex 0.163 forget all that stand before it (0.169 joins them). Before the
     subcommand all of them count, in their order.
@@ -51,7 +51,7 @@ def with_options(options: Sequence[str], arguments: Sequence[str]) -> list[str]:
             own += ["-c", argument.removeprefix("-c").removeprefix("=")]
         else:
             kept.append(argument)
-    return [*options, *own, *kept]
+    return [*(part for override in overrides for part in ("-c", override)), *own, *kept]
 
 
 def kernel_path_refusal(settings: Settings | None = None) -> str | None:
