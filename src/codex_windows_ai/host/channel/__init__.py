@@ -1,0 +1,1 @@
+"""The channel door: requests and streamed answers over shared memory, without HTTP."""

@@ -1,0 +1,113 @@
+"""The client's side of a channel: requests out, each with a stream of its own coming back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Self
+
+from codex_windows_ai.engine.request import Delta, GenerationRequest
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.errors import ChannelCorruptError, ChannelError, WindowsAiError
+from codex_windows_ai.host.channel.messages import FromClient, decode_answer, encode_request
+from codex_windows_ai.kernel.channel.channel import Channel, Message
+from codex_windows_ai.windows_ai.runtime import AnswerSource
+
+Answer = AnswerSource | Delta | EngineStatistics | WindowsAiError
+
+
+class ChannelClient:
+    """A channel shared by any number of requests at once; an asynchronous context manager that owns it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Queue[Answer]] = {}
+        self._receiving: asyncio.Task[None] | None = None
+
+    @property
+    def brokered_by(self) -> str:
+        """Who made the channel."""
+        return self._channel.brokered_by
+
+    async def __aenter__(self) -> Self:
+        self._receiving = asyncio.create_task(self._receive())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._channel.close()
+        if self._receiving is not None:
+            await self._receiving
+
+    async def stream(
+        self, request: GenerationRequest, *, cancel: asyncio.Event | None = None
+    ) -> AsyncGenerator[AnswerSource | Delta]:
+        """Who answers, then the answer's pieces; the last has its finish reason.
+
+        Setting `cancel` ends the answer with the finish reason "cancelled"; closing the generator
+        cancels it, too. Raises what the host says was wrong; ChannelClosedError: the host is gone.
+        """
+        number = next(self._numbers)
+        answers = self._answers[number] = asyncio.Queue[Answer]()
+        cancelling = asyncio.create_task(self._cancel_on(cancel, number)) if cancel else None
+        ended = False
+        try:
+            await self._channel.send(Message(FromClient.REQUEST, number, encode_request(request)))
+            while not ended:
+                answer = await answers.get()
+                if isinstance(answer, WindowsAiError):
+                    ended = True
+                    raise answer
+                if isinstance(answer, EngineStatistics):
+                    raise ChannelCorruptError("The host answered a request with its statistics.")
+                ended = isinstance(answer, Delta) and answer.finish_reason is not None
+                yield answer
+        finally:
+            if cancelling is not None:
+                cancelling.cancel()
+            del self._answers[number]
+            if not ended:
+                await self._cancel(number)
+
+    async def statistics(self) -> EngineStatistics:
+        """The engine's figures.
+
+        Raises EngineError: its model is not loaded yet. ChannelClosedError: the host is gone.
+        """
+        number = next(self._numbers)
+        answers = self._answers[number] = asyncio.Queue[Answer]()
+        try:
+            await self._channel.send(Message(FromClient.STATISTICS, number))
+            answer = await answers.get()
+        finally:
+            del self._answers[number]
+        if isinstance(answer, EngineStatistics):
+            return answer
+        raise answer if isinstance(answer, WindowsAiError) else ChannelCorruptError("The host sent no statistics.")
+
+    async def _cancel_on(self, cancel: asyncio.Event, number: int) -> None:
+        await cancel.wait()
+        await self._cancel(number)
+
+    async def _cancel(self, number: int) -> None:
+        try:
+            await self._channel.send(Message(FromClient.CANCEL, number))
+        except ChannelError:
+            return  # the host is gone, and with it the request
+
+    async def _receive(self) -> None:
+        """Hands each message to its request, until the channel ends; then all requests end with the reason."""
+        try:
+            while True:
+                message = await self._channel.receive()
+                answer = decode_answer(message.kind, message.payload)
+                if waiting := self._answers.get(message.request):  # else its request was given up
+                    waiting.put_nowait(answer)
+        except ChannelError as error:
+            self._channel.close()
+            for waiting in self._answers.values():
+                waiting.put_nowait(error)

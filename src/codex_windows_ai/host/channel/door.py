@@ -1,0 +1,172 @@
+"""The host's side of a channel: every request of its client runs as a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from dataclasses import replace
+
+from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.errors import (
+    ChannelClosedError,
+    ChannelCorruptError,
+    ChannelError,
+    EngineBusyError,
+    EngineError,
+    WindowsAiError,
+)
+from codex_windows_ai.host.channel.messages import (
+    FromClient,
+    FromHost,
+    decode_request,
+    encode_delta,
+    encode_error,
+    encode_source,
+    encode_statistics,
+)
+from codex_windows_ai.host.state import Host
+from codex_windows_ai.kernel.channel.channel import Channel, Message
+
+MOST_REQUESTS = 64
+"""Of one channel at a time."""
+
+_log = logging.getLogger(__name__)
+
+
+class ChannelDoor:
+    """Serves the channels of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._numbers = itertools.count(1)
+
+    async def serve(self, channel: Channel, process: int) -> None:
+        """Answers what comes over `channel` until its client, the process of that id, is gone.
+
+        Then whatever it still asked for is cancelled. A client that breaks the protocol is let go.
+        """
+        client = _Client(self._host, channel, f"channel {next(self._numbers)} of process {process}")
+        try:
+            await client.serve()
+        except ChannelClosedError:
+            pass
+        except ChannelCorruptError as error:
+            _log.warning("%s is let go: %s", client.agent, error.message)
+        finally:
+            await client.cancel()
+
+
+class _Client:
+    """One channel's client; for fairness it is one agent."""
+
+    def __init__(self, host: Host, channel: Channel, agent: str) -> None:
+        self._host = host
+        self._channel = channel
+        self.agent = agent
+        self._running: dict[int, _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> None:
+        while True:
+            message = await self._channel.receive()
+            match message.kind:
+                case FromClient.REQUEST:
+                    await self._start(message)
+                case FromClient.CANCEL:
+                    if running := self._running.get(message.request):
+                        running.cancel()
+                case FromClient.STATISTICS:
+                    await self._report(message.request)
+                case _:
+                    raise ChannelCorruptError(f"It sent a message of an unknown kind, {message.kind}.")
+
+    async def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _start(self, message: Message) -> None:
+        number = message.request
+        if number in self._running:
+            raise ChannelCorruptError(f"It used the number {number} for two requests at once.")
+        if len(self._running) >= MOST_REQUESTS:
+            await self._fail(
+                number, EngineBusyError(f"{MOST_REQUESTS} requests of this channel run already.", retry_after=1.0)
+            )
+        else:
+            self._running[number] = running = _Running()
+            task = asyncio.create_task(self._answer(number, running, message.payload))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, number: int, running: _Running, payload: bytes) -> None:
+        try:
+            with self._host.serving(self.agent):
+                await self._generate(number, running, payload)
+        except ChannelError:
+            self._channel.close()  # ends `serve`, and with it the other requests
+        except WindowsAiError as error:
+            self._release(number, running)
+            await self._fail(number, error)
+        except Exception as error:  # the client must hear of a fault of ours, too
+            _log.exception("A request over a channel failed")
+            self._release(number, running)
+            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+            await self._fail(number, fault)
+        finally:
+            self._release(number, running)
+
+    async def _generate(self, number: int, running: _Running, payload: bytes) -> None:
+        request = replace(decode_request(payload), agent=self.agent)
+        runtime = await self._host.runtime()
+        source = runtime.source
+        await self._channel.send(Message(FromHost.SOURCE, number, encode_source(source)))
+        with self._host.metrics.measure(source, "generate") as measurement:
+            generation = await asyncio.to_thread(runtime.stream, request)
+            running.begin(generation)
+            try:
+                async for delta in generation:
+                    if delta.finish_reason is not None:
+                        measurement.usage, measurement.timings = delta.usage, delta.timings
+                        self._release(number, running)
+                    wanted = delta if request.top_logprobs is not None else replace(delta, tokens=())
+                    # Sending waits for a slow client; the engine does not, its pieces wait in between.
+                    await self._channel.send(Message(FromHost.DELTA, number, encode_delta(wanted)))
+            finally:
+                generation.cancel()
+
+    async def _report(self, number: int) -> None:
+        loaded = self._host.loaded
+        if loaded is None:
+            await self._fail(number, EngineError("The model is not loaded yet."))
+        else:
+            await self._channel.send(Message(FromHost.STATISTICS, number, encode_statistics(loaded.statistics())))
+
+    def _release(self, number: int, running: _Running) -> None:
+        """Lets the client use the number again; before it hears of the end, because it may do so at once."""
+        if self._running.get(number) is running:
+            del self._running[number]
+
+    async def _fail(self, number: int, error: WindowsAiError) -> None:
+        with contextlib.suppress(ChannelError):  # `serve` hears of it as well
+            await self._channel.send(Message(FromHost.ERROR, number, encode_error(error)))
+
+
+class _Running:
+    """A request between its message and the end of its answer; it may be cancelled before it is generated."""
+
+    def __init__(self) -> None:
+        self._generation: Generation | None = None
+        self._cancelled = False
+
+    def begin(self, generation: Generation) -> None:
+        self._generation = generation
+        if self._cancelled:
+            generation.cancel()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._generation is not None:
+            self._generation.cancel()

@@ -1,0 +1,114 @@
+"""What client and host say to each other over a channel.
+
+| from | kind | payload, JSON in UTF-8 | followed by |
+|---|---|---|---|
+| client | REQUEST | a GenerationRequest; its `agent` is the channel's, whatever it says | SOURCE, DELTA…, or ERROR |
+| client | CANCEL | nothing | the last DELTA, with the finish reason "cancelled" |
+| client | STATISTICS | nothing | STATISTICS |
+| host | SOURCE | an AnswerSource | |
+| host | DELTA | a Delta; the last has its finish reason | |
+| host | ERROR | the error as the HTTP doors write it | nothing more to this request |
+| host | STATISTICS | the engine's figures | |
+
+The client numbers its requests as it likes; a number may be used again once its answer has ended.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import IntEnum
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from codex_windows_ai.engine.request import Delta, GenerationRequest
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.errors import ChannelCorruptError, InvalidRequestError, WindowsAiError
+from codex_windows_ai.host.error_shape import error_body, error_from_body
+from codex_windows_ai.windows_ai.runtime import AnswerSource
+
+
+class FromClient(IntEnum):
+    """Kinds of messages to the host."""
+
+    REQUEST = 1
+    CANCEL = 2
+    STATISTICS = 3
+
+
+class FromHost(IntEnum):
+    """Kinds of messages to the client."""
+
+    SOURCE = 1
+    DELTA = 2
+    ERROR = 3
+    STATISTICS = 4
+
+
+_BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # a token need not be whole characters
+
+_requests = TypeAdapter(GenerationRequest)
+_sources = TypeAdapter(AnswerSource)
+_deltas = TypeAdapter(with_config(_BYTES)(Delta))
+_statistics = TypeAdapter(EngineStatistics)
+
+
+def encode_request(request: GenerationRequest) -> bytes:
+    """A request for the host."""
+    return _requests.dump_json(request)
+
+
+def decode_request(payload: bytes) -> GenerationRequest:
+    """What the client asks.
+
+    Raises InvalidRequestError: it is no request.
+    """
+    try:
+        return _requests.validate_json(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequestError(f"Not a request: {where}: {first['msg']}.", param=where) from error
+
+
+def encode_source(source: AnswerSource) -> bytes:
+    """Who answers."""
+    return _sources.dump_json(source)
+
+
+def encode_delta(delta: Delta) -> bytes:
+    """A piece of an answer."""
+    return _deltas.dump_json(delta)
+
+
+def encode_error(error: WindowsAiError) -> bytes:
+    """Why an answer ended."""
+    return json.dumps(error_body(error)).encode()
+
+
+def encode_statistics(statistics: EngineStatistics) -> bytes:
+    """The engine's figures."""
+    return _statistics.dump_json(statistics)
+
+
+def decode_answer(kind: int, payload: bytes) -> AnswerSource | Delta | EngineStatistics | WindowsAiError:
+    """What the host says.
+
+    Raises ChannelCorruptError: it is none of the host's messages.
+    """
+    try:
+        match kind:
+            case FromHost.SOURCE:
+                return _sources.validate_json(payload)
+            case FromHost.DELTA:
+                return _deltas.validate_json(payload)
+            case FromHost.STATISTICS:
+                return _statistics.validate_json(payload)
+            case FromHost.ERROR:
+                error = error_from_body(json.loads(payload))
+                if error is not None:
+                    return error
+            case _:
+                pass
+    except ValueError as error:
+        raise ChannelCorruptError(f"The host sent what is no message of kind {kind}: {error}") from error
+    raise ChannelCorruptError(f"The host sent a message of an unknown kind, {kind}.")
