@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +24,10 @@ def served_host(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -
         # A request that needs the model waits for it.
         httpx2.get(f"{host.url}/v1/models", headers=host.headers, timeout=PATIENCE).raise_for_status()
         yield host
+
+
+@pytest.fixture
+def silent_index() -> Iterator[str]:
+    """The address of a package index that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple/"

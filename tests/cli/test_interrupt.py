@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +46,6 @@ def wait_for_stage(process: subprocess.Popen[str], stage: str) -> None:
 
 def models_of(home: Path) -> list[str]:
     return sorted(folder.name for folder in (home / "cache" / "models").iterdir() if folder.is_dir())
-
-
-@pytest.fixture
-def silent_index() -> Iterator[str]:
-    """The address of a package index that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/simple/"
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -24,16 +24,17 @@ _SILENCE_SECONDS = 120.0
 class HostClient:
     """A connection to one host; an asynchronous context manager.
 
+    `patience` is how many seconds it may take to say how it is.
     Every call raises HostUnreachableError when the host does not answer (any more), and the error
     that the host tells of, as the class it is of there.
     """
 
-    def __init__(self, record: HostRecord) -> None:
+    def __init__(self, record: HostRecord, *, patience: float = _ANSWER_SECONDS) -> None:
         self._record = record
         self._token = record.read_token()
         self._http = httpx2.AsyncClient(
             base_url=record.url,
-            timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+            timeout=httpx2.Timeout(patience, connect=_CONNECT_SECONDS),
             trust_env=False,  # a proxy has no business between two programs of this machine
         )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import psutil
 import uvicorn
@@ -89,12 +90,11 @@ def serve(
                 log.info("process %d listens on %s", record.pid, record.url)
                 if on_listening:
                     on_listening(record)
-                asyncio.run(server.run_until_stopped(listening))
+                asyncio.run(server.run_until_stopped(listening, record))
         finally:
             discovery.remove_record(record)
     if not server.started:
         raise HostStartError("The host's doors did not open; what it printed says why.")
-    _leave_loading_behind(host)
 
 
 def _add_model(record: HostRecord, model: str) -> None:
@@ -113,16 +113,15 @@ def _idle_stop(settings: Settings, options: ServeOptions) -> float | None:
     return seconds or None
 
 
-def _leave_loading_behind(host: Host) -> None:
-    """Ends the process at once where a model still loads in a thread, which nothing else could end.
+def _end_at_once(record: HostRecord) -> NoReturn:
+    """Ends the process while a model loads in a thread, which nothing else could end.
 
     What it had written by then is removed by the next who asks for the model, as after a power cut.
     """
-    if host.loading is None:
-        return
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
+    discovery.remove_record(record)
     sys.stderr.flush()
     os._exit(0)
 
@@ -149,7 +148,7 @@ class _Server(uvicorn.Server):
         self._idle_stop = idle_stop
         self._stopping = asyncio.Event()
 
-    async def run_until_stopped(self, socket: socket.socket) -> None:
+    async def run_until_stopped(self, socket: socket.socket, record: HostRecord) -> None:
         """Serves on a socket that listens already."""
         loop = asyncio.get_running_loop()
 
@@ -163,6 +162,8 @@ class _Server(uvicorn.Server):
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
+        if self._host.abandoned:
+            _end_at_once(record)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""

@@ -28,6 +28,7 @@ _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
 """How long a new process may take until it listens, on a machine that is very busy."""
 _SILENCE_SECONDS = 15.0
+_STOP_PATIENCE_SECONDS = 3.0
 _STOP_SECONDS = 15.0
 _LOG_TAIL_LINES = 12
 _MOST_LOG_BYTES = 1_000_000
@@ -48,7 +49,7 @@ async def ensure_host(settings: Settings | None = None, *, progress: Progress | 
 async def stop_host(record: HostRecord) -> bool:
     """Ends a host and waits until its process has; False where it had to be killed."""
     try:
-        async with HostClient(record) as client:
+        async with HostClient(record, patience=_STOP_PATIENCE_SECONDS) as client:
             await client.authenticate()
             await client.shutdown()
         asked = True

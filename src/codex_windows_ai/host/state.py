@@ -51,6 +51,8 @@ class Host:
         self.failure: WindowsAiError | None = None
         """Why the model could not be loaded."""
         self.metrics = Metrics(lambda: self.loaded)
+        self.abandoned = False
+        """The host was closed while a model loaded in a thread, which nothing can end but the process."""
         self._opening: asyncio.Task[WindowsAiRuntime] | None = None
         self._agents: Counter[str] = Counter()
 
@@ -124,7 +126,7 @@ class Host:
         opening, self._opening = self._opening, None
         if opening is None:
             return
-        opening.cancel()
+        self.abandoned = opening.cancel()
         with contextlib.suppress(asyncio.CancelledError, WindowsAiError):
             await (await opening).close()
 
