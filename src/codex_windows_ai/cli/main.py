@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from codex_windows_ai.cli import bench, codex, config, doctor, exec, models, serve, setup, status, stop, token
+from codex_windows_ai.cli import bench, codex, config, doctor, exec, mcp, models, serve, setup, status, stop, token
 from codex_windows_ai.cli.output import prepare_streams, report_error, say, write, write_json
 from codex_windows_ai.errors import EXIT_INTERRUPTED, WindowsAiError
 
@@ -38,6 +38,7 @@ app.command("codex", cls=codex.PassThrough, options_metavar="[OPTIONS] [CODEX-AR
 app.command("serve")(serve.command)
 app.command("status")(status.command)
 app.command("stop")(stop.command)
+app.command("mcp")(mcp.command)
 app.command("token")(token.command)
 app.add_typer(setup.app, name="setup")
 app.add_typer(models.app, name="models")

@@ -34,16 +34,19 @@ _LOG_TAIL_LINES = 12
 _MOST_LOG_BYTES = 1_000_000
 
 
-async def ensure_host(settings: Settings | None = None, *, progress: Progress | None = None) -> HostRecord:
+async def ensure_host(
+    settings: Settings | None = None, *, progress: Progress | None = None, wait_for_model: bool = True
+) -> HostRecord:
     """The host, with its model loaded; started, detached from this process, where none runs.
 
     A host of another version, model or provider is replaced if a client started it and nothing runs on it.
+    Without `wait_for_model` any host of this version will do that listens, whatever becomes of its model.
 
     Raises HostStartError: it cannot start, or the one that runs is another and in use.
     HostUnreachableError: it runs but does not answer. ModelError, StorageError, NotAvailableError,
     EngineError: its model cannot be loaded.
     """
-    return await _Search(settings or load_settings(), progress or silent).run()
+    return await _Search(settings or load_settings(), progress or silent, wait_for_model=wait_for_model).run()
 
 
 async def stop_host(record: HostRecord) -> bool:
@@ -74,9 +77,10 @@ async def _gone(record: HostRecord) -> bool:
 class _Search:
     """One caller's way to a host that is ready."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: Settings, progress: Progress, *, wait_for_model: bool) -> None:
         self._settings = settings.model_copy(update={"model": _absolute(settings.model)})
         self._progress = progress
+        self._wait_for_model = wait_for_model
         self._start: _Start | None = None
         self._start_deadline = time.monotonic() + _START_SECONDS
         self._silent_since: float | None = None
@@ -120,6 +124,8 @@ class _Search:
             state = readiness.get("state")
             if state != "stopping" and await self._replaced(record, client):
                 return False
+            if not self._wait_for_model:
+                return state != "stopping"
             if state == "failed":
                 await self._load_again(record, client, readiness)
             elif state == "loading":
@@ -153,6 +159,8 @@ class _Search:
         ours = version("codex-windows-ai")
         if record.version != ours:
             return f"is version {record.version}, this is {ours}"
+        if not self._wait_for_model:
+            return None
         if self._settings.model not in (record.model, *record.models):
             return f"serves the model {record.model}, not {self._settings.model}"
         if record.provider != self._settings.provider:
