@@ -6,7 +6,7 @@ WindowsAiError for whatever it cannot do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import cast
@@ -28,15 +28,16 @@ from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.limits import BodyLimit
 from codex_windows_ai.host.responses.routes import routes as responses_routes
 from codex_windows_ai.host.state import Host
-from codex_windows_ai.mcp.server import McpDoor, create_mcp
+from codex_windows_ai.mcp.server import create_mcp
+from codex_windows_ai.mcp.tool import Tool
 
 
-def create_app(host: Host, mcp: McpDoor | None = None) -> Starlette:
+def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
     """All doors to `host`; its model begins to load with the application's lifespan, and is unloaded at its end.
 
-    `mcp` replaces the MCP door, which otherwise has the built-in tools.
+    `mcp_tools` come from higher layers and join those that the MCP door has.
     """
-    mcp = mcp or create_mcp(host.runtime, loading=lambda: host.loading, agent_of=agent_of)
+    mcp = create_mcp(host.runtime, loading=lambda: host.loading, agent_of=agent_of, extra_tools=mcp_tools)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
