@@ -9,7 +9,7 @@ import pytest
 
 from tests.codex_cli.live import CodexHost
 from tests.codex_cli.program import Workplace, workplace
-from tests.engine import tiny_model
+from tests.engine.tiny_model import make_tiny_model
 
 # Tokens are bytes: what is 1,300 tokens for a real tokenizer is 6,000 here.
 WINDOW = 32_768
@@ -19,9 +19,7 @@ WINDOW = 32_768
 def shared_codex_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodexHost]:
     """A host on a random model with a window that Codex's requests fit."""
     folder = tmp_path_factory.mktemp("codex")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_model, "CONTEXT", WINDOW)
-        model = tiny_model.make_tiny_model(folder)
+    model = make_tiny_model(folder, context=WINDOW)
     with CodexHost(model.path, folder / "home") as host:
         yield host
 

@@ -1,4 +1,4 @@
-"""The product's host in a thread of the test's process, found by `cwai token` as any other, with a record of its HTTP."""
+"""The product's host in a thread of the test's process, found by `cwai` as any other, with a record of its HTTP."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codex_windows_ai.codex.agent_tools import codex_tools
 from codex_windows_ai.host import state
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.state import Host
@@ -95,7 +96,7 @@ class CodexHost:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        app = Recorder(create_app(self.host), self.exchanges)
+        app = Recorder(create_app(self.host, mcp_tools=codex_tools(settings)), self.exchanges)
         config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="codex-host")

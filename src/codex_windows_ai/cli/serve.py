@@ -52,15 +52,21 @@ def command(
     """
     import logging
 
+    from codex_windows_ai.codex.agent_tools import codex_tools
+    from codex_windows_ai.host.listener import LOOPBACK, is_loopback
     from codex_windows_ai.host.process import ServeOptions, serve
     from codex_windows_ai.settings import load_settings
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("codex_windows_ai").setLevel(logging.INFO if on_demand else logging.WARNING)
-    options = ServeOptions(**({"address": host} if host else {}), token_file=token_file, on_demand=on_demand)
+    settings = load_settings(model=model, port=port, idle_stop=idle_stop)
+    address = host or LOOPBACK
+    # Codex runs commands on this machine, which is no business of other machines.
+    mcp_tools = codex_tools(settings) if is_loopback(address) else ()
+    options = ServeOptions(address, token_file, on_demand, mcp_tools)
     try:
         serve(
-            load_settings(model=model, port=port, idle_stop=idle_stop),
+            settings,
             options,
             on_listening=lambda record: say(f"cwai: listening on {record.url} (token: {record.token_file})"),
         )

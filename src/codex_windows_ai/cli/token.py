@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ def command(
     headers: Annotated[
         bool, typer.Option("--headers", help="Print the HTTP headers that carry it, as one JSON object.")
     ] = False,
+    variables: Annotated[
+        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Set a variable of the environment first.")
+    ] = None,
 ) -> None:
     """Print the host's token; a host is started first if none runs.
 
@@ -23,5 +27,6 @@ def command(
     """
     from codex_windows_ai.codex.host_facts import host_token
 
+    os.environ.update(variable.split("=", 1) for variable in variables or () if "=" in variable)
     token = Interruption().run(host_token())
     write(json.dumps({"Authorization": f"Bearer {token}"}) if headers else f"{token}\n")

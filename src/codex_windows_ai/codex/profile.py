@@ -29,6 +29,8 @@ _TOKEN_SECONDS = 60
 """How long Codex waits for the token: a host may have to start, which loads Python but no model."""
 _TOOL_SECONDS = 300
 
+_LOCATIONS = ("CODEX_WINDOWS_AI_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+
 Settings = dict[str, Any]
 
 
@@ -48,8 +50,13 @@ def codex_home() -> Path:
 
 
 def token_command(*options: str) -> list[str]:
-    """The command that prints the host's token; it names this very installation, on PATH or not."""
-    return [sys.executable, "-m", "codex_windows_ai.cli", "token", *options]
+    """The command that prints the host's token; it names this very installation, on PATH or not.
+
+    Codex runs a headers helper with a handful of variables (HOME, PATH, LANG, SHELL, TERM), so those that say where
+    our files are go along.
+    """
+    where = [part for name in _LOCATIONS if (value := os.environ.get(name)) for part in ("--env", f"{name}={value}")]
+    return [sys.executable, "-m", "codex_windows_ai.cli", "token", *where, *options]
 
 
 def profile_settings(served: CodexModel) -> Settings:

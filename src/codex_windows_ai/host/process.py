@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +18,14 @@ from typing import NoReturn
 
 import psutil
 import uvicorn
+from starlette.applications import Starlette
 
 from codex_windows_ai.errors import HostStartError, InvalidRequestError, StorageError
 from codex_windows_ai.host import discovery, listener
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.settings import Settings
 
 STREAM_GRACE_SECONDS = 5.0
@@ -42,12 +44,14 @@ class ServeOptions:
     """How a host is run: the settings' companions that only the command line has.
 
     `address` other than a loopback one needs `token_file`. `on_demand` marks a host that a client
-    started: it ends when idle, and gives way to one of another version or model.
+    started: it ends when idle, and gives way to one of another version or model. `mcp_tools` come from
+    higher layers and join those that the MCP door has.
     """
 
     address: str = listener.LOOPBACK
     token_file: Path | None = None
     on_demand: bool = False
+    mcp_tools: Sequence[Tool] = ()
 
 
 def serve(
@@ -83,7 +87,8 @@ def serve(
         names = () if listener.is_loopback(options.address) else listener.names_of_machine(options.address)
         host = Host(settings, token=token, allowed_hosts=names)
         host.when_loaded = lambda source: _add_model(record, source.model)
-        server = _Server(host, idle_stop=_idle_stop(settings, options))
+        app = create_app(host, mcp_tools=options.mcp_tools)
+        server = _Server(host, app, idle_stop=_idle_stop(settings, options))
         try:
             with listening:
                 discovery.write_record(record)
@@ -132,10 +137,10 @@ class _Server(uvicorn.Server):
     It is told to exit last, because whoever streams through sse-starlette is cut off by that.
     """
 
-    def __init__(self, host: Host, *, idle_stop: float | None) -> None:
+    def __init__(self, host: Host, app: Starlette, *, idle_stop: float | None) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(host),
+                app,
                 access_log=False,  # paths only, but nobody needs them, and prompts could end up in queries
                 log_config=None,
                 lifespan="on",
