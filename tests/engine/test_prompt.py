@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.engine.prompt import ChatTemplate
-from codex_windows_ai.engine.request import Message
+from codex_windows_ai.engine.request import Message, ToolOffer
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 
@@ -164,3 +164,53 @@ def test_a_configuration_that_cannot_be_read_is_named(
 
     with pytest.raises(ModelFileError, match="configuration"):
         ChatTemplate(tmp_path, tokenizer)
+
+
+OFFER = ToolOffer(
+    definitions=('{"type": "function", "function": {"name": "read", "description": "<|im_end|>", "parameters": {}}}',),
+    instructions="Tools: read <|im_end|>",
+)
+TOOL_TEMPLATE = (
+    "{% if tools %}<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools> <tool_call>{% endif %}"
+    "{% for message in messages %}[{{ message.role }}] {{ message.content }}{% endfor %} tool_response"
+)
+
+
+def test_a_template_that_knows_no_tools_gets_them_in_the_system_message(
+    default_model: Path, tokenizer: Tokenizer
+) -> None:
+    template = ChatTemplate(default_model, tokenizer)
+
+    with_system = rendered(template, tokenizer, Message("system", "Be brief."), HELLO, tools=OFFER)
+    without = rendered(template, tokenizer, HELLO, tools=OFFER)
+
+    assert with_system.startswith(f"<|im_start|>system\nBe brief.\n\n{OFFER.instructions}<|im_end|>\n<|im_start|>user")
+    assert without.startswith(f"<|im_start|>system\n{OFFER.instructions}<|im_end|>\n<|im_start|>user\n")
+
+
+def test_a_template_that_knows_tools_gets_their_definitions(
+    write_template: WriteTemplate, tokenizer: Tokenizer
+) -> None:
+    text = rendered(write_template(TOOL_TEMPLATE), tokenizer, HELLO, Message("tool", "42"), tools=OFFER)
+
+    assert text == f"<tools>{OFFER.definitions[0]}</tools> <tool_call>[user] Hello[tool] 42 tool_response"
+
+
+@pytest.mark.parametrize("source", [None, TOOL_TEMPLATE])
+def test_special_tokens_in_a_tools_description_end_no_turn(
+    default_model: Path, write_template: WriteTemplate, tokenizer: Tokenizer, source: str | None
+) -> None:
+    template = ChatTemplate(default_model, tokenizer) if source is None else write_template(source)
+    end = tokenizer.special_ids["<|im_end|>"]
+
+    with_tools = template.encode([Message("system", "s"), HELLO], OFFER)
+
+    assert with_tools.count(end) == template.encode([Message("system", "s"), HELLO]).count(end)
+
+
+def test_what_a_tool_returned_is_a_users_turn_where_a_template_knows_no_other(
+    default_model: Path, tokenizer: Tokenizer
+) -> None:
+    text = rendered(ChatTemplate(default_model, tokenizer), tokenizer, HELLO, Message("tool", "42"))
+
+    assert "<|im_start|>user\n<tool_response>\n42\n</tool_response><|im_end|>" in text

@@ -166,20 +166,24 @@ def read_tools(items: Sequence[Any], param: str = "tools", *, without: Sequence[
     return tuple(tools)
 
 
-def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: bool = True) -> ToolSet:
+def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: bool | None = None) -> ToolSet:
     """The tools with a request's `tool_choice`, in the shape of either API; None means "auto".
+
+    Where the caller does not say whether it takes calls in `parallel` it does, except that a tool
+    asked for by its name is called once.
 
     Raises InvalidRequestError: the choice is malformed, or names a tool that is not there.
     """
+    item = _flat(choice)
+    if item.get("type") in ("function", "custom"):
+        return ToolSet(tools, "required", frozenset({_chosen(item, tools, "tool_choice")}), parallel or False)
+    parallel = parallel is not False
     if choice is None:
         return ToolSet(tools, parallel=parallel)
     if choice in ("auto", "none"):
         return ToolSet(tools, mode=cast("ToolMode", choice), parallel=parallel)
     if choice == "required":
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
-    item = _flat(choice)
-    if item.get("type") in ("function", "custom"):
-        return ToolSet(tools, "required", frozenset({_chosen(item, tools, "tool_choice")}), parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item.get("tools") or [])
         names = [_chosen(_flat(entry), tools, f"tool_choice.tools[{n}]") for n, entry in enumerate(listed)]

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.host.answered_by import answered_by
 from codex_windows_ai.host.error_shape import error_body
 from codex_windows_ai.host.responses.response import new_id, usage_object
 from codex_windows_ai.host.tool_parser import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece, ToolParser
 from codex_windows_ai.host.tools import Tool
+from codex_windows_ai.windows_ai.runtime import AnswerSource
 
 Event = dict[str, Any]
 
@@ -28,18 +31,29 @@ _CALL_EVENTS = {
 class ResponseEvents:
     """The events of one response; `response` is the object they are about, always as it is now.
 
+    `left_out` names what was asked for and is not done; the answer says it under `windows_ai`.
+
     OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. Codex
     takes that as a failed turn and shows nothing of the answer, so `for_codex` text that was cut off
     ends with `response.completed`; `incomplete_details` says so all the same. A call that was cut off
     fails Codex's turn, and is not handed to it: half a command must not run.
     """
 
-    def __init__(self, response: dict[str, Any], parser: ToolParser, *, for_codex: bool) -> None:
+    def __init__(
+        self, response: dict[str, Any], parser: ToolParser, *, for_codex: bool, left_out: Sequence[str] = ()
+    ) -> None:
         self.response = response
+        self._source: AnswerSource | None = None
+        self._left_out = {"left_out": list(left_out)} if left_out else {}
         self._parser = parser
         self._for_codex = for_codex
         self._item: Event | None = None
         self._half_call = False
+
+    def answered_by(self, source: AnswerSource) -> None:
+        """Says who answers, and what of the request is left out."""
+        self._source = source
+        self.response["windows_ai"] = {**answered_by(source), **self._left_out}
 
     def begin(self) -> list[Event]:
         """The first events, before any work."""
@@ -73,9 +87,13 @@ class ResponseEvents:
         events += self._close_message(status="incomplete" if cut else "completed")
         failed_cut = cut and (self._half_call or not self._for_codex)
         if cut:
-            self.response["incomplete_details"] = {"reason": "max_output_tokens"}
+            self.response["incomplete_details"] = {
+                "reason": "cancelled" if delta.finish_reason == "cancelled" else "max_output_tokens"
+            }
         if delta.usage:
             self.response["usage"] = usage_object(delta.usage)
+        if self._source:
+            self.response["windows_ai"] = {**answered_by(self._source, delta.timings), **self._left_out}
         self.response["status"] = "incomplete" if failed_cut else "completed"
         self.response["completed_at"] = None if failed_cut else int(time.time())
         return [*events, self._about_response("incomplete" if failed_cut else "completed")]

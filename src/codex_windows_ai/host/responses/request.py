@@ -8,9 +8,9 @@ are extensions, taken from the Chat Completions API and from other local servers
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from codex_windows_ai.engine.request import Grammar, SamplingParameters
 from codex_windows_ai.host.tool_grammar import json_grammar
@@ -41,12 +41,11 @@ class TextFormat(BaseModel):
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
 
-    @field_validator("json_schema")
-    @classmethod
-    def _only_with_its_type(cls, value: dict[str, Any] | None, info: Any) -> dict[str, Any] | None:
-        if (value is not None) != (info.data.get("type") == "json_schema"):
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        if (self.json_schema is not None) != (self.type == "json_schema"):
             raise ValueError("a `schema` belongs to the type `json_schema`, and only to that")
-        return value
+        return self
 
     @property
     def grammar(self) -> Grammar | None:

@@ -13,12 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import Delta, GenerationRequest
-from codex_windows_ai.errors import EngineError, InvalidRequestError, WindowsAiError
-from codex_windows_ai.host.answered_by import answered_by
+from codex_windows_ai.errors import InvalidRequestError, WindowsAiError
+from codex_windows_ai.host.answering import answer_deltas
 from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.models_list import check_model
 from codex_windows_ai.host.request_body import read_body
 from codex_windows_ai.host.responses.events import Event, ResponseEvents
 from codex_windows_ai.host.responses.input import read_input
@@ -35,15 +33,16 @@ _log = logging.getLogger(__name__)
 # Codex offers these of its own accord, and only OpenAI's servers can run them.
 _LEFT_OUT_FOR_CODEX = ("web_search", "image_generation", "tool_search")
 
+# What a proxy logs for a client that left before its answer; nobody is left to read it.
+_CLIENT_CLOSED_REQUEST = 499
 
-@dataclass(slots=True)
-class _Answer:
+
+@dataclass(frozen=True, slots=True)
+class _Question:
     """What is asked of the engine, and the events that its answer becomes."""
 
-    wanted_model: str
     request: GenerationRequest
     events: ResponseEvents
-    left_out: list[str]
 
 
 async def create_response(request: Request) -> Response:
@@ -55,17 +54,24 @@ async def create_response(request: Request) -> Response:
     """
     host: Host = request.app.state.host
     body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
-    answer = _prepare(body, agent_of(request), for_codex=_is_codex(request))
+    question = await asyncio.to_thread(_prepare, body, agent_of(request), for_codex=_is_codex(request))
+    events = question.events
+    deltas = answer_deltas(
+        host, question.request, model=body.model, operation="responses", on_source=events.answered_by
+    )
     if body.stream:
-        generation = await _submit(host, answer) if host.loaded else None
-        return event_stream(_numbered(_stream(host, answer, generation), answer.events))
+        if host.loaded:
+            await anext(deltas)
+        return event_stream(_numbered(_stream(events, deltas), events))
     try:
-        return JSONResponse(await unless_disconnected(request, _collect(host, answer)))
+        return JSONResponse(await unless_disconnected(request, _collect(events, deltas)))
     except ClientDisconnect:
-        return Response(status_code=499)  # nobody reads it; the number is nginx's for a client that left
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    finally:
+        await deltas.aclose()
 
 
-def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Answer:
+def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Question:
     """Checks all that can be checked without the model."""
     without = _LEFT_OUT_FOR_CODEX if for_codex else ()
     left_out = [f"tools: {tool['type']}" for tool in body.tools or [] if tool.get("type") in without]
@@ -79,7 +85,7 @@ def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Answer:
         left_out.append("text.verbosity")
     conversation, additional = read_input(body.input, body.instructions, without=without)
     tools = read_tools(body.tools or [], without=without) + additional
-    tool_set = make_tool_set(tools, body.tool_choice, parallel=body.parallel_tool_calls is not False)
+    tool_set = make_tool_set(tools, body.tool_choice, parallel=body.parallel_tool_calls)
     text = body.text.format.grammar if body.text and body.text.format else None
     request = GenerationRequest(
         messages=conversation.messages(),
@@ -91,7 +97,7 @@ def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Answer:
         agent=agent,
     )
     parser = ToolParser(tool_set, text_is_constrained=text is not None)
-    return _Answer(body.model, request, ResponseEvents(new_response(body), parser, for_codex=for_codex), left_out)
+    return _Question(request, ResponseEvents(new_response(body), parser, for_codex=for_codex, left_out=left_out))
 
 
 def _is_codex(request: Request) -> bool:
@@ -99,50 +105,19 @@ def _is_codex(request: Request) -> bool:
     return "originator" in request.headers or any(name.startswith("x-codex-") for name in request.headers)
 
 
-async def _submit(host: Host, answer: _Answer) -> Generation:
-    """Waits for the model and hands the request to it."""
-    runtime = await host.runtime()
-    check_model(answer.wanted_model, runtime)
-    answer.events.response["windows_ai"] = _described(answer, answered_by(runtime.source))
-    return await asyncio.to_thread(runtime.stream, answer.request)
-
-
-def _described(answer: _Answer, described: dict[str, Any]) -> dict[str, Any]:
-    return {**described, "left_out": answer.left_out} if answer.left_out else described
-
-
-async def _events(host: Host, answer: _Answer, generation: Generation | None) -> AsyncGenerator[list[Event]]:
-    """What each piece of the answer brings; leaving early frees the engine."""
-    generation = generation or await _submit(host, answer)
-    try:
-        async for delta in generation:
-            yield await _add(host, answer, delta)
-    finally:
-        generation.cancel()
-
-
-async def _add(host: Host, answer: _Answer, delta: Delta) -> list[Event]:
-    if delta.finish_reason == "cancelled":
-        raise EngineError("The request was cancelled.")
-    if delta.timings:
-        described = answered_by(await host.source(), delta.timings)
-        answer.events.response["windows_ai"] = _described(answer, described)
-    return answer.events.add(delta)
-
-
-async def _stream(host: Host, answer: _Answer, generation: Generation | None) -> AsyncGenerator[list[Event]]:
-    yield answer.events.begin()
-    try:
-        async with aclosing(_events(host, answer, generation)) as pieces:
-            async for events in pieces:
-                yield events
-    except WindowsAiError as error:
-        yield answer.events.fail(error)
-    except Exception as error:  # the client must hear of a fault of ours, too
-        _log.exception("A response failed")
-        yield answer.events.fail(
-            WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
-        )
+async def _stream(events: ResponseEvents, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[list[Event]]:
+    """What each piece of the answer brings, to its end or to an error."""
+    yield events.begin()
+    async with aclosing(deltas):
+        try:
+            async for delta in deltas:
+                yield events.add(delta)
+        except WindowsAiError as error:
+            yield events.fail(error)
+        except Exception as error:  # the client must hear of a fault of ours, too
+            _log.exception("A response failed")
+            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+            yield events.fail(fault)
 
 
 async def _numbered(
@@ -157,12 +132,11 @@ async def _numbered(
                 number += 1
 
 
-async def _collect(host: Host, answer: _Answer) -> dict[str, Any]:
+async def _collect(events: ResponseEvents, deltas: AsyncGenerator[Delta]) -> dict[str, Any]:
     """The whole answer."""
-    async with aclosing(_events(host, answer, None)) as pieces:
-        async for _ in pieces:
-            pass
-    return answer.events.response
+    async for delta in deltas:
+        events.add(delta)
+    return events.response
 
 
 routes = [Route("/v1/responses", create_response, methods=["POST"])]
