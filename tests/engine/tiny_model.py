@@ -25,13 +25,13 @@ def vocabulary() -> list[str]:
     return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def write_gguf(file: Path, seed: int = 0) -> None:
+def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT) -> None:
     """Writes the model; the same seed gives the same file."""
     random = np.random.default_rng(seed)
     tokens = vocabulary()
     writer = gguf.GGUFWriter(str(file), "llama")
     writer.add_block_count(LAYERS)
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
@@ -70,8 +70,8 @@ def write_gguf(file: Path, seed: int = 0) -> None:
     writer.close()
 
 
-def make_tiny_model(folder: Path) -> ModelFolder:
-    """Writes and converts the model below `folder`."""
+def make_tiny_model(folder: Path, context: int = CONTEXT) -> ModelFolder:
+    """Writes and converts the model below `folder`; `context` is its window in tokens, here nearly characters."""
     file = folder / "tiny.gguf"
-    write_gguf(file)
+    write_gguf(file, context=context)
     return ModelStore(folder / "models").add(file, name="tiny")

@@ -36,9 +36,9 @@ class LiveHost:
         """The engine behind it, once the model is loaded."""
         runtime = self.host.loaded
         assert runtime is not None
-        engine = runtime._engine
-        assert engine is not None
-        return engine
+        provider = runtime._engine
+        assert provider is not None
+        return provider.engine
 
     def __enter__(self) -> Self:
         self._thread.start()

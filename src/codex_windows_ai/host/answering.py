@@ -33,6 +33,7 @@ async def answer_deltas(
     with host.metrics.measure(runtime.source, operation) as measurement:
         # Encoding a long prompt takes a while, in which other requests want to be served.
         generation = await asyncio.to_thread(runtime.stream, request)
+        measurement.source = generation.source
         on_source(generation.source)
         async with aclosing(generation):
             with host.answering(request.agent, generation):

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.host import control, metrics, models_list
+from codex_windows_ai.host import control, metrics, models_list, openapi
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.chat.routes import routes as chat_routes
@@ -63,7 +63,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*control.routes, *models_list.routes, *metrics.routes, *chat_routes, *responses_routes]
+    return [*control.routes, *models_list.routes, *metrics.routes, *openapi.routes, *chat_routes, *responses_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from codex_windows_ai.engine.request import Timings, Usage
 from codex_windows_ai.engine.statistics import EngineStatistics
-from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.errors import EngineError, WindowsAiError
 from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
 Operation = Literal["chat", "responses", "generate"]
@@ -42,8 +42,9 @@ _TOKEN_BUCKETS = tuple(float(4**n) for n in range(11))
 
 @dataclass(slots=True)
 class Measurement:
-    """What a door fills in when the last piece of an answer has come."""
+    """What a door fills in: who answers once that is known, and the figures with the answer's last piece."""
 
+    source: AnswerSource
     usage: Usage | None = None
     timings: Timings | None = None
 
@@ -85,6 +86,13 @@ class Metrics:
             buckets=_TOKEN_BUCKETS,
         )
         self._registry.register(_EngineCollector(loaded))
+        self._finished = 0
+        self._seconds = 0.0
+
+    @property
+    def answered(self) -> tuple[int, float]:
+        """Requests answered since the start, and the seconds they took, from submission to end, in sum."""
+        return self._finished, self._seconds
 
     @contextmanager
     def measure(self, source: AnswerSource, operation: Operation) -> Generator[Measurement]:
@@ -93,7 +101,7 @@ class Metrics:
         It counts as answered once its figures are in the measurement, else by the code of the error
         that ended it, or as cancelled.
         """
-        measurement, started, error = Measurement(), time.perf_counter(), "cancelled"
+        measurement, started, error = Measurement(source), time.perf_counter(), "cancelled"
         try:
             yield measurement
         except WindowsAiError as failure:
@@ -103,13 +111,15 @@ class Metrics:
             error = WindowsAiError.code
             raise
         finally:
-            labels = (operation, *_labels(source))
+            labels = (operation, *_labels(measurement.source))
             if measurement.usage is not None and measurement.timings is not None:
                 self._answered(labels, measurement.usage, measurement.timings)
             else:
                 self._duration.labels(*labels, error).observe(time.perf_counter() - started)
 
     def _answered(self, labels: Sequence[str], usage: Usage, timings: Timings) -> None:
+        self._finished += 1
+        self._seconds += timings.total / 1000
         self._duration.labels(*labels, "").observe(timings.total / 1000)
         self._first_token.labels(*labels).observe((timings.queue + timings.prefill) / 1000)
         if usage.output_tokens > 1:
@@ -133,8 +143,11 @@ class _EngineCollector(Collector):
         runtime = self._loaded()
         if runtime is None:
             return
+        try:
+            statistics = runtime.statistics()
+        except EngineError:  # Windows' own language model answers alone; it gives no figures
+            return
         labels = _labels(runtime.source)
-        statistics = runtime.statistics()
         for name, (help_text, value) in _gauges(statistics).items():
             gauge = GaugeMetricFamily(f"windows_ai_{name}", help_text, labels=_SOURCE_LABELS)
             gauge.add_metric(labels, value)

@@ -8,59 +8,84 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codex_windows_ai.errors import ModelNotFoundError
+from codex_windows_ai.errors import EngineError, ModelNotFoundError
 from codex_windows_ai.host.answered_by import answered_by
 from codex_windows_ai.host.model_info import base_instructions, model_info
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
 
 def check_model(wanted: str, runtime: WindowsAiRuntime) -> None:
     """Refuses a model that this host does not serve.
 
-    Raises ModelNotFoundError: another name than that of the loaded model.
+    Raises ModelNotFoundError: another name than those of the models that answer here.
     """
-    served = runtime.source.model
-    if wanted != served:
+    served = [entry["id"] for entry in _entries(runtime)]
+    if wanted not in served:
+        names = " and ".join(f"`{name}`" for name in served)
         raise ModelNotFoundError(
-            f"This host serves the model `{served}`, not `{wanted}`.",
-            hint=f"Ask for `{served}`, or start a host with the model you want: `cwai serve --model {wanted}`.",
+            f"This host serves {names}, not `{wanted}`.",
+            hint=f"Ask for {names}, or start a host with the model you want: `cwai serve --model {wanted}`.",
         )
 
 
 async def list_models(request: Request) -> JSONResponse:
-    """The loaded model, once it is loaded, for OpenAI clients (`data`) and for Codex (`models`)."""
+    """What is served, once it is loaded, for OpenAI clients (`data`) and for Codex (`models`)."""
     host: Host = request.app.state.host
     runtime = await host.runtime()
-    catalogue = model_info(  # noqa: S604  # `shell` is a tool here, no process
-        slug=runtime.source.model,
-        context_window=runtime.model_folder.context_length,
+    return JSONResponse({"object": "list", "data": _entries(runtime), "models": _catalogue(runtime)})
+
+
+async def retrieve_model(request: Request) -> JSONResponse:
+    """One model by its name."""
+    host: Host = request.app.state.host
+    runtime = await host.runtime()
+    wanted = request.path_params["model"]
+    check_model(wanted, runtime)
+    return JSONResponse(next(entry for entry in _entries(runtime) if entry["id"] == wanted))
+
+
+def _entries(runtime: WindowsAiRuntime) -> list[dict[str, Any]]:
+    """OpenAI's `Model` of each, who answers first; `context_window` in tokens, null where nobody can say."""
+    source, folder = runtime.source, _engine_model(runtime)
+    entries = {source.model: _entry(source.model, None)}
+    if folder is not None:
+        entries[folder.name] = _entry(folder.name, folder)
+    entries[source.model]["windows_ai"] = answered_by(source)
+    return list(entries.values())
+
+
+def _entry(name: str, folder: ModelFolder | None) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(folder.model_file.stat().st_mtime) if folder else 0,
+        "owned_by": "codex-windows-ai" if folder else "windows",
+        "context_window": folder.context_length if folder else None,
+    }
+
+
+def _catalogue(runtime: WindowsAiRuntime) -> list[dict[str, Any]]:
+    """Codex works with tools, so it is offered the model that takes them: the engine's."""
+    folder = _engine_model(runtime)
+    if folder is None:
+        return []
+    info = model_info(  # noqa: S604  # `shell` is a tool here, no process
+        slug=folder.name,
+        context_window=folder.context_length,
         base_instructions=base_instructions(),
         apply_patch=True,  # its grammar keeps a small model to patches that parse; it costs 3 % of a window of 8,192
         shell=True,
     )
-    return JSONResponse({"object": "list", "data": [_described(runtime)], "models": [catalogue]})
+    return [info]
 
 
-async def retrieve_model(request: Request) -> JSONResponse:
-    """The loaded model by its name."""
-    host: Host = request.app.state.host
-    runtime = await host.runtime()
-    check_model(request.path_params["model"], runtime)
-    return JSONResponse(_described(runtime))
-
-
-def _described(runtime: WindowsAiRuntime) -> dict[str, Any]:
-    """OpenAI's `Model`, with the window in tokens."""
-    folder = runtime.model_folder
-    return {
-        "id": runtime.source.model,
-        "object": "model",
-        "created": int(folder.model_file.stat().st_mtime),
-        "owned_by": "codex-windows-ai",
-        "context_window": folder.context_length,
-        "windows_ai": answered_by(runtime.source),
-    }
+def _engine_model(runtime: WindowsAiRuntime) -> ModelFolder | None:
+    try:
+        return runtime.model_folder
+    except EngineError:  # Windows' own language model answers alone
+        return None
 
 
 routes = [

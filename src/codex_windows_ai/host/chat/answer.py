@@ -16,8 +16,6 @@ from codex_windows_ai.host.answered_by import answered_by
 from codex_windows_ai.host.chat.logprobs import ContentLogprobs
 from codex_windows_ai.host.chat.response import (
     AnswerMessage,
-    CalledCustomTool,
-    CalledFunction,
     ChatCompletion,
     ChatCompletionChunk,
     Choice,
@@ -25,8 +23,10 @@ from codex_windows_ai.host.chat.response import (
     ChunkChoice,
     CompletionUsage,
     ContentLogprob,
+    CustomToolCallBody,
     Delta,
     FinishReason,
+    FunctionCallBody,
     PromptTokensDetails,
     ToolCall,
     ToolCallDelta,
@@ -196,9 +196,9 @@ def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:
         case CallPiece(text):
             call = ToolCallDelta(index=len(calls) - 1)
             if calls[-1] == "function":
-                call.function = CalledFunction(arguments=text)
+                call.function = FunctionCallBody(arguments=text)
             else:
-                call.custom = CalledCustomTool(input=text)
+                call.custom = CustomToolCallBody(input=text)
             return Delta(tool_calls=[call])
         case CallEnded():
             return None
@@ -206,8 +206,8 @@ def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:
 
 def _called(tool: Tool, body: str) -> dict[str, Any]:
     if tool.kind == "function":
-        return {"function": CalledFunction(name=tool.qualified_name, arguments=body)}
-    return {"custom": CalledCustomTool(name=tool.qualified_name, input=body)}
+        return {"function": FunctionCallBody(name=tool.qualified_name, arguments=body)}
+    return {"custom": CustomToolCallBody(name=tool.qualified_name, input=body)}
 
 
 def _call_id() -> str:

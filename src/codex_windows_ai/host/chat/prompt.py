@@ -12,8 +12,6 @@ from codex_windows_ai.host.chat.request import (
     AssistantMessage,
     ChatMessage,
     ChatRequest,
-    ChosenCustomTool,
-    ChosenFunction,
     FunctionCall,
     JsonObjectFormat,
     JsonSchemaFormat,
@@ -55,9 +53,7 @@ def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
     # Field by field, without those that were not given, tools are what `read_tools` knows of both APIs.
     tools = read_tools([tool.model_dump(exclude_none=True) for tool in chat.tools or ()])
     choice = chat.tool_choice if isinstance(chat.tool_choice, str | None) else chat.tool_choice.model_dump()
-    # Asked for one tool by its name, one call of it is meant; small models would go on and on.
-    parallel = _given(chat.parallel_tool_calls, not isinstance(chat.tool_choice, ChosenFunction | ChosenCustomTool))
-    tool_set = make_tool_set(tools, choice, parallel=parallel)
+    tool_set = make_tool_set(tools, choice, parallel=chat.parallel_tool_calls)
     text = _text_grammar(chat)
     generation = GenerationRequest(
         messages=_messages(chat.messages),

@@ -222,7 +222,7 @@ class AllowedTools(_Part):
     allowed_tools: AllowedToolList
 
 
-class TextFormat(_Part):
+class PlainTextFormat(_Part):
     """Any text."""
 
     type: Literal["text"]
@@ -260,8 +260,6 @@ class StreamOptions(_Part):
 class ChatRequest(_Part):
     """A conversation to be continued."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, title="ChatCompletionRequest")
-
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
 
@@ -286,9 +284,9 @@ class ChatRequest(_Part):
         | None
     ) = None
     parallel_tool_calls: bool | None = None
-    response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
-        None
-    )
+    response_format: (
+        Annotated[PlainTextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None
+    ) = None
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -34,14 +34,14 @@ class ChoiceLogprobs(BaseModel):
     refusal: None = None
 
 
-class CalledFunction(BaseModel):
+class FunctionCallBody(BaseModel):
     """A function and the JSON text of its arguments; in a stream, more of that text."""
 
     name: str = ""
     arguments: str
 
 
-class CalledCustomTool(BaseModel):
+class CustomToolCallBody(BaseModel):
     """A custom tool and its input; in a stream, more of it."""
 
     name: str = ""
@@ -53,8 +53,8 @@ class ToolCall(BaseModel):
 
     id: str
     type: Literal["function", "custom"]
-    function: CalledFunction | None = None
-    custom: CalledCustomTool | None = None
+    function: FunctionCallBody | None = None
+    custom: CustomToolCallBody | None = None
 
 
 class ToolCallDelta(BaseModel):
@@ -63,8 +63,8 @@ class ToolCallDelta(BaseModel):
     index: int
     id: str | None = None
     type: Literal["function", "custom"] | None = None
-    function: CalledFunction | None = None
-    custom: CalledCustomTool | None = None
+    function: FunctionCallBody | None = None
+    custom: CustomToolCallBody | None = None
 
 
 class AnswerMessage(BaseModel):

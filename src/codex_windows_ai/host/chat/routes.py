@@ -12,14 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from codex_windows_ai.engine.request import Delta, GenerationRequest
+from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.host.answering import answer_deltas
 from codex_windows_ai.host.chat.answer import ChatAnswer, Completion
 from codex_windows_ai.host.chat.prompt import read_chat
 from codex_windows_ai.host.chat.request import NOT_SUPPORTED, ChatRequest
 from codex_windows_ai.host.error_shape import error_body
 from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.models_list import check_model
 from codex_windows_ai.host.request_body import read_body
 from codex_windows_ai.host.sse import event_stream, unless_disconnected, with_heartbeats
 from codex_windows_ai.host.state import Host
@@ -41,7 +41,9 @@ async def create_chat_completion(request: Request) -> Response:
     host: Host = request.app.state.host
     answer = ChatAnswer(prompt.parser(), logprobs=bool(chat.logprobs))
     completion = Completion(answer, chat.model)
-    deltas = _answer(host, prompt.generation, completion, chat.model)
+    deltas = answer_deltas(
+        host, prompt.generation, model=chat.model, operation="chat", on_source=completion.answered_by
+    )
     if chat.stream:
         if host.loaded:
             await anext(deltas)
@@ -54,23 +56,6 @@ async def create_chat_completion(request: Request) -> Response:
     finally:
         await deltas.aclose()
     return Response(whole.model_dump_json(exclude_unset=True), media_type="application/json")
-
-
-async def _answer(
-    host: Host, generation: GenerationRequest, completion: Completion, model: str
-) -> AsyncGenerator[Delta]:
-    """The engine's answer, behind an empty delta once the request was accepted; closing it cancels the request."""
-    runtime = await host.runtime()
-    check_model(model, runtime)
-    completion.answered_by(runtime.source)
-    with host.metrics.measure(runtime.source, "chat") as measurement:
-        # Encoding a long prompt takes a while, in which other requests want to be served.
-        answer = await asyncio.to_thread(runtime.stream, generation)
-        async with aclosing(answer):
-            yield Delta()
-            async for delta in answer:
-                measurement.usage, measurement.timings = delta.usage, delta.timings
-                yield delta
 
 
 async def _events(
