@@ -8,8 +8,6 @@ period dies with the process, as in a power cut, which the model store is built 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import logging
 import os
 import signal
 import threading
@@ -20,6 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from codex_windows_ai.errors import EXIT_INTERRUPTED
+from codex_windows_ai.models.interruption import interrupt_workers
 
 Result = TypeVar("Result")
 
@@ -103,11 +102,4 @@ class Interruption:
 def _abandon(task: asyncio.Task[Any]) -> None:
     """Cancel a task together with the blocking work that it waits for in `asyncio.to_thread`."""
     task.cancel()
-    # A worker that has just become idle would report its KeyboardInterrupt as a fault.
-    logging.getLogger("concurrent.futures").disabled = True
-    for thread in threading.enumerate():
-        if thread.name.startswith("asyncio_") and thread.ident:
-            # https://docs.python.org/3/c-api/threads.html: raised between two of the thread's own steps.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
-            )
+    interrupt_workers()

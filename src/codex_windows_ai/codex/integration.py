@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from codex_windows_ai.engine.request import (
+    Delta,
     FinishReason,
     GenerationRequest,
     Message,
@@ -16,15 +18,23 @@ from codex_windows_ai.engine.request import (
     Timings,
     Usage,
 )
-from codex_windows_ai.errors import EngineError, InvalidRequestError, NotAvailableError
+from codex_windows_ai.errors import (
+    EngineClosedError,
+    EngineError,
+    HostUnreachableError,
+    InvalidRequestError,
+    NotAvailableError,
+)
+from codex_windows_ai.host.answer_stream import stream_answer
+from codex_windows_ai.host.client import HostClient
+from codex_windows_ai.host.starter import ensure_host
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings
-from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
-
-if TYPE_CHECKING:
-    from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.windows_ai.answer import AnswerSource
 
 __all__ = ["WindowsAiAnswer", "execute_with_windows_ai"]
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +62,25 @@ async def execute_with_windows_ai(
     on_text: Callable[[str], None] | None = None,
     cancel: asyncio.Event | None = None,
 ) -> WindowsAiAnswer:
-    """Answer `prompt` with the model of this machine.
+    """Answer `prompt` with the model of this machine: of its host, which is started where none runs.
 
-    `progress(stage, done, total)` is called, from any thread, while a model is fetched and loaded;
-    `on_source` once it is known who answers; `on_text` with each piece of text as it comes.
-    Setting `cancel` ends the answer where it is, with the finish reason `cancelled`.
+    To load a model inside this process instead, use `WindowsAiRuntime`.
+
+    `progress(stage, done, total)` is called, from any thread, while a host is started and its model
+    fetched and loaded; `on_source` once it is known who answers; `on_text` with each piece of text
+    as it comes. Setting `cancel` ends the answer where it is, with the finish reason `cancelled`.
 
     Raises NotAvailableError: the kernel path was asked for, which does not exist yet.
     Raises InvalidRequestError: the prompt is empty or does not fit the model.
     Raises ModelError, StorageError, EngineError: the model cannot be had, or failed.
+    Raises HostStartError, HostUnreachableError: there is no host, or it died while it answered.
     """
     settings = settings or load_settings()
     if use_kernel_driver or settings.kernel_accelerated:
         raise NotAvailableError(
             "The kernel-accelerated path is not available: this version has no driver and no shared-memory channel.",
             hint="Leave out --kernel-accelerated (or the setting `kernel_accelerated`): "
-            "the same model then answers inside this process.",
+            "the same model then answers over HTTP.",
         )
     if not prompt.strip():
         raise InvalidRequestError("The prompt is empty.", hint="Say what the model should answer.")
@@ -76,40 +89,56 @@ async def execute_with_windows_ai(
         messages=roles, sampling=sampling or SamplingParameters(), max_output_tokens=max_output_tokens
     )
     started = time.perf_counter()
-    async with WindowsAiRuntime(settings, progress=progress) as runtime:
-        source = await runtime.open()
+    # A host that ends by itself just now is found and gone a moment later; the next one is found, then.
+    for attempt in range(_ATTEMPTS):
+        record = await ensure_host(settings, progress=progress, keep=False)
         load_ms = (time.perf_counter() - started) * 1000
-        if on_source:
-            on_source(source)
-        return await _collect(runtime.stream(request), source, load_ms, on_text, cancel)
+        answer = _Collected(on_source, on_text)
+        try:
+            async with HostClient(record, agent=f"cwai-{uuid.uuid4().hex}") as client:
+                await client.authenticate()
+                pieces = stream_answer(client, request, model=record.models[0], cancel=cancel)
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        answer.add(piece)
+        except (HostUnreachableError, EngineClosedError):
+            if answer.begun or attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            return answer.whole(load_ms)
+    raise AssertionError("the last attempt returns or raises")
 
 
-async def _collect(
-    generation: Generation,
-    source: AnswerSource,
-    load_ms: float,
-    on_text: Callable[[str], None] | None,
-    cancel: asyncio.Event | None,
-) -> WindowsAiAnswer:
-    canceller = asyncio.create_task(_cancel_on(cancel, generation)) if cancel else None
-    pieces: list[str] = []
-    last = None
-    try:
-        async for delta in generation:
-            if delta.text:
-                pieces.append(delta.text)
-                if on_text:
-                    on_text(delta.text)
-            last = delta
-    finally:
-        if canceller:
-            canceller.cancel()
-        generation.cancel()  # without effect on an answer that is complete
-    if not (last and last.finish_reason and last.usage and last.timings):
-        raise EngineError("The answer broke off: its last piece came without a finish reason, usage and timings.")
-    return WindowsAiAnswer("".join(pieces), source, last.finish_reason, last.usage, last.timings, load_ms)
+class _Collected:
+    """An answer as far as it has come."""
 
+    def __init__(self, on_source: Callable[[AnswerSource], None] | None, on_text: Callable[[str], None] | None) -> None:
+        self._on_source = on_source
+        self._on_text = on_text
+        self._source: AnswerSource | None = None
+        self._pieces: list[str] = []
+        self._last = Delta()
 
-async def _cancel_on(cancel: asyncio.Event, generation: Generation) -> None:
-    await cancel.wait()
-    generation.cancel()
+    @property
+    def begun(self) -> bool:
+        """The caller has heard something of it."""
+        return self._source is not None
+
+    def add(self, piece: AnswerSource | Delta) -> None:
+        if isinstance(piece, AnswerSource):
+            self._source = piece
+            if self._on_source:
+                self._on_source(piece)
+            return
+        self._last = piece
+        if piece.text:
+            self._pieces.append(piece.text)
+            if self._on_text:
+                self._on_text(piece.text)
+
+    def whole(self, load_ms: float) -> WindowsAiAnswer:
+        last = self._last
+        if not (self._source and last.finish_reason and last.usage and last.timings):
+            raise EngineError("The answer broke off: its last piece came without a finish reason, usage and timings.")
+        text = "".join(self._pieces)
+        return WindowsAiAnswer(text, self._source, last.finish_reason, last.usage, last.timings, load_ms)

@@ -25,4 +25,5 @@ def answered_by(source: AnswerSource, timings: Timings | None = None, *, transpo
             "decode": round(timings.decode, 1),
             "total": round(timings.total, 1),
         }
+        described["speculation"] = {"drafted": timings.drafted, "accepted": timings.accepted}
     return described

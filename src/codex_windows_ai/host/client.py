@@ -24,17 +24,19 @@ _SILENCE_SECONDS = 120.0
 class HostClient:
     """A connection to one host; an asynchronous context manager.
 
-    `patience` is how many seconds it may take to say how it is.
+    `patience` is how many seconds it may take to say how it is. `agent` names who asks, for fairness
+    between agents and to cancel what it asked for; without it that is the connection.
     Every call raises HostUnreachableError when the host does not answer (any more), and the error
     that the host tells of, as the class it is of there.
     """
 
-    def __init__(self, record: HostRecord, *, patience: float = _ANSWER_SECONDS) -> None:
+    def __init__(self, record: HostRecord, *, patience: float = _ANSWER_SECONDS, agent: str | None = None) -> None:
         self._record = record
         self._token = record.read_token()
         self._http = httpx2.AsyncClient(
             base_url=record.url,
             timeout=httpx2.Timeout(patience, connect=_CONNECT_SECONDS),
+            headers={"session-id": agent} if agent else None,
             trust_env=False,  # a proxy has no business between two programs of this machine
         )
 
@@ -108,11 +110,9 @@ class HostClient:
         try:
             yield
         except httpx2.TransportError as error:
-            died = not self._record.alive
-            reason = "its process has ended" if died else str(error) or type(error).__name__
             raise HostUnreachableError(
-                f"The host at {self._record.url} does not answer: {reason}.",
-                hint="Ask again: a new host is then started." if died else "`cwai stop` ends it; then ask again.",
+                f"The host at {self._record.url} does not answer: {str(error) or type(error).__name__}.",
+                hint="Ask again: where it has ended, a new one is started. Where it hangs, `cwai stop` ends it.",
             ) from error
 
 

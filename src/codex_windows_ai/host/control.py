@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.host.error_shape import error_body
+from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.proof import prove
 from codex_windows_ai.host.state import Host
 
@@ -56,6 +57,12 @@ async def shutdown(request: Request) -> JSONResponse:
     return JSONResponse({"status": "stopping", "active_requests": host.active_requests})
 
 
+async def cancel(request: Request) -> JSONResponse:
+    """Ends the answers that the calling agent waits for: each ends as one that was cut off, with all its figures."""
+    host: Host = request.app.state.host
+    return JSONResponse({"cancelled": host.cancel(agent_of(request))})
+
+
 def describe(host: Host) -> dict[str, Any]:
     """The host's state and figures; `queue` is null until the model is loaded."""
     runtime = host.loaded
@@ -64,7 +71,6 @@ def describe(host: Host) -> dict[str, Any]:
         **_readiness(host),
         "version": version("codex-windows-ai"),
         "pid": os.getpid(),
-        "models": [runtime.source.model] if runtime else [],
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
         "requests": host.requests,
         "active_requests": host.active_requests,
@@ -83,7 +89,7 @@ def describe(host: Host) -> dict[str, Any]:
 
 
 def _readiness(host: Host) -> dict[str, Any]:
-    body: dict[str, Any] = {"state": host.state}
+    body: dict[str, Any] = {"state": host.state, "models": [host.loaded.source.model] if host.loaded else []}
     if host.loading:
         body |= dict(zip(("stage", "done", "total"), host.loading, strict=True))
     if host.failure:
@@ -96,6 +102,7 @@ routes = [
     Route("/ready", ready),
     Route("/load", load, methods=["POST"]),
     Route("/status", status),
+    Route("/cancel", cancel, methods=["POST"]),
     Route("/shutdown", shutdown, methods=["POST"]),
 ]
 paths = frozenset(route.path for route in routes)

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +24,11 @@ from starlette.applications import Starlette
 from codex_windows_ai.errors import HostStartError, InvalidRequestError, StorageError
 from codex_windows_ai.host import discovery, listener
 from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.channel.listening import open_channel_door
 from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.mcp.tool import Tool
+from codex_windows_ai.models.interruption import interrupt_workers
 from codex_windows_ai.settings import Settings
 
 STREAM_GRACE_SECONDS = 5.0
@@ -33,6 +36,7 @@ STREAM_GRACE_SECONDS = 5.0
 
 ON_DEMAND_IDLE_SECONDS = 1800.0
 _POLL_SECONDS = 0.05
+_LOADER_GRACE_SECONDS = 3.0
 _ERROR_GRACE_SECONDS = 2
 """How long it may take to tell the others that they were cut off."""
 
@@ -118,11 +122,20 @@ def _idle_stop(settings: Settings, options: ServeOptions) -> float | None:
     return seconds or None
 
 
-def _end_at_once(record: HostRecord) -> NoReturn:
-    """Ends the process while a model loads in a thread, which nothing else could end.
+async def _end_while_loading(record: HostRecord) -> NoReturn:
+    """Ends the process while a thread loads a model, as soon as it has cleaned up, or without that.
 
-    What it had written by then is removed by the next who asks for the model, as after a power cut.
+    What it leaves then is removed by the next who asks for the model, as after a power cut.
     """
+    late = threading.Timer(_LOADER_GRACE_SECONDS, _end_at_once, [record])
+    late.daemon = True
+    late.start()
+    interrupt_workers()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    _end_at_once(record)
+
+
+def _end_at_once(record: HostRecord) -> NoReturn:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
@@ -163,12 +176,13 @@ class _Server(uvicorn.Server):
         self._host.stop = stop
         ending = asyncio.create_task(self._end_in_order())
         try:
-            await self.serve(sockets=[socket])
+            async with open_channel_door(self._host):
+                await self.serve(sockets=[socket])
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
         if self._host.abandoned:
-            _end_at_once(record)
+            await _end_while_loading(record)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,18 +36,29 @@ _MOST_LOG_BYTES = 1_000_000
 
 
 async def ensure_host(
-    settings: Settings | None = None, *, progress: Progress | None = None, wait_for_model: bool = True
+    settings: Settings | None = None,
+    *,
+    progress: Progress | None = None,
+    wait_for_model: bool = True,
+    keep: bool = True,
 ) -> HostRecord:
     """The host, with its model loaded; started, detached from this process, where none runs.
 
     A host of another version, model or provider is replaced if a client started it and nothing runs on it.
     Without `wait_for_model` any host of this version will do that listens, whatever becomes of its model.
+    Without `keep` a host that this call started ends when the call is cancelled.
 
     Raises HostStartError: it cannot start, or the one that runs is another and in use.
     HostUnreachableError: it runs but does not answer. ModelError, StorageError, NotAvailableError,
     EngineError: its model cannot be loaded.
     """
-    return await _Search(settings or load_settings(), progress or silent, wait_for_model=wait_for_model).run()
+    search = _Search(settings or load_settings(), progress or silent, wait_for_model=wait_for_model)
+    try:
+        return await search.run()
+    except asyncio.CancelledError:
+        if not keep:
+            search.undo()
+        raise
 
 
 async def stop_host(record: HostRecord) -> bool:
@@ -85,6 +97,7 @@ class _Search:
         self._start_deadline = time.monotonic() + _START_SECONDS
         self._silent_since: float | None = None
         self._loaded_again = False
+        self._models: tuple[str, ...] = ()
 
     async def run(self) -> HostRecord:
         while True:
@@ -92,8 +105,13 @@ class _Search:
             if record is None:
                 self._start_or_wait()
             elif await self._is_ready(record):
-                return record
+                return replace(record, models=self._models)
             await asyncio.sleep(_POLL_SECONDS)
+
+    def undo(self) -> None:
+        """Ends what was started, without waiting for it: whoever cancelled this is in a hurry."""
+        if self._start is not None:
+            self._start.terminate()
 
     def _start_or_wait(self) -> None:
         self._progress("starting the host", 0, 0)
@@ -121,7 +139,7 @@ class _Search:
                 self._endure_silence(record)
                 return False
             self._silent_since = None
-            state = readiness.get("state")
+            state, self._models = readiness.get("state"), tuple(readiness.get("models", ()))
             if state != "stopping" and await self._replaced(record, client):
                 return False
             if not self._wait_for_model:
@@ -201,6 +219,10 @@ class _Start:
     def returncode(self) -> int | None:
         """The exit code, None while it runs."""
         return self._process.returncode
+
+    def terminate(self) -> None:
+        """Asks the process to end; one that has given way to another host has ended already."""
+        self._process.terminate()
 
     def said(self) -> str:
         """The end of what it wrote."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Literal
 
+from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.errors import EngineClosedError, EngineError, WindowsAiError
 from codex_windows_ai.host.metrics import Metrics
 from codex_windows_ai.settings import Settings
@@ -55,6 +56,7 @@ class Host:
         """The host was closed while a model loaded in a thread, which nothing can end but the process."""
         self._opening: asyncio.Task[WindowsAiRuntime] | None = None
         self._agents: Counter[str] = Counter()
+        self._answers: list[tuple[str, Generation]] = []
 
     def start(self) -> asyncio.Task[WindowsAiRuntime]:
         """Begins to load the model in the background; while it loads or is loaded that is what is returned."""
@@ -120,6 +122,23 @@ class Host:
             if not self._agents[agent]:
                 del self._agents[agent]
             self._rest()
+
+    @contextlib.contextmanager
+    def answering(self, agent: str, generation: Generation) -> Generator[None]:
+        """While an answer to `agent` is generated."""
+        entry = (agent, generation)
+        self._answers.append(entry)
+        try:
+            yield
+        finally:
+            self._answers.remove(entry)
+
+    def cancel(self, agent: str) -> int:
+        """Ends the answers to `agent` where they are, so that they still say what they took; returns how many."""
+        generations = [generation for other, generation in self._answers if other == agent]
+        for generation in generations:
+            generation.cancel()
+        return len(generations)
 
     async def close(self) -> None:
         """Unloads the model; what still runs ends with an error."""
