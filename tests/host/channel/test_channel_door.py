@@ -24,7 +24,7 @@ from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.channel.channel import Message as ChannelMessage
 from codex_windows_ai.kernel.channel.linux import ChannelListener, connect_channel
 from codex_windows_ai.settings import Settings
-from codex_windows_ai.windows_ai.runtime import AnswerSource
+from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
 pytestmark = pytest.mark.anyio
 
@@ -197,13 +197,20 @@ async def test_a_client_that_breaks_the_protocol_is_let_go(tiny_settings: Settin
             await channel.receive()
 
 
-async def test_each_channel_is_an_agent_of_its_own(tiny_settings: Settings, tmp_path: Path) -> None:
+async def test_each_channel_is_an_agent_of_its_own(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with served(tiny_settings, tmp_path) as (host, path), connected(path) as first, connected(path) as second:
-        await host.runtime()
-        streams = [client.stream(asking("x", agent="the same")) for client in (first, second)]
-        for stream in streams:
-            await anext(stream)
+        runtime, go_on = await host.runtime(), asyncio.Event()
+
+        async def later() -> WindowsAiRuntime:
+            await go_on.wait()
+            return runtime
+
+        monkeypatch.setattr(host, "runtime", later)
+        answers = [asyncio.create_task(answer(client, asking("x", agent="the same"))) for client in (first, second)]
+        while host.active_requests < 2:
+            await asyncio.sleep(0)
         assert host.active_agents == 2
-        for stream in streams:
-            await stream.aclose()
-        await at_rest(host)
+        go_on.set()
+        await asyncio.gather(*answers)

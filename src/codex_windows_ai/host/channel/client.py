@@ -19,10 +19,14 @@ Answer = AnswerSource | Delta | EngineStatistics | WindowsAiError
 
 
 class ChannelClient:
-    """A channel shared by any number of requests at once; an asynchronous context manager that owns it."""
+    """A channel shared by any number of requests at once; an asynchronous context manager that owns it.
 
-    def __init__(self, channel: Channel) -> None:
+    `chosen` says in words why it leads to this runtime and not to another one.
+    """
+
+    def __init__(self, channel: Channel, *, chosen: str = "") -> None:
         self._channel = channel
+        self.chosen = chosen
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[Answer]] = {}
         self._receiving: asyncio.Task[None] | None = None

@@ -26,6 +26,7 @@ from codex_windows_ai.host.channel.messages import (
     encode_source,
     encode_statistics,
 )
+from codex_windows_ai.host.channel.prefixes import RecentPrefixes
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.channel.channel import Channel, Message
 
@@ -41,13 +42,14 @@ class ChannelDoor:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._numbers = itertools.count(1)
+        self.prefixes = RecentPrefixes()
 
     async def serve(self, channel: Channel, process: int) -> None:
         """Answers what comes over `channel` until its client, the process of that id, is gone.
 
         Then whatever it still asked for is cancelled. A client that breaks the protocol is let go.
         """
-        client = _Client(self._host, channel, f"channel {next(self._numbers)} of process {process}")
+        client = _Client(self._host, self.prefixes, channel, f"channel {next(self._numbers)} of process {process}")
         try:
             await client.serve()
         except ChannelClosedError:
@@ -61,8 +63,9 @@ class ChannelDoor:
 class _Client:
     """One channel's client; for fairness it is one agent."""
 
-    def __init__(self, host: Host, channel: Channel, agent: str) -> None:
+    def __init__(self, host: Host, prefixes: RecentPrefixes, channel: Channel, agent: str) -> None:
         self._host = host
+        self.prefixes = prefixes
         self._channel = channel
         self.agent = agent
         self._running: dict[int, _Running] = {}
@@ -121,13 +124,13 @@ class _Client:
     async def _generate(self, number: int, running: _Running, payload: bytes) -> None:
         request = replace(decode_request(payload), agent=self.agent)
         runtime = await self._host.runtime()
-        source = runtime.source
-        await self._channel.send(Message(FromHost.SOURCE, number, encode_source(source)))
-        with self._host.metrics.measure(source, "generate") as measurement:
-            generation = await asyncio.to_thread(runtime.stream, request)
-            running.begin(generation)
+        self.prefixes.note(request)
+        answer = await asyncio.to_thread(runtime.stream, request)
+        running.begin(answer)
+        with self._host.metrics.measure(answer.source, "generate") as measurement:
             try:
-                async for delta in generation:
+                await self._channel.send(Message(FromHost.SOURCE, number, encode_source(answer.source)))
+                async for delta in answer:
                     if delta.finish_reason is not None:
                         measurement.usage, measurement.timings = delta.usage, delta.timings
                         self._release(number, running)
@@ -135,7 +138,7 @@ class _Client:
                     # Sending waits for a slow client; the engine does not, its pieces wait in between.
                     await self._channel.send(Message(FromHost.DELTA, number, encode_delta(wanted)))
             finally:
-                generation.cancel()
+                answer.cancel()
 
     async def _report(self, number: int) -> None:
         loaded = self._host.loaded
