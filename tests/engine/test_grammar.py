@@ -29,9 +29,9 @@ def end_ids(default_model: Path) -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="module")
-def compiler(default_model: Path, end_ids: tuple[int, ...]) -> GrammarCompiler:
+def compiler(default_model: Path, tokenizer: Tokenizer, end_ids: tuple[int, ...]) -> GrammarCompiler:
     folder = read_model_folder(default_model)
-    return GrammarCompiler(folder.tokenizer_file, folder.vocabulary_size, end_ids)
+    return GrammarCompiler(tokenizer, folder.vocabulary_size, end_ids)
 
 
 def follow(matcher: GrammarMatcher, tokenizer: Tokenizer, text: str) -> bool:
@@ -98,15 +98,39 @@ def test_the_end_token_finishes_it(compiler: GrammarCompiler, tokenizer: Tokeniz
         assert matcher.finished
 
 
-def test_the_mask_is_as_long_as_the_models_vocabulary(default_model: Path, end_ids: tuple[int, ...]) -> None:
+def test_the_mask_is_as_long_as_the_models_vocabulary(
+    default_model: Path, tokenizer: Tokenizer, end_ids: tuple[int, ...]
+) -> None:
     folder = read_model_folder(default_model)
-    padded = GrammarCompiler(folder.tokenizer_file, folder.vocabulary_size + 100, end_ids)
+    padded = GrammarCompiler(tokenizer, folder.vocabulary_size + 100, end_ids)
 
     mask = padded.compile(Grammar("regex", "[a-z]+")).allowed()
 
     assert mask.shape == (folder.vocabulary_size + 100,)
     assert mask.dtype == np.bool_
     assert not mask[folder.vocabulary_size :].any()
+
+
+def test_an_added_token_that_is_text_counts_as_text(
+    default_model: Path, tmp_path: Path, end_ids: tuple[int, ...]
+) -> None:
+    # As the Qwen models have it: not special, but a token of its own.
+    folder = read_model_folder(default_model)
+    description = json.loads(folder.tokenizer_file.read_text(encoding="utf-8"))
+    added = {"id": folder.vocabulary_size, "content": "<tool_call>", "special": False}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    description["added_tokens"].append(added | flags)
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(description), encoding="utf-8")
+    tokenizer = Tokenizer(file)
+    compiler = GrammarCompiler(tokenizer, folder.vocabulary_size + 1, end_ids)
+    lark = 'start: TEXT | head "!"\nTEXT: /(?s:.*)/ & ~/(?s:.*)<tool_call>(?s:.*)/\nhead[lazy]: /(?s:.*)<tool_call>/'
+
+    assert tokenizer.encode_text("<tool_call>") == [folder.vocabulary_size]
+    for definition in ('start: "<tool_call>!"', lark):
+        assert follow(compiler.compile(Grammar("lark", definition)), tokenizer, "<tool_call>!")
+        assert not follow(compiler.compile(Grammar("lark", definition)), tokenizer, "<tool_call>?")
+    assert not follow(compiler.compile(Grammar("lark", "start: /[a-z]*/")), tokenizer, "<tool_call>")
 
 
 def test_tokens_without_a_choice_are_named(compiler: GrammarCompiler, tokenizer: Tokenizer) -> None:

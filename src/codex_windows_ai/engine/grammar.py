@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from codex_windows_ai.engine.request import Grammar
+from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
 
 
 class GrammarCompiler:
     """Compiles grammars for one model's tokenizer."""
 
-    def __init__(self, tokenizer_file: Path, vocabulary_size: int, end_ids: tuple[int, ...]) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocabulary_size: int, end_ids: tuple[int, ...]) -> None:
         self._vocabulary_size = vocabulary_size
-        self._tokenizer = LLTokenizer(str(tokenizer_file), n_vocab=vocabulary_size, eos_token=list(end_ids))
+        vocabulary = TokenizerWrapper(_Vocabulary(tokenizer, vocabulary_size, end_ids))
+        self._tokenizer = LLTokenizer(vocabulary, eos_token=list(end_ids))
 
     def compile(self, grammar: Grammar) -> GrammarMatcher:
         """A matcher at the start of the grammar.
@@ -57,6 +58,24 @@ def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
     if not any(matcher.compute_bitmask()) or matcher.is_error():
         raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
     return matcher
+
+
+class _Vocabulary:
+    """A model's tokens, as the library asks for them.
+
+    Read from `tokenizer.json` by the library itself, every added token in angle brackets would be a
+    special one, `<tool_call>` of the Qwen models among them, which is text that grammars speak of.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary_size: int, end_ids: tuple[int, ...]) -> None:
+        self._tokenizer = tokenizer
+        self.eos_token_id = end_ids[0]
+        self.bos_token_id = None
+        self.tokens = [tokenizer.bytes_of(token_id) for token_id in range(vocabulary_size)]
+        self.special_token_ids = sorted({*tokenizer.special_ids.values(), *end_ids})
+
+    def __call__(self, text: str) -> list[int]:
+        return self._tokenizer.encode_text(text)
 
 
 class GrammarMatcher:

@@ -93,5 +93,5 @@ class Intake:
         if request.grammar is None:
             return None
         if self._grammars is None:  # it costs a quarter of a second, and few requests need it
-            self._grammars = GrammarCompiler(self._folder.tokenizer_file, self._vocabulary_size, tuple(self._end_ids))
+            self._grammars = GrammarCompiler(self._tokenizer, self._vocabulary_size, tuple(self._end_ids))
         return self._grammars.compile(request.grammar)
