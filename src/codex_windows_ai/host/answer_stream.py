@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -64,6 +65,10 @@ def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
         if getattr(request, name, None) not in (None, ()):
             raise InvalidRequestError(f"`{name}` cannot be sent to the host over HTTP.", param=name)
     default = SamplingParameters()
+    for name in SamplingParameters.__slots__:
+        value = getattr(request.sampling, name)
+        if value is not None and not math.isfinite(value):  # JSON has no such numbers
+            raise InvalidRequestError(f"`{name}` must be a number, found {value}.", param=name)
     sampling = {name: getattr(request.sampling, name) for name in SamplingParameters.__slots__}
     body: dict[str, Any] = {name: value for name, value in sampling.items() if value != getattr(default, name)}
     body |= {"model": model, "stream": True, "store": False}

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 
 from codex_windows_ai.errors import EngineError, HostStartError, HostUnreachableError, StorageError
@@ -67,10 +68,12 @@ async def stop_host(record: HostRecord) -> bool:
         async with HostClient(record, patience=_STOP_PATIENCE_SECONDS) as client:
             await client.authenticate()
             await client.shutdown()
-        asked = True
-    except (HostUnreachableError, StorageError):
-        asked = False
-    if asked and await _gone(record):
+        ending = True
+    except HostUnreachableError as error:
+        ending = isinstance(error.__cause__, httpx2.ConnectError)  # its doors are closed: it ends already
+    except StorageError:
+        ending = False  # nobody can prove to it who he is
+    if ending and await _gone(record):
         return True
     if record.alive:
         psutil.Process(record.pid).kill()
