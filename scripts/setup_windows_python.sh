@@ -26,7 +26,7 @@ mv "$scratch"/cp311/* "$folder"
     --requirement "$here/requirements-wine.txt"
 # All that the embeddable build looks at; it takes folders relative to its own.
 printf '%s\r\n' 'python311.zip' '.' 'Lib\site-packages' 'Lib\site-packages\win32' 'Lib\site-packages\win32\lib' \
-    '..\src' > "$folder/python311._pth"
+    '..\src' '..' > "$folder/python311._pth"
 # pywin32's own DLLs are looked for beside the program.
 cp "$site"/pywin32_system32/*.dll "$folder"
 make --quiet --directory "$here/../tests/wine/doubles" ../../../build/wine/bcryptprimitives.dll

@@ -15,7 +15,11 @@ Refusal = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """Who answers. `refused` names what would have been preferred, each with the reason against it."""
+    """Who answers. `refused` names what would have been preferred, each with the reason against it.
+
+    `transport` is how the answer comes: "in-process", "http" or "channel"; of a channel `brokered_by`
+    says who made it.
+    """
 
     provider: str
     device: str
@@ -23,6 +27,7 @@ class AnswerSource:
     model: str
     transport: str
     refused: tuple[Refusal, ...] = ()
+    brokered_by: str | None = None
 
     def after(self, refused: tuple[Refusal, ...]) -> Self:
         """The same, preferred less than what `refused` names."""

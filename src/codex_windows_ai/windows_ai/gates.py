@@ -113,7 +113,7 @@ def ready_state_gate(state: int | OSError | AttributeError) -> Gate:
     """What LanguageModel.GetReadyState says (AIFeatureReadyState), or how asking failed."""
     if isinstance(state, int):
         if state not in _READY_STATES:
-            return Gate("ready_state", "unknown", f"a ready state that this version does not know: {state}")
+            return Gate("ready_state", "closed", f"a ready state that this version does not know: {state}")
         return Gate("ready_state", "open" if state == READY else "closed", *_READY_STATES[state])
     return Gate("ready_state", "closed", describe(state), meaning_of(code_of(state)).fix)
 
@@ -121,17 +121,22 @@ def ready_state_gate(state: int | OSError | AttributeError) -> Gate:
 def language_model_gates(token: str | None = None) -> list[Gate]:
     """Every gate of Windows' own language model, as this process finds it; none elsewhere than on Windows.
 
+    They come in the order in which a person would open them: what Windows itself says before what it may not ask.
     `token` is the limited-access token, if the user has one. Asking takes a second at most, and downloads nothing.
     """
     build = windows_build()
     if build is None:
         return []
-    gates = [os_build_gate(build), _app_runtime_gate(), identity_gate(package_full_name())]
-    gates.append(limited_access_gate(_unlock(token), token_given=token is not None))
+    runtime = _app_runtime_gate()  # first: without it no class is found
     copilot_plus_pc = _ask(_is_copilot_plus_pc)
-    gates.append(hardware_gate(copilot_plus_pc if isinstance(copilot_plus_pc, bool) else None))
-    gates.append(ready_state_gate(_ask(_ready_state)))
-    return gates
+    return [
+        os_build_gate(build),
+        runtime,
+        hardware_gate(copilot_plus_pc if isinstance(copilot_plus_pc, bool) else None),
+        ready_state_gate(_ask(_ready_state)),
+        identity_gate(package_full_name()),
+        limited_access_gate(_unlock(token), token_given=token is not None),
+    ]
 
 
 def _app_runtime_gate() -> Gate:

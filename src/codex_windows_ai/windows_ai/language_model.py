@@ -160,8 +160,9 @@ class LanguageModelProvider:
 def unavailable(gates: list[Gate], error: OSError | AttributeError | None = None) -> NotAvailableError:
     """Why the model cannot be had: what Windows said, and every gate that is closed; the hint opens the first."""
     closed = [gate for gate in gates if gate.state == "closed"]
-    reasons = [describe(error)] if error else []
-    reasons += [f"{gate.id}: {gate.found}" for gate in closed]
+    reasons = [f"{gate.id}: {gate.found}" for gate in closed]
+    if error and not any(describe(error) in reason for reason in reasons):
+        reasons.insert(0, describe(error))
     fixes = [gate.fix for gate in closed if gate.fix]
     return NotAvailableError(
         f"Windows' own language model is not available: {'; '.join(reasons) or 'Windows does not say why'}.",
@@ -224,5 +225,5 @@ def _plain(text: str) -> Prompt:
 def _too_long(length: int, fits: int) -> PromptTooLongError:
     return PromptTooLongError(
         f"The prompt has {length} characters, but only {fits} fit Windows' own language model.",
-        hint=f"Shorten it by {length - fits} characters, or let the engine answer: set `provider` to `engine`.",
+        hint=f"It is {length - fits} too long. Shorten it, or let the engine answer: set `provider` to `engine`.",
     )

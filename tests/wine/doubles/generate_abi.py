@@ -56,7 +56,7 @@ def lines(module: str) -> Iterator[str]:
         if "[" in name and entry["guid"] and module not in ONLY:
             plain = re.sub(r"[A-Za-z_.]*\.", "", name)
             yield iid(re.sub(r"\W+", "_", plain).strip("_"), entry["guid"])
-        if "." in name or "[" in name or module in ONLY and name not in ONLY[module]:
+        if "." in name or "[" in name or (module in ONLY and name not in ONLY[module]):
             continue
         owners = {index: f"{name}_{n}" for n, index in enumerate(entry["interfaces"])}
         owners |= {index: f"{name}_statics" for index in entry["factories"]}

@@ -70,7 +70,7 @@ typedef struct {
     Object *(*factory)(void);
 } Activatable;
 
-/* DllGetActivationFactory over a table that ends with a NULL name. */
+/* DllGetActivationFactory over a table that ends with a NULL name; with DOUBLE_ABSENT no class is there. */
 HRESULT activate(const Activatable *classes, HSTRING name, void **factory);
 
 extern const IID IID_IActivationFactory_;
