@@ -78,16 +78,6 @@ def test_a_usage_error_with_json_is_one_object_too() -> None:
     assert "--no-such-option" in ran.stderr
 
 
-@pytest.mark.parametrize("options", [["--kernel-accelerated"], ["--use-windows-ai", "--kernel-accelerated"]])
-def test_the_kernel_path_is_not_there_yet_and_says_what_works(options: list[str]) -> None:
-    ran = cwai("exec", *options, "hi")
-
-    assert ran.exit_code == 4
-    assert ran.stdout == ""
-    assert "kernel-accelerated path is not available" in ran.stderr
-    assert "Leave out --kernel-accelerated" in ran.stderr
-
-
 @pytest.mark.parametrize(
     "options",
     [["--max-output-tokens", "0"], ["--temperature", "-1"], ["--top-p", "1.5"], ["--seed", "-1"], ["--seed", "x"]],

@@ -41,7 +41,8 @@ def command(
         bool,
         typer.Option(
             "--kernel-accelerated",
-            help="Answer on this machine through the kernel path (not available yet: exit code 4).",
+            help="Answer on this machine over shared memory, brokered on Windows by the kernel driver; "
+            "exit code 4 where there is none.",
         ),
     ] = False,
     as_json: Annotated[
@@ -219,6 +220,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
         "execution_provider": source.execution_provider if source else None,
         "model": source.model if source else None,
         "transport": source.transport if source else None,
+        "brokered_by": source.brokered_by if source else None,
         "finish_reason": answer.finish_reason if answer else "cancelled",
         "usage": usage
         and {
@@ -241,7 +243,8 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
 
 def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
     """Who answered and what it took, in a line; who would have been better and why not, in another."""
-    parts = [f"{source.provider} on {source.device} ({source.execution_provider})", source.model, source.transport]
+    transport = f"{source.transport} brokered by {source.brokered_by}" if source.brokered_by else source.transport
+    parts = [f"{source.provider} on {source.device} ({source.execution_provider})", source.model, transport]
     if answer:
         usage, timings = answer.usage, answer.timings
         parts += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -19,14 +19,16 @@ from codex_windows_ai.engine.request import (
     Usage,
 )
 from codex_windows_ai.errors import (
+    ChannelClosedError,
     EngineClosedError,
     EngineError,
     HostUnreachableError,
     InvalidRequestError,
-    NotAvailableError,
 )
 from codex_windows_ai.host.answer_stream import stream_answer
+from codex_windows_ai.host.channel.connect import connect
 from codex_windows_ai.host.client import HostClient
+from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.starter import ensure_host
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings
@@ -70,43 +72,60 @@ async def execute_with_windows_ai(
     fetched and loaded; `on_source` once it is known who answers; `on_text` with each piece of text
     as it comes. Setting `cancel` ends the answer where it is, with the finish reason `cancelled`.
 
-    Raises NotAvailableError: the kernel path was asked for, which does not exist yet.
+    With `use_kernel_driver` (or the setting `kernel_accelerated`) request and answer travel over shared
+    memory: on Windows ai_driver.sys chooses the runtime and makes the channel, on Linux the host does.
+
+    Raises NotAvailableError: the kernel path was asked for and this machine has none; never a silent detour.
     Raises InvalidRequestError: the prompt is empty or does not fit the model.
     Raises ModelError, StorageError, EngineError: the model cannot be had, or failed.
     Raises HostStartError, HostUnreachableError: there is no host, or it died while it answered.
     """
     settings = settings or load_settings()
-    if use_kernel_driver or settings.kernel_accelerated:
-        raise NotAvailableError(
-            "The kernel-accelerated path is not available: this version has no driver and no shared-memory channel.",
-            hint="Leave out --kernel-accelerated (or the setting `kernel_accelerated`): "
-            "the same model then answers over HTTP.",
-        )
     if not prompt.strip():
         raise InvalidRequestError("The prompt is empty.", hint="Say what the model should answer.")
     roles = ((Message("system", system),) if system else ()) + (Message("user", prompt),)
     request = GenerationRequest(
         messages=roles, sampling=sampling or SamplingParameters(), max_output_tokens=max_output_tokens
     )
+    kernel = use_kernel_driver or settings.kernel_accelerated
     started = time.perf_counter()
     # A host that ends by itself just now is found and gone a moment later; the next one is found, then.
     for attempt in range(_ATTEMPTS):
         record = await ensure_host(settings, progress=progress, keep=False)
         load_ms = (time.perf_counter() - started) * 1000
         answer = _Collected(on_source, on_text)
+        ask = _ask_over_channel(record, request, cancel) if kernel else _ask_over_http(record, request, cancel)
         try:
-            async with HostClient(record, agent=f"cwai-{uuid.uuid4().hex}") as client:
-                await client.authenticate()
-                pieces = stream_answer(client, request, model=record.models[0], cancel=cancel)
-                async with aclosing(pieces):
-                    async for piece in pieces:
-                        answer.add(piece)
-        except (HostUnreachableError, EngineClosedError):
+            async with aclosing(ask) as pieces:
+                async for piece in pieces:
+                    answer.add(piece)
+        except (HostUnreachableError, ChannelClosedError, EngineClosedError):
             if answer.begun or attempt + 1 == _ATTEMPTS:
                 raise
         else:
             return answer.whole(load_ms)
     raise AssertionError("the last attempt returns or raises")
+
+
+async def _ask_over_http(
+    record: HostRecord, request: GenerationRequest, cancel: asyncio.Event | None
+) -> AsyncGenerator[AnswerSource | Delta]:
+    async with HostClient(record, agent=f"cwai-{uuid.uuid4().hex}") as client:
+        await client.authenticate()
+        async with aclosing(stream_answer(client, request, model=record.models[0], cancel=cancel)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _ask_over_channel(
+    record: HostRecord, request: GenerationRequest, cancel: asyncio.Event | None
+) -> AsyncGenerator[AnswerSource | Delta]:
+    async with (
+        await connect(request, record.models[0]) as client,
+        aclosing(client.stream(request, cancel=cancel)) as pieces,
+    ):
+        async for piece in pieces:
+            yield piece
 
 
 class _Collected:

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -138,7 +139,7 @@ async def test_the_host_registers_reports_and_serves_whom_the_driver_sends(
         driver.arrivals.put(brokered(number))
         async with ChannelClient(Channel(Side(pipe, "client", "runtime"), client=True)) as client:
             pieces = [piece async for piece in client.stream(asking("hello"))]
-            assert pieces[0] == source
+            assert pieces[0] == replace(source, transport="channel", brokered_by="a double of the driver")
     while (report := await asyncio.to_thread(driver.reports.get))["latency"] is None:
         pass
     assert report["latency"] > 0

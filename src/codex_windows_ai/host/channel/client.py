@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -68,8 +69,11 @@ class ChannelClient:
                     raise answer
                 if isinstance(answer, EngineStatistics):
                     raise ChannelCorruptError("The host answered a request with its statistics.")
-                ended = isinstance(answer, Delta) and answer.finish_reason is not None
-                yield answer
+                if isinstance(answer, AnswerSource):
+                    yield replace(answer, transport="channel", brokered_by=self.brokered_by)
+                else:
+                    ended = answer.finish_reason is not None
+                    yield answer
         finally:
             if cancelling is not None:
                 cancelling.cancel()
