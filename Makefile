@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WINDOWS := .venv-windows
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test conformance lint lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
@@ -13,6 +13,10 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.development $(WINDOWS)/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
+
+# What takes minutes: the long runs of the suites that others wrote.
+conformance: $(VENV)/.development
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.development $(WINDOWS)/.ready
 	$(BIN)/ruff check src tests scripts

@@ -21,13 +21,18 @@ def check_model(wanted: str, runtime: WindowsAiRuntime) -> None:
 
     Raises ModelNotFoundError: another name than those of the models that answer here.
     """
-    served = [entry["id"] for entry in _entries(runtime)]
+    served = served_models(runtime)
     if wanted not in served:
         names = " and ".join(f"`{name}`" for name in served)
         raise ModelNotFoundError(
             f"This host serves {names}, not `{wanted}`.",
             hint=f"Ask for {names}, or start a host with the model you want: `cwai serve --model {wanted}`.",
         )
+
+
+def served_models(runtime: WindowsAiRuntime) -> tuple[str, ...]:
+    """Names of the models that answer here, who answers first."""
+    return tuple(entry["id"] for entry in _entries(runtime))
 
 
 async def list_models(request: Request) -> JSONResponse:

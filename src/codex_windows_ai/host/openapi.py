@@ -14,9 +14,13 @@ from starlette.routing import Route
 
 from codex_windows_ai.host.chat.request import ChatRequest
 from codex_windows_ai.host.chat.response import ChatCompletion, ChatCompletionChunk
+from codex_windows_ai.host.models_list import served_models
 from codex_windows_ai.host.responses.request import ResponsesRequest
+from codex_windows_ai.host.state import Host
 
 _Schema = dict[str, Any]
+
+_REQUESTS: dict[str, type[BaseModel]] = {"ChatRequest": ChatRequest, "ResponsesRequest": ResponsesRequest}
 
 # What every door but /health may answer instead, each in the same shape.
 _ERRORS = {
@@ -81,16 +85,50 @@ _RESPONSE: _Schema = {
     "required": ["id", "object", "created_at", "status", "model", "output", "usage", "windows_ai"],
     "properties": {"object": {"const": "response"}, "output": {"type": "array", "items": {"type": "object"}}},
 }
+_PROMETHEUS: _Schema = {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {}}}}
+
+_MESSAGES = [{"role": "user", "content": "Is it day or night in Tokyo?"}]
+_ANSWER_SCHEMA = {"type": "object", "properties": {"answer": {"enum": ["day", "night"]}}, "required": ["answer"]}
+_FUNCTION = {"name": "time_in", "parameters": {"type": "object", "properties": {"city": {"enum": ["Tokyo", "Paris"]}}}}
+_CHAT_EXAMPLES: _Schema = {
+    "plain": {"messages": _MESSAGES, "max_tokens": 20},
+    "stream": {"messages": _MESSAGES, "max_tokens": 20, "stream": True, "stream_options": {"include_usage": True}},
+    "seeded": {"messages": _MESSAGES, "max_tokens": 20, "seed": 1, "temperature": 1, "top_p": 0.9, "stop": ["."]},
+    "schema": {
+        "messages": _MESSAGES,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": _ANSWER_SCHEMA}},
+        "logprobs": True,
+        "top_logprobs": 2,
+    },
+    "tool": {
+        "messages": _MESSAGES,
+        "tools": [{"type": "function", "function": _FUNCTION}],
+        "tool_choice": {"type": "function", "function": {"name": "time_in"}},
+    },
+}
+_RESPONSES_EXAMPLES: _Schema = {
+    "plain": {"input": "Is it day or night in Tokyo?", "max_output_tokens": 20},
+    "stream": {"input": "Is it day or night in Tokyo?", "max_output_tokens": 20, "stream": True},
+    "schema": {
+        "input": "Is it day or night in Tokyo?",
+        "text": {"format": {"type": "json_schema", "name": "answer", "schema": _ANSWER_SCHEMA}},
+    },
+    "tool": {"input": "What time is it?", "tools": [{"type": "function", **_FUNCTION}], "tool_choice": "required"},
+}
 
 
 async def openapi(request: Request) -> JSONResponse:
-    """The document."""
-    return JSONResponse(document())
+    """The document; once the model is loaded, with the names that `model` may have."""
+    host: Host = request.app.state.host
+    return JSONResponse(document(served_models(host.loaded) if host.loaded else ()))
 
 
 @cache
-def document() -> _Schema:
-    """The OpenAPI 3.1 document."""
+def document(models: tuple[str, ...] = ()) -> _Schema:
+    """The OpenAPI 3.1 document of a host that serves these models."""
+    schemas = _component_schemas()
+    for name in _REQUESTS:
+        schemas[name]["properties"]["model"] = _model_name(models)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,74 +142,95 @@ def document() -> _Schema:
                 "post": _door(
                     "createChatCompletion",
                     "Continues a conversation.",
-                    "ChatRequest",
-                    _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk")),
+                    _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk"), end="[DONE]"),
+                    body="ChatRequest",
+                    examples=_with_model(_CHAT_EXAMPLES, models),
                 )
             },
             "/v1/responses": {
-                "post": _door("createResponse", "Answers a request.", "ResponsesRequest", _streamed(_RESPONSE, _OBJECT))
+                "post": _door(
+                    "createResponse",
+                    "Answers a request.",
+                    _streamed(_RESPONSE, _OBJECT),
+                    body="ResponsesRequest",
+                    examples=_with_model(_RESPONSES_EXAMPLES, models),
+                )
             },
-            "/v1/models": {"get": _door("listModels", "The model that is served.", None, _json(_ref("ModelList")))},
+            "/v1/models": {"get": _door("listModels", "The models that are served.", _json(_ref("ModelList")))},
             "/v1/models/{model}": {
-                "parameters": [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
-                "get": _door("retrieveModel", "One model by its name.", None, _json(_ref("Model"))),
+                "parameters": [{"name": "model", "in": "path", "required": True, "schema": _model_name(models)}],
+                "get": _door("retrieveModel", "One model by its name.", _json(_ref("Model"))),
             },
             "/health": {
                 "get": {**_operation("health", "The process is alive.", {"200": _json(_OBJECT)}), "security": []}
             },
-            "/ready": {
-                "get": _door("ready", "Requests are answered at once.", None, _json(_OBJECT), unready=_json(_OBJECT))
-            },
-            "/status": {"get": _door("status", "What the host is doing.", None, _json(_OBJECT))},
-            "/metrics": {
-                "get": _door(
-                    "metrics",
-                    "The figures, for Prometheus.",
-                    None,
-                    {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {}}}},
-                )
-            },
+            "/ready": {"get": _door("ready", "Requests are answered.", _json(_OBJECT), unready=_json(_OBJECT))},
+            "/status": {"get": _door("status", "What the host is doing.", _json(_OBJECT))},
+            "/metrics": {"get": _door("metrics", "The figures, for Prometheus.", _PROMETHEUS)},
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**_component_schemas(), "Error": _ERROR, "Model": _MODEL, "ModelList": _MODEL_LIST},
+            "schemas": {**schemas, "Error": _ERROR, "Model": _MODEL, "ModelList": _MODEL_LIST},
         },
     }
 
 
 def _component_schemas() -> dict[str, _Schema]:
     # Answers in the mode "validation" too: fields that have a default may be left out of what is sent.
-    models: list[type[BaseModel]] = [ChatRequest, ResponsesRequest, ChatCompletion, ChatCompletionChunk]
+    models: list[type[BaseModel]] = [*_REQUESTS.values(), ChatCompletion, ChatCompletionChunk]
     _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     return schema["$defs"]
 
 
-def _streamed(answer: _Schema, event: _Schema) -> _Schema:
-    """One answer, or its pieces as server-sent events."""
+def _streamed(answer: _Schema, event: _Schema, *, end: str | None = None) -> _Schema:
+    """One answer, or its pieces as server-sent events with JSON as their data, and `end` after the last."""
+    data: _Schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": event}
+    if end is not None:
+        data = {"anyOf": [{"const": end}, data]}
+    events = {"data": data, "event": {"type": "string"}}
     return {
         "description": "The answer, or with `stream` its pieces.",
         "content": {
             "application/json": {"schema": answer},
-            "text/event-stream": {"schema": {"type": "string"}, "x-event-data": event},
+            "text/event-stream": {"schema": {"type": "object", "required": ["data"], "properties": events}},
         },
     }
 
 
-def _door(operation_id: str, summary: str, body: str | None, answer: _Schema, **others: _Schema) -> _Schema:
-    """An operation that may fail in any of the ways above."""
-    responses = {"200": answer, **{status: _refusal(text) for status, text in _ERRORS.items()}}
-    if "unready" in others:
-        responses["503"] = others["unready"]
+def _door(
+    operation_id: str,
+    summary: str,
+    answer: _Schema,
+    *,
+    body: str | None = None,
+    examples: _Schema | None = None,
+    unready: _Schema | None = None,
+) -> _Schema:
+    """An operation that may fail in any of the ways above; `unready` is what it answers with the status 503."""
+    responses: _Schema = {"200": answer, **{status: _refusal(text) for status, text in _ERRORS.items()}}
+    if unready is not None:
+        responses["503"] = unready
     operation = _operation(operation_id, summary, responses)
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+        named = {name: {"value": value} for name, value in (examples or {}).items()}
+        content = {"application/json": {"schema": _ref(body), "examples": named}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _operation(operation_id: str, summary: str, responses: _Schema) -> _Schema:
     return {"operationId": operation_id, "summary": summary, "responses": responses}
+
+
+def _with_model(examples: _Schema, models: tuple[str, ...]) -> _Schema:
+    model = models[0] if models else "MODEL"
+    return {name: {"model": model, **body} for name, body in examples.items()}
+
+
+def _model_name(models: tuple[str, ...]) -> _Schema:
+    return {"type": "string", "enum": list(models)} if models else {"type": "string"}
 
 
 def _ref(name: str) -> _Schema:

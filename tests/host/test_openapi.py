@@ -1,0 +1,52 @@
+"""The OpenAPI document, held against the host by `schemathesis`, which nobody here wrote."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.host.conftest import TOKEN
+from tests.host.live import LiveHost
+
+
+def test_the_document_describes_every_door_and_names_the_model(live_host: LiveHost) -> None:
+    document = httpx2.get(f"{live_host.url}/openapi.json", headers={"authorization": f"Bearer {TOKEN}"}).json()
+
+    assert {"/v1/chat/completions", "/v1/responses", "/v1/models", "/health", "/metrics"} <= document["paths"].keys()
+    for request in ("ChatRequest", "ResponsesRequest"):
+        assert document["components"]["schemas"][request]["properties"]["model"]["enum"] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options"),
+    [(20, ["--generation-deterministic"]), pytest.param(120, [], marks=pytest.mark.slow)],
+    ids=["short", "long"],
+)
+def test_schemathesis_finds_nothing_wrong(
+    live_host: LiveHost, tmp_path: Path, seconds: int, options: list[str]
+) -> None:
+    """No 5xx, no answer and no streamed event that the document does not describe, nothing wrong accepted.
+
+    Left out is that everything the document allows is served: that a tool's result follows its
+    call, or that a prompt fits the window, cannot be said in a schema.
+    """
+    done = subprocess.run(
+        [
+            Path(sysconfig.get_path("scripts")) / "schemathesis",
+            *("run", f"{live_host.url}/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"),
+            *("--max-time", str(seconds), "--continue-on-failure", "--no-color", "--suppress-health-check", "all"),
+            *("--exclude-checks", "positive_data_acceptance", *options),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=seconds + 120,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 selected / 8 total" in done.stdout
