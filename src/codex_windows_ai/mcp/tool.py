@@ -49,9 +49,6 @@ class Call:
         The figure beside it is seconds: work of several kinds (loading, queueing, generating) has no
         common unit, and the protocol wants a figure that only grows.
         """
-        if (self.context.meta or {}).get("progress_token") is None:
-            yield
-            return
         began = time.monotonic()
         await self.context.session.report_progress(0, message=describe())
         task = asyncio.create_task(self._keep_reporting(describe, began))
