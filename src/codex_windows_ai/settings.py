@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         description="Where the kernel path is wanted and not available: `refuse` ends with exit code 4, `announce` "
         "takes HTTP and says so.",
     )
+    codex_tools: bool | None = Field(
+        default=None,
+        description="Codex offers its tools to the model of this machine; default: if it has a billion parameters.",
+    )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(
         default=None,

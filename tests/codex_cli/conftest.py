@@ -28,4 +28,4 @@ def shared_codex_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Code
 def place(shared_codex_host: CodexHost, tmp_path: Path) -> Workplace:
     """A fresh place to run Codex in, and a script that says "Done."."""
     shared_codex_host.begin()
-    return workplace(shared_codex_host, tmp_path)
+    return workplace(shared_codex_host.home, tmp_path, shared_codex_host)

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.codex.agent_tools import codex_tools
+from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.host import state
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.state import Host
@@ -91,7 +92,7 @@ class CodexHost:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        settings = Settings(model=str(self.model))
+        settings = Settings(model=str(self.model), codex_tools=True)
         self.host = Host(settings, token=TOKEN)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -105,6 +106,15 @@ class CodexHost:
         """Sets the script and forgets what was exchanged before."""
         self.script.begin(answers, otherwise=otherwise)
         self.exchanges.clear()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine behind it, once the model is loaded."""
+        runtime = self.host.loaded
+        assert runtime is not None
+        engine = runtime._engine
+        assert engine is not None
+        return engine
 
     @property
     def asked(self) -> list[Exchange]:

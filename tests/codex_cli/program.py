@@ -20,10 +20,16 @@ PATIENCE = 90
 class Workplace:
     """A folder that Codex works in, and its own configuration folder."""
 
-    host: CodexHost
     folder: Path
     codex_home: Path
     environment: dict[str, str]
+    known_host: CodexHost | None = None
+
+    @property
+    def host(self) -> CodexHost:
+        """The host of this test's own process."""
+        assert self.known_host is not None
+        return self.known_host
 
     def codex(self, *arguments: str, environment: dict[str, str] | None = None) -> Ran:
         """Codex itself, with nothing on its standard input."""
@@ -65,19 +71,19 @@ class Workplace:
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
-def workplace(host: CodexHost, folder: Path) -> Workplace:
-    """A place of its own below `folder`, from which `host` is found."""
+def workplace(home: Path, folder: Path, host: CodexHost | None = None) -> Workplace:
+    """A place of its own below `folder`, from which the host of `home` is found."""
     work, codex_home, user_home = folder / "work", folder / "codex", folder / "user"
     for made in (work, codex_home, user_home):
         made.mkdir(parents=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CODEX_")}
     environment |= {
         "CODEX_HOME": str(codex_home),
-        "CODEX_WINDOWS_AI_HOME": str(host.home),
+        "CODEX_WINDOWS_AI_HOME": str(home),
         "HOME": str(user_home),
         "NO_PROXY": "127.0.0.1",
     }
-    return Workplace(host, work, codex_home, environment)
+    return Workplace(work, codex_home, environment, host)
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ def command(
     """
     from codex_windows_ai.codex.host_facts import host_token
 
-    os.environ.update(variable.split("=", 1) for variable in variables or () if "=" in variable)
+    for variable in variables or ():
+        name, _, value = variable.partition("=")
+        os.environ[name] = value
     token = Interruption().run(host_token())
     write(json.dumps({"Authorization": f"Bearer {token}"}) if headers else f"{token}\n")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.errors import NotAvailableError
 
 ModelInfo = Mapping[str, Any]
 
@@ -23,12 +23,17 @@ def catalogue_text(models: Sequence[ModelInfo]) -> str:
 def models_in(body: object) -> list[ModelInfo]:
     """Codex's part of the host's answer at `/v1/models`.
 
-    Raises WindowsAiError: it has none; what answered is no host of ours.
+    Raises NotAvailableError: it has none, because only Windows' own language model answers there.
     """
     models = cast("dict[str, Any]", body).get("models") if isinstance(body, dict) else None
     if not isinstance(models, list) or not models:
-        raise WindowsAiError(
-            "The host's list of models has no entry for Codex.",
-            hint="Something else may answer at the host's address: see `cwai status`.",
+        raise NotAvailableError(
+            "The host serves no model for Codex: Windows' own language model takes no tools and no long prompts.",
+            hint="Set `provider` to `engine` or `auto`, then `cwai stop`.",
         )
     return cast("list[ModelInfo]", models)
+
+
+def offers_tools(model: ModelInfo) -> bool:
+    """Whether Codex offers its tools to this model."""
+    return model["shell_type"] != "disabled"

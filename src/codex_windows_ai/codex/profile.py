@@ -41,6 +41,8 @@ class CodexModel:
     url: str
     model: str
     catalogue: Path
+    tools: bool
+    """Whether the model is offered tools, Codex's and ours; one that is too small for them would only call."""
 
 
 def codex_home() -> Path:
@@ -99,7 +101,7 @@ def profile_settings(served: CodexModel) -> Settings:
         "mcp_servers": {
             # The terminal interface's own server: twelve tools and a request for a title beside the first answer.
             "codex_tui": {"command": "unused", "enabled": False},
-            PROFILE: _mcp_server(served.url) | {"enabled_tools": list(_MCP_TOOLS)},
+            PROFILE: _mcp_server(served.url) | {"enabled": served.tools, "enabled_tools": list(_MCP_TOOLS)},
         },
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codex_windows_ai.codex.catalogue import catalogue_text
+from codex_windows_ai.codex.catalogue import catalogue_text, offers_tools
 from codex_windows_ai.codex.file_changes import write_text
 from codex_windows_ai.codex.host_facts import ask_host
 from codex_windows_ai.codex.profile import CodexModel, as_overrides, profile_settings
@@ -26,7 +26,9 @@ async def windows_ai_overrides(settings: Settings | None = None, *, progress: Pr
     facts = await ask_host(settings, progress=progress)
     catalogue = state_folder() / "codex-models.json"
     write_text(catalogue, catalogue_text(facts.models))
-    return as_overrides(profile_settings(CodexModel(facts.url, str(facts.models[0]["slug"]), catalogue)))
+    model = facts.models[0]
+    served = CodexModel(facts.url, str(model["slug"]), catalogue, offers_tools(model))
+    return as_overrides(profile_settings(served))
 
 
 def with_overrides(overrides: Sequence[str], arguments: Sequence[str]) -> list[str]:

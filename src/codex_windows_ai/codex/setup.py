@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codex_windows_ai.codex import file_changes
-from codex_windows_ai.codex.catalogue import ModelInfo, catalogue_text
+from codex_windows_ai.codex.catalogue import ModelInfo, catalogue_text, offers_tools
 from codex_windows_ai.codex.file_changes import FileChange
 from codex_windows_ai.codex.profile import (
     PROFILE,
@@ -38,7 +38,7 @@ def plan_setup(url: str, models: Sequence[ModelInfo], *, force: bool = False) ->
     Raises SetupConflictError: a file of that name is not ours, or was edited, and `force` is not given.
     """
     profile, tools, catalogue = setup_files()
-    served = CodexModel(url, str(models[0]["slug"]), catalogue)
+    served = CodexModel(url, str(models[0]["slug"]), catalogue, offers_tools(models[0]))
     texts = {
         profile: profile_text(profile_settings(served), heading=_HEADING),
         tools: profile_text(tools_profile_settings(url), heading=_TOOLS_HEADING),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from codex_windows_ai.errors import EngineError, ModelNotFoundError
 from codex_windows_ai.host.answered_by import answered_by
-from codex_windows_ai.host.model_info import base_instructions, model_info
+from codex_windows_ai.host.model_info import base_instructions, can_use_tools, model_info
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
@@ -39,7 +39,7 @@ async def list_models(request: Request) -> JSONResponse:
     """What is served, once it is loaded, for OpenAI clients (`data`) and for Codex (`models`)."""
     host: Host = request.app.state.host
     runtime = await host.runtime()
-    return JSONResponse({"object": "list", "data": _entries(runtime), "models": _catalogue(runtime)})
+    return JSONResponse({"object": "list", "data": _entries(runtime), "models": _catalogue(host, runtime)})
 
 
 async def retrieve_model(request: Request) -> JSONResponse:
@@ -71,17 +71,17 @@ def _entry(name: str, folder: ModelFolder | None) -> dict[str, Any]:
     }
 
 
-def _catalogue(runtime: WindowsAiRuntime) -> list[dict[str, Any]]:
+def _catalogue(host: Host, runtime: WindowsAiRuntime) -> list[dict[str, Any]]:
     """Codex works with tools, so it is offered the model that takes them: the engine's."""
     folder = _engine_model(runtime)
     if folder is None:
         return []
-    info = model_info(  # noqa: S604  # `shell` is a tool here, no process
+    tools = can_use_tools(folder) if host.settings.codex_tools is None else host.settings.codex_tools
+    info = model_info(
         slug=folder.name,
         context_window=folder.context_length,
         base_instructions=base_instructions(),
-        apply_patch=True,  # its grammar keeps a small model to patches that parse; it costs 3 % of a window of 8,192
-        shell=True,
+        tools=tools,
     )
     return [info]
 
