@@ -26,6 +26,13 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
     raw = await request.body()
     try:
         content: Any = json.loads(raw, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(content, ensure_ascii=False).encode()  # an escape can name half a character, which is no text
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            "The request's body is not valid Unicode: it holds a lone surrogate.",
+            hint="A JSON escape such as \\ud83d must be followed by its other half.",
+        ) from error
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(
             f"The request's body is not valid JSON: {error}", hint="Send one JSON object as application/json."

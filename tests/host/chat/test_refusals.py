@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
 
+from codex_windows_ai.host.chat.request import NOT_SUPPORTED, ChatRequest
 from tests.engine.test_engine import Turnstile
 from tests.engine.tiny_model import CONTEXT
 from tests.host.conftest import TOKEN
@@ -65,6 +68,40 @@ def test_a_parameter_that_cannot_be_served_is_refused_by_name(
 
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"model": NaN}',
+        b"[" * 100_000,
+        b"\xff\xfe\x00",
+        b'{"model": "\\ud800"}',
+        b'{"\\udc00": 1, "model": "tiny", "messages": []}',
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(live_host: LiveHost, body: bytes) -> None:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    answer = httpx2.post(f"{live_host.url}/v1/chat/completions", content=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_request"
+
+
+def test_the_document_names_every_parameter() -> None:
+    section = (
+        (Path(__file__).parents[3] / "docs" / "http.md")
+        .read_text(encoding="utf-8")
+        .partition("## POST /v1/chat/completions")[2]
+    )
+    section = section.partition("\n## ")[0]
+
+    assert [name for name in ChatRequest.model_fields if f"`{name}" not in section] == []
+    assert NOT_SUPPORTED.keys() <= ChatRequest.model_fields.keys()
 
 
 def test_a_schema_that_cannot_be_followed_is_refused(openai_client: OpenAI) -> None:
