@@ -1,6 +1,8 @@
 #include "statistics.h"
 #include "bytes.h"
 
+_Static_assert(AI_MAX_ADAPTERS >= AI_MAX_RUNTIMES_PER_USER, "a user's adapters would not fit");
+
 void ai_report(ai_runtime *runtime, const AI_RUNTIME_STATS *stats, uint64_t now_ms)
 {
     runtime->stats = *stats;
@@ -85,9 +87,7 @@ bool ai_gpu_stats(const ai_registry *registry, const ai_user *user, const AI_GPU
     ai_zero(out, sizeof(*out));
     out->size = sizeof(*out);
     while (first != NULL && !(one && first->registration.adapter_luid != query->adapter_luid)) {
-        if (out->adapter_count < AI_MAX_ADAPTERS)
-            fill_adapter(registry, user, first, now_ms, &out->adapters[out->adapter_count++]);
-        out->adapter_total++;
+        fill_adapter(registry, user, first, now_ms, &out->adapters[out->adapter_count++]);
         if (first->registration.adapter_luid == UINT64_MAX)
             break;
         first = next_adapter(registry, user, first->registration.adapter_luid + 1);

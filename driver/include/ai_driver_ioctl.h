@@ -13,9 +13,9 @@
  * - Anything that changes a layout or a meaning raises AI_ABI_VERSION. GET_VERSION itself never changes.
  *
  * A handle of the device is a session. It belongs to the process that opened it: an IOCTL from another process that
- * got the handle is refused. A session has one role, taken by its first REGISTER_WINAI_RUNTIME (runtime) or
- * OPEN_CHANNEL (client). Whatever a session holds ends with its handle, or with its process. Programs of one user
- * never see another user's runtimes.
+ * got the handle is refused. A session is a runtime (after REGISTER_WINAI_RUNTIME) or has a channel (after
+ * OPEN_CHANNEL), never both. Whatever it holds ends with its handle, or with its process. Programs of one user never
+ * see another user's runtimes.
  *
  * Open it overlapped: Windows runs the requests of a synchronous handle one after the other, and a pending
  * WAIT_CONNECTION would block all others. The driver refuses WAIT_CONNECTION on a synchronous handle.
@@ -50,7 +50,7 @@
 #define AI_MAX_RUNTIMES 64u
 #define AI_MAX_RUNTIMES_PER_USER 16u
 #define AI_MAX_WAITS 64u    /* WAIT_CONNECTIONs that one runtime may have pending */
-#define AI_MAX_ADAPTERS 16u /* adapters in one GET_GPU_STATS */
+#define AI_MAX_ADAPTERS 16u /* in one GET_GPU_STATS: as many as a user can have runtimes, so all of them fit */
 #define AI_MAX_MODELS 16u   /* models of one runtime */
 #define AI_MAX_PREFIXES 64u /* prefixes in one report */
 
@@ -180,8 +180,7 @@ AI_ASSERT_SIZE(AI_ADAPTER_STATS, 192);
 typedef struct AI_GPU_STATS {
     uint32_t size;
     uint32_t adapter_count; /* entries filled in, in the order of adapter_luid */
-    uint32_t adapter_total; /* adapters there are; more than adapter_count when they did not fit */
-    uint32_t reserved;
+    uint64_t reserved;
     AI_ADAPTER_STATS adapters[AI_MAX_ADAPTERS];
 } AI_GPU_STATS;
 AI_ASSERT_SIZE(AI_GPU_STATS, 3088);

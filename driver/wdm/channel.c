@@ -61,7 +61,7 @@ static NTSTATUS HandOut(const HANDLE *objects, HANDLE process, const ACCESS_MASK
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS OpenProcess(PEPROCESS process, HANDLE *handle)
+static NTSTATUS OpenPeer(PEPROCESS process, HANDLE *handle)
 {
     return ObOpenObjectByPointer(process, OBJ_KERNEL_HANDLE, NULL, PROCESS_DUP_HANDLE, NULL, KernelMode, handle);
 }
@@ -72,10 +72,10 @@ static NTSTATUS HandOutToBoth(const AI_CHANNEL_LINK *link, const HANDLE *objects
     HANDLE runtime, client;
     NTSTATUS status;
 
-    status = OpenProcess(link->runtime->process, &runtime);
+    status = OpenPeer(link->runtime->process, &runtime);
     if (!NT_SUCCESS(status))
         return status;
-    status = OpenProcess(link->client->process, &client);
+    status = OpenPeer(link->client->process, &client);
     if (!NT_SUCCESS(status))
         goto cleanupRuntime;
     status = HandOut(objects, runtime, RuntimeAccess, ofRuntime);

@@ -187,14 +187,12 @@ class GpuStatsList(Structure):
     """AI_GPU_STATS."""
 
     adapter_count: int
-    adapter_total: int
     reserved: int
     adapters: ctypes.Array[AdapterStats]
     _fields_: ClassVar = [
         ("size", c_uint32),
         ("adapter_count", c_uint32),
-        ("adapter_total", c_uint32),
-        ("reserved", c_uint32),
+        ("reserved", c_uint64),
         ("adapters", AdapterStats * MAX_ADAPTERS),
     ]
 

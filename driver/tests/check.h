@@ -1,0 +1,43 @@
+/* Tests as functions, listed once; the first check that fails ends the program. */
+#ifndef AI_CHECK_H
+#define AI_CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #condition);                    \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+#define CHECK_EQUAL(found, wanted)                                                                                     \
+    do {                                                                                                               \
+        unsigned long long found_value = (unsigned long long)(found), wanted_value = (unsigned long long)(wanted);     \
+        if (found_value != wanted_value) {                                                                             \
+            fprintf(stderr, "%s:%d: %s: %s is %llu (0x%llx), not %llu (0x%llx)\n", __FILE__, __LINE__, __func__, #found, \
+                    found_value, found_value, wanted_value, wanted_value);                                             \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+typedef struct {
+    const char *name;
+    void (*run)(void);
+} test;
+
+#define TEST(function) {#function, function}
+
+static inline int run_tests(const test *tests, size_t count)
+{
+    for (size_t index = 0; index < count; index++) {
+        tests[index].run();
+        printf("ok %s\n", tests[index].name);
+    }
+    printf("%zu tests passed\n", count);
+    return 0;
+}
+
+#endif
