@@ -26,7 +26,6 @@ from codex_windows_ai.errors import (
     InvalidRequestError,
 )
 from codex_windows_ai.host.answer_stream import stream_answer
-from codex_windows_ai.host.channel.connect import connect
 from codex_windows_ai.host.client import HostClient
 from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.starter import ensure_host
@@ -90,7 +89,9 @@ async def execute_with_windows_ai(
     kernel = use_kernel_driver or settings.kernel_accelerated
     started = time.perf_counter()
     # A host that ends by itself just now is found and gone a moment later; the next one is found, then.
-    for attempt in range(_ATTEMPTS):
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
         record = await ensure_host(settings, progress=progress, keep=False)
         load_ms = (time.perf_counter() - started) * 1000
         answer = _Collected(on_source, on_text)
@@ -100,11 +101,10 @@ async def execute_with_windows_ai(
                 async for piece in pieces:
                     answer.add(piece)
         except (HostUnreachableError, ChannelClosedError, EngineClosedError):
-            if answer.begun or attempt + 1 == _ATTEMPTS:
+            if answer.begun or not attempts:
                 raise
         else:
             return answer.whole(load_ms)
-    raise AssertionError("the last attempt returns or raises")
 
 
 async def _ask_over_http(
@@ -120,6 +120,8 @@ async def _ask_over_http(
 async def _ask_over_channel(
     record: HostRecord, request: GenerationRequest, cancel: asyncio.Event | None
 ) -> AsyncGenerator[AnswerSource | Delta]:
+    from codex_windows_ai.host.channel.connect import connect  # a tenth of a second that HTTP does without
+
     async with (
         await connect(request, record.models[0]) as client,
         aclosing(client.stream(request, cancel=cancel)) as pieces,
