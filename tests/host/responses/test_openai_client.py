@@ -179,6 +179,46 @@ def test_a_custom_tools_input_matches_its_grammar(client: OpenAI, model: str) ->
     assert call.input in ("yes", "no")
 
 
+class Weather(BaseModel):
+    city: Literal["Paris", "Oslo"]
+    days: int
+
+
+def test_a_streamed_call_is_parsed_as_the_callers_own_type(client: OpenAI, model: str) -> None:
+    tool: Any = openai.pydantic_function_tool(Weather, name="get_weather")
+    flat: Any = {"type": "function", **tool["function"]}
+    with client.responses.stream(
+        model=model, input=QUESTION, tools=[flat], tool_choice={"type": "function", "name": "get_weather"}
+    ) as stream:
+        deltas = "".join(event.delta for event in stream if event.type == "response.function_call_arguments.delta")
+        final = stream.get_final_response()
+
+    [call] = final.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    assert call.arguments == deltas
+    assert Weather.model_validate_json(call.arguments)
+
+
+def test_a_calls_result_is_answered(client: OpenAI, model: str) -> None:
+    history: list[Any] = [{"role": "user", "content": QUESTION}]
+    first = client.responses.create(
+        model=model, input=history, tools=[WEATHER], tool_choice={"type": "function", "name": "get_weather"}
+    )
+    assert first.usage
+    [call] = first.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    history += [item.model_dump(exclude_none=True) for item in first.output]
+    history.append({"type": "function_call_output", "call_id": call.call_id, "output": "Sunny, 21 degrees."})
+
+    second = client.responses.create(
+        model=model, input=history, tools=[WEATHER], tool_choice="none", max_output_tokens=40
+    )
+
+    assert second.output_text
+    assert second.usage
+    assert second.usage.input_tokens_details.cached_tokens > first.usage.input_tokens - 16
+
+
 class Country(BaseModel):
     name: str
     capital: str
