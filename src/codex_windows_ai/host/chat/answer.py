@@ -100,13 +100,14 @@ class Completion:
     def answered_by(self, source: AnswerSource) -> None:
         """Says who answers, which is not known before the model is loaded."""
         self._source = source
+        self._identity["model"] = source.model
         self._identity["system_fingerprint"] = _fingerprint(source)
 
     async def whole(self, deltas: AsyncIterable[engine.Delta]) -> ChatCompletion:
         """The answer in one piece."""
         texts: list[str] = []
         calls: list[ToolCall] = []
-        logprobs: list[ContentLogprob] | None = None
+        logprobs: list[ContentLogprob] = []
         async for piece in self._answer.pieces(deltas):
             match piece.part:
                 case TextPiece(text):
@@ -115,15 +116,14 @@ class Completion:
                     calls.append(ToolCall(id=_call_id(), type=tool.kind, **_called(tool, body)))
                 case CallBegun() | CallPiece():
                     pass
-            if piece.logprobs is not None:
-                logprobs = [*(logprobs or []), *piece.logprobs]
+            logprobs += piece.logprobs or ()
         message = AnswerMessage(role="assistant", content="".join(texts) if texts or not calls else None, refusal=None)
         if calls:
             message.tool_calls = calls
         choice = Choice(
             index=0,
             message=message,
-            logprobs=None if logprobs is None else ChoiceLogprobs(content=logprobs, refusal=None),
+            logprobs=ChoiceLogprobs(content=logprobs, refusal=None) if logprobs else None,
             finish_reason=self._answer.finish_reason,
         )
         return ChatCompletion(
