@@ -45,15 +45,16 @@ class Exchange:
         self.message = message
         self.cancelled = False
         self._connection: http.client.HTTPConnection | None = None
+        # The connection gives its socket away to the answer that it gets.
+        self._socket: socket.socket | None = None
         self._answered = False
 
     def cancel(self) -> None:
         """Ends it by closing its connection, which tells the host to stop working on it."""
         self.cancelled = True
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
+        if self._socket is not None:
             with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def send(self, host: HostAddress, headers: Mapping[str, str], *, method: str = "POST") -> http.client.HTTPResponse:
         """Sends the message and waits for the head of the answer.
@@ -66,6 +67,9 @@ class Exchange:
         body = self.message.line if self.message else None
         try:
             connection.connect()
+            self._socket = connection.sock
+            if self.cancelled:  # before there was anything to shut down
+                raise ConnectionAbortedError
             connection.sock.settimeout(_SILENCE_SECONDS)
             connection.request(
                 method,

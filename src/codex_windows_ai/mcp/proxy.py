@@ -113,6 +113,8 @@ class StdioProxy:
                     continue
                 self._deliver(message, exchange, answer)
             except NotSentError:
+                if exchange.cancelled:
+                    return
                 self._forget()
                 continue
             except HostUnreachableError:
