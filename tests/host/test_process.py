@@ -338,3 +338,17 @@ def test_stop_while_a_model_still_loads_leaves_no_process_behind(silent_index: s
         assert cwai("stop", home=home).exit_code == 0
         assert host.process.wait(PATIENCE) == 0
         assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
+
+
+def test_no_prompt_and_no_token_is_ever_in_the_log(home: Path) -> None:
+    try:
+        answered = cwai("exec", "--use-windows-ai", "--max-output-tokens", "3", "marzipan", home=home)
+        refused = cwai("exec", "--use-windows-ai", "marzipan " * 2000, home=home)
+    finally:
+        stop_host_of(home)
+
+    assert (answered.exit_code, refused.exit_code) == (0, 1), answered.stderr + refused.stderr
+    log = (home / "state" / "host.log").read_text(encoding="utf-8")
+    assert "listens on http://127.0.0.1:" in log
+    assert "marzipan" not in log
+    assert (home / "state" / "token").read_text(encoding="utf-8").strip() not in log
