@@ -34,9 +34,8 @@ def test_the_real_model_keeps_to_an_output_schema_and_sessions_share_what_they_b
     """Nothing is scripted here: the default model answers, and Codex checks what it says."""
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
-    usages = []
+    place, usages = workplace(served_host.home, tmp_path / "place"), []
     for session in ("first", "second"):
-        place = workplace(served_host.home, tmp_path / session)
         ran = place.execute("--json", "--output-schema", str(schema), f"This is the {session} session. Pick a colour.")
         assert ran.exit_code == 0, ran.stderr
         *_, message, end = json_lines(ran.stdout)
@@ -48,7 +47,7 @@ def test_the_real_model_keeps_to_an_output_schema_and_sessions_share_what_they_b
 
 def test_a_long_conversation_crosses_compaction_and_goes_on(place: Workplace) -> None:
     limit = WINDOW * 7 // 10
-    rounds = 8
+    rounds = 4
     texts: list[str] = []
 
     def answer(request: GenerationRequest) -> str:
