@@ -111,6 +111,14 @@ def test_text_cut_off_is_incomplete_but_completed_for_codex() -> None:
     assert for_others["response"]["incomplete_details"] == for_codex["response"]["incomplete_details"] == reason
 
 
+def test_an_answer_that_was_ended_says_so() -> None:
+    last = answer("Hello", finish_reason="cancelled")[-1]
+
+    assert last["type"] == "response.incomplete"
+    assert last["response"]["incomplete_details"] == {"reason": "cancelled"}
+    assert last["response"]["usage"]["output_tokens"] == 2
+
+
 @pytest.mark.parametrize("call", [READ_CALL, NOTE_CALL])
 def test_a_call_cut_off_is_never_one_that_codex_would_run(call: str) -> None:
     for_others = answer(call[:-15], finish_reason="length")

@@ -92,3 +92,24 @@ def test_the_response_repeats_the_parameters_that_hold(live_host: LiveHost) -> N
     assert (response["temperature"], response["metadata"]) == (0.5, {"a": "b"})
     assert (response["tool_choice"], response["tools"], response["truncation"]) == ("auto", [], "disabled")
     assert response["store"] is False
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ('"metadata": {"a": "\\ud800"}', 400),
+        ('"tools": [{"type": "function", "name": "f", "description": "\\ud800"}]', 400),
+        ('"tools": [{"type": "function", "name": "f", "parameters": {"default": %s}}]', 400),
+        ('"client_metadata": {"a": %s}', 200),
+        ('"input": [%s]', 400),
+        ('"tool_choice": {"type": %s}', 400),
+        ('"top_k": 1000000000000000000000000000000', 400),
+    ],
+)
+def test_a_hostile_body_is_never_a_fault_of_ours(live_host: LiveHost, parameters: str, status: int) -> None:
+    deep = "[" * 900 + "]" * 900
+    body = '{"model": "tiny", "input": "Hello", "max_output_tokens": 1, ' + parameters.replace("%s", deep) + "}"
+
+    answer = httpx2.post(f"{live_host.url}/v1/responses", headers=HEADERS, content=body, timeout=60)
+
+    assert answer.status_code == status
