@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, soak
+from codex_windows_ai.bench import agents, curve, edit, intruder, soak, transport
 from codex_windows_ai.bench.context import Bench, in_turn
 from codex_windows_ai.bench.figures import ratio
 from codex_windows_ai.bench.outcome import Outcome
@@ -89,6 +89,15 @@ def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
     (result,) = outcome.results
     assert result.figures["requests_finished"].median > 0
     assert result.figures["evictions"].median > 0
+
+
+def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:
+    outcome = transport.run(bench, transport.TransportSize(requests=2, streams=1, output=6))
+
+    for side in (transport.HTTP, transport.CHANNEL):
+        assert figure(outcome, side, "connect_s", transport.SHORT) > 0
+        assert figure(outcome, side, "transport_p50_s", transport.SHORT) > 0
+    assert [target.must for target in outcome.targets] == ["<= 0.25", "<= 0.5"]
 
 
 def test_the_sides_take_turns_at_going_first() -> None:

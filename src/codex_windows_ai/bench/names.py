@@ -13,4 +13,5 @@ class WorkloadName(StrEnum):
     EDIT = "edit"
     INTRUDER = "intruder"
     SOAK = "soak"
+    TRANSPORT = "transport"
     ALL = "all"

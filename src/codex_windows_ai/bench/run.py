@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, soak
+from codex_windows_ai.bench import agents, curve, edit, intruder, soak, transport
 from codex_windows_ai.bench.context import Bench
 from codex_windows_ai.bench.machine import describe_machine, versions
 from codex_windows_ai.bench.names import WorkloadName
@@ -18,6 +19,7 @@ RUNS: dict[WorkloadName, Callable[[Bench], Outcome]] = {
     WorkloadName.EDIT: edit.run,
     WorkloadName.INTRUDER: intruder.run,
     WorkloadName.SOAK: soak.run,
+    WorkloadName.TRANSPORT: transport.run,
 }
 
 
@@ -25,6 +27,8 @@ def check_available(name: WorkloadName) -> None:
     """Raises NotAvailableError: what a workload compares with is not installed."""
     if name in (WorkloadName.AGENTS, WorkloadName.ALL):
         require_genai()
+    if name is WorkloadName.TRANSPORT:
+        transport.check_available()
 
 
 def run(name: WorkloadName, bench: Bench, command: str) -> Report:
@@ -33,7 +37,9 @@ def run(name: WorkloadName, bench: Bench, command: str) -> Report:
     Raises NotAvailableError: a baseline is not installed. EngineError: a request failed.
     """
     check_available(name)
-    names = list(RUNS) if name is WorkloadName.ALL else [name]
+    names = [name]
+    if name is WorkloadName.ALL:
+        names = [one for one in RUNS if one is not WorkloadName.TRANSPORT or sys.platform == "linux"]
     machine = describe_machine()
     outcomes = tuple(RUNS[one](bench) for one in names)
     return Report(name.value, machine, bench.folder.name, versions(), command, outcomes)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def command(
-    name: Annotated[WorkloadName, typer.Argument(metavar="NAME", help="agents, curve, edit, intruder, soak, or all.")],
+    name: Annotated[
+        WorkloadName,
+        typer.Argument(metavar="NAME", help="agents, curve, edit, intruder, soak, transport, or all."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the JSON object to this file too.")

@@ -87,10 +87,10 @@ def process_start(pid: int) -> str | None:
         return None
 
 
-def read_record() -> HostRecord | None:
-    """The record of a host that runs; None where there is none, or only a stale or foreign one."""
+def read_record(file: Path | None = None) -> HostRecord | None:
+    """The record of a host that runs, by default this user's; None where there is only a stale one, or none."""
     try:
-        content = json.loads(record_file().read_text(encoding="utf-8"))
+        content = json.loads((file or record_file()).read_text(encoding="utf-8"))
         if content.pop("schema_version") != _SCHEMA_VERSION:
             return None
         content["models"] = tuple(content["models"])

@@ -1,0 +1,38 @@
+"""The host as users run it, as a measured process.
+
+Run as `python -m codex_windows_ai.bench.host_worker HOME FOLDER THREADS`: `HOME` is where its state is
+kept, so that it is nobody else's host; `THREADS` 0 leaves their number to the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+from codex_windows_ai.bench.lines import Lines
+from codex_windows_ai.settings import ENVIRONMENT_PREFIX, Settings
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    home, folder, threads = sys.argv[1:4]
+    os.environ[f"{ENVIRONMENT_PREFIX}HOME"] = home
+    from codex_windows_ai.host.process import ServeOptions, serve
+
+    lines = Lines()
+    loop_thread = threading.main_thread().native_id
+
+    def answer() -> None:
+        for message in lines.read():
+            done: dict[str, Any] = {"loop_thread": loop_thread}
+            lines.write({"id": message["id"], "done": done})
+
+    threading.Thread(target=answer, daemon=True).start()
+    settings = Settings(model=folder, threads=int(threads) or None, provider="engine", port=0, idle_stop=0)
+    serve(settings, ServeOptions(), on_listening=lambda _: lines.write({"ready": True}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Workload `transport`: what it costs to reach the host, over HTTP with SSE and over the shared-memory channel.
+
+Both ask the same host for the same seeded answers. What a request takes beyond what the engine says it
+took is the transport's; its processor time is that of the client's thread and of the host's event loop,
+in which neither the engine nor ONNX Runtime runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+import psutil
+
+from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.figures import Comparison, Spread, Target, latency_figures
+from codex_windows_ai.bench.outcome import Outcome, Result
+from codex_windows_ai.bench.process import Worker
+from codex_windows_ai.engine.request import Delta, GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.errors import EngineError, NotAvailableError
+from codex_windows_ai.host.answer_stream import stream_answer
+from codex_windows_ai.host.channel.client import ChannelClient
+from codex_windows_ai.host.client import HostClient
+from codex_windows_ai.host.discovery import HostRecord, read_record
+from codex_windows_ai.windows_ai.answer import AnswerSource
+
+NAME = "transport"
+HTTP, CHANNEL = "HTTP and SSE", "channel"
+SHORT, STREAM = "requests of one token", "streamed answers"
+MODULE = "codex_windows_ai.bench.host_worker"
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSize:
+    """In each round: short requests one after another, then streamed answers of so many tokens."""
+
+    requests: int = 50
+    streams: int = 6
+    output: int = 128
+
+
+@dataclass
+class _Samples:
+    """One transport's figures, an entry a round; seconds."""
+
+    connect: list[float] = field(default_factory=list[float])
+    overheads: list[list[float]] = field(default_factory=list[list[float]])
+    shares: list[float] = field(default_factory=list[float])
+    cpu_per_request: list[float] = field(default_factory=list[float])
+    cpu_per_token: list[float] = field(default_factory=list[float])
+    texts: list[list[str]] = field(default_factory=list[list[str]])
+
+
+class _Client(Protocol):
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[AnswerSource | Delta]: ...
+
+
+class _HttpClient:
+    def __init__(self, client: HostClient, model: str) -> None:
+        self._client, self._model = client, model
+
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[AnswerSource | Delta]:
+        return stream_answer(self._client, request, model=self._model)
+
+
+def check_available() -> None:
+    """Raises NotAvailableError: channels without a driver need Linux."""
+    if sys.platform != "linux":
+        raise NotAvailableError(
+            "`bench transport` measures the channel of Linux.", hint="`cwai bench all` leaves it out elsewhere."
+        )
+
+
+def run(bench: Bench, size: TransportSize | None = None) -> Outcome:
+    """Both transports in turn. Raises EngineError: a request failed, or the two answered differently."""
+    check_available()
+    with tempfile.TemporaryDirectory(prefix="cwai-") as home:
+        worker = Worker(bench.children, MODULE, home, str(bench.folder.path), str(bench.threads or 0))
+        try:
+            worker.wait_until_ready()
+            return asyncio.run(_measure(bench, size or TransportSize(), worker, Path(home)))
+        finally:
+            worker.close()
+
+
+async def _measure(bench: Bench, size: TransportSize, worker: Worker, home: Path) -> Outcome:
+    record = read_record(home / "state" / "host.json")
+    if record is None:
+        raise EngineError("The measured host left no record of where it listens.")
+    loop = _ThreadTime(worker.process.pid, (await asyncio.to_thread(worker.statistics))["loop_thread"])
+    samples = {HTTP: _Samples(), CHANNEL: _Samples()}
+    total = bench.rounds()
+    for number in range(-1, total):  # the first is the warm-up
+        for name in in_turn(samples, number):
+            bench.progress(f"{NAME}: {name}, round {number + 1} of {total}", 0, 0)
+            of_round = _Samples() if number < 0 else samples[name]
+            await _round(_connected(name, bench.folder.name, record, home), size, loop, of_round, max(number, 0))
+    if samples[HTTP].texts != samples[CHANNEL].texts:
+        raise EngineError("The two transports brought different answers to the same seeded requests.")
+    return _outcome(samples)
+
+
+async def _round(
+    connected: AbstractAsyncContextManager[_Client],
+    size: TransportSize,
+    loop: _ThreadTime,
+    samples: _Samples,
+    number: int,
+) -> None:
+    started = time.perf_counter()
+    async with connected as client:
+        samples.connect.append(time.perf_counter() - started)
+        texts: list[str] = []
+        overheads: list[float] = []
+        before = loop.seconds() + time.thread_time()
+        for request in range(size.requests):
+            overhead, _, _, text = await _ask(client, f"Number {request}", 1, seed=number)
+            overheads.append(overhead)
+            texts.append(text)
+        between = loop.seconds() + time.thread_time()
+        tokens, shares = 0, list[float]()
+        for stream in range(size.streams):
+            overhead, wall, count, text = await _ask(client, f"Tell story {stream}.", size.output, seed=stream)
+            tokens += count
+            shares.append(overhead / wall)
+            texts.append(text)
+        after = loop.seconds() + time.thread_time()
+    samples.overheads.append(overheads)
+    samples.shares.append(median(shares))
+    samples.cpu_per_request.append((between - before) / size.requests)
+    samples.cpu_per_token.append((after - between) / tokens)
+    samples.texts.append(texts)
+
+
+@asynccontextmanager
+async def _connected(name: str, model: str, record: HostRecord, home: Path) -> AsyncGenerator[_Client]:
+    if name == CHANNEL:
+        from codex_windows_ai.kernel.channel.linux import connect_channel
+
+        async with ChannelClient(await connect_channel(home / "state" / "channel.sock")) as channel:
+            yield channel
+    else:
+        async with HostClient(record) as client:
+            await client.authenticate()
+            yield _HttpClient(client, model)
+
+
+async def _ask(client: _Client, text: str, tokens: int, *, seed: int) -> tuple[float, float, int, str]:
+    """What the transport took and what all took, in seconds; how many tokens came, and the answer."""
+    request = GenerationRequest(
+        messages=(Message("user", text),),
+        max_output_tokens=tokens,
+        sampling=SamplingParameters(temperature=1.0, seed=seed),
+    )
+    started = time.perf_counter()
+    last = Delta()
+    pieces: list[str] = []
+    async with aclosing(client.stream(request)) as stream:
+        async for piece in stream:
+            if isinstance(piece, Delta):
+                pieces.append(piece.text)
+                last = piece
+    wall = time.perf_counter() - started
+    if last.usage is None or last.timings is None:
+        raise EngineError("A measured answer ended without its figures.")
+    return wall - last.timings.total / 1000, wall, last.usage.output_tokens, "".join(pieces)
+
+
+class _ThreadTime:
+    """Processor time of one thread of another process."""
+
+    def __init__(self, process: int, thread: int) -> None:
+        self._process = psutil.Process(process)
+        self._thread = thread
+
+    def seconds(self) -> float:
+        """Since its start, to the operating system's resolution (10 ms on Linux)."""
+        return next(
+            thread.user_time + thread.system_time for thread in self._process.threads() if thread.id == self._thread
+        )
+
+
+def _outcome(samples: dict[str, _Samples]) -> Outcome:
+    def compare(name: str, http: list[float], channel: list[float]) -> Comparison:
+        return Comparison(name, "s", Spread(tuple(channel)), Spread(tuple(http)), HTTP, CHANNEL)
+
+    http, channel = samples[HTTP], samples[CHANNEL]
+    request = compare(
+        "transport time a request, p50",
+        *([median(values) for values in side.overheads] for side in (http, channel)),
+    )
+    token = compare("processor time a streamed token", http.cpu_per_token, channel.cpu_per_token)
+    share = [Spread(tuple(side.shares)).median for side in (http, channel)]
+    return Outcome(
+        NAME,
+        tuple(
+            Result(
+                name,
+                case,
+                {
+                    **latency_figures(side.overheads, "transport"),
+                    "connect_s": Spread(tuple(side.connect)),
+                    "cpu_per_request_s": Spread(tuple(side.cpu_per_request)),
+                }
+                if case == SHORT
+                else {
+                    "cpu_per_token_s": Spread(tuple(side.cpu_per_token)),
+                    "transport_share": Spread(tuple(side.shares)),
+                },
+            )
+            for name, side in samples.items()
+            for case in (SHORT, STREAM)
+        ),
+        (
+            request,
+            compare("processor time a request", http.cpu_per_request, channel.cpu_per_request),
+            token,
+            compare("time to connect", http.connect, channel.connect),
+        ),
+        (
+            Target("transport time a request, channel / HTTP", request.ratio, "<=", 0.25),
+            Target("processor time a streamed token, channel / HTTP", token.ratio, "<=", 0.5),
+        ),
+        latency_ratio=request.ratio,
+        notes=(
+            f"Of a streamed answer's time, HTTP takes {share[0]:.2%} and the channel {share[1]:.2%}: "
+            "the rest is the engine's.",
+            "Both sides gave the same answers, token for token.",
+        ),
+    )
