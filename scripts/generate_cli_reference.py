@@ -25,6 +25,7 @@ object on standard output: `{"schema_version": 1, "error": {"code", "message", "
 | 2 | wrong usage, or a request that cannot be served as it is |
 | 3 | unhealthy: `cwai doctor` found something that must be fixed |
 | 4 | not available on this machine, or in this version |
+| 5 | no host runs, or it does not answer (any more) |
 | 130 | interrupted by Ctrl-C or SIGTERM |
 
 `cwai exec` without `--use-windows-ai` ends with the exit code of `codex exec`.

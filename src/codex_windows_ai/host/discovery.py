@@ -128,6 +128,7 @@ def host_lock() -> Generator[None]:
     make_folder(folder)
     lock = FileLock(folder / "host.lock")
     try:
+        folder.chmod(0o700)
         lock.acquire(timeout=0)
     except Timeout:
         record = read_record()
