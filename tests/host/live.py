@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.host.app import create_app
@@ -23,11 +25,11 @@ class LiveHost:
     Connections wait in the socket's backlog until the server accepts them, so nobody polls.
     """
 
-    def __init__(self, settings: Settings, token: str) -> None:
+    def __init__(self, settings: Settings, token: str, make_app: Callable[[Host], ASGIApp] = create_app) -> None:
         self.host = Host(settings, token=token)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(create_app(self.host), log_level="warning", ws="none", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(make_app(self.host), log_level="warning", ws="none", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="live-host")
 

@@ -59,6 +59,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},
     )
     app.state.host = host
+    app.state.mcp = mcp
     return app
 
 

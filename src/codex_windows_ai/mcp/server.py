@@ -17,7 +17,6 @@ from typing import Any, TypeVar, cast
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
-from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
@@ -26,7 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.mcp.resources import Resource, built_in_resources
+from codex_windows_ai.mcp.resources import built_in_resources
 from codex_windows_ai.mcp.runtime_access import Loading, RuntimeAccess
 from codex_windows_ai.mcp.schema import describe_validation
 from codex_windows_ai.mcp.tool import Call, ProtocolResult, Tool
@@ -51,11 +50,10 @@ class McpDoor:
     `server` takes further request handlers until the lifespan begins. One door serves one lifespan.
     """
 
-    def __init__(self, server: Server[Any], event_store: EventStore | None = None) -> None:
+    def __init__(self, server: Server[Any]) -> None:
         self.server = server
         self._manager = StreamableHTTPSessionManager(
             server,
-            event_store=event_store,
             max_request_body_size=_MOST_BODY_BYTES,
             # Host, Origin and token are checked for all doors at once, by the application.
             security_settings=None,
@@ -76,20 +74,18 @@ def create_mcp(
     loading: Callable[[], Loading | None] = lambda: None,
     agent_of: Callable[[HTTPConnection], str] = lambda request: "mcp",
     extra_tools: Sequence[Tool] = (),
-    extra_resources: Sequence[Resource] = (),
-    event_store: EventStore | None = None,
 ) -> McpDoor:
     """The door to one runtime.
 
     `open_runtime` waits until its model is loaded or raises WindowsAiError; `loading` says how far
-    that is, without waiting. `agent_of` names who sends an HTTP request. `extra_tools` and
-    `extra_resources` come from higher layers; `event_store` lets clients resume a broken stream.
+    that is, without waiting. `agent_of` names who sends an HTTP request. `extra_tools` come from
+    higher layers.
     """
     runtime = RuntimeAccess(open_runtime, loading)
     tools = {tool.name: tool for tool in (*built_in_tools(runtime), *extra_tools)}
     definitions = [tool.definition() for tool in tools.values()]
     input_schemas = {definition.name: definition.input_schema for definition in definitions}
-    resources = {resource.uri: resource for resource in (*built_in_resources(runtime), *extra_resources)}
+    resources = {resource.uri: resource for resource in built_in_resources(runtime)}
 
     async def list_tools(context: _Context, parameters: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=definitions)
@@ -135,7 +131,7 @@ def create_mcp(
         on_list_resource_templates=list_resource_templates,
         on_read_resource=read_resource,
     )
-    return McpDoor(server, event_store)
+    return McpDoor(server)
 
 
 def describe_error(error: WindowsAiError) -> str:
