@@ -175,6 +175,7 @@ def test_text_has_its_own_schema_beside_calls() -> None:
         {"type": "function", "name": "bad", "parameters": {"type": "object", "properties": {"a": {"type": "oops"}}}},
         {"type": "function", "name": "bad", "parameters": {"properties": {"a": False}, "required": ["a"]}},
         {"type": "function", "name": "bad", "parameters": {"not": {}}},
+        {"type": "function", "name": "bad", "parameters": {"not": {}, "x-guidance": {"lenient": True}}},
         {"type": "custom", "name": "bad", "format": {"type": "grammar", "syntax": "lark", "definition": "start: gone"}},
         {"type": "custom", "name": "bad", "format": {"type": "grammar", "syntax": "regex", "definition": "("}},
     ],

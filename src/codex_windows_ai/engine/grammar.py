@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,21 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
+
+
+JSON_STYLE: JsonCompileOptions = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "lenient": False,
+}
+"""How JSON is written, in llguidance's terms: as `json.dumps` does, on one line, and no keyword left out.
+
+Models have seen that form most, and with free whitespace small ones fill whole answers with it.
+"""
 
 
 class GrammarCompiler:
@@ -42,7 +58,7 @@ def check_grammar(grammar: Grammar) -> None:
 def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
     try:
         if grammar.kind == "json_schema":
-            compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition))
+            compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition), overrides=JSON_STYLE)
         elif grammar.kind == "regex":
             compiled = LLMatcher.grammar_from_regex(grammar.definition)
         elif grammar.kind == "lark":

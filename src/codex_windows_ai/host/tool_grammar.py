@@ -12,13 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from codex_windows_ai.engine.grammar import check_grammar
+from codex_windows_ai.engine.grammar import JSON_STYLE, check_grammar
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.host.tools import CALL_BEGIN, Tool, ToolSet, arguments_schema
-
-# The separators of `json.dumps`, which models see most: small ones would fill pages with free whitespace.
-_WHITESPACE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 MOST_CALLS = 8
 """Calls in one answer; a small model that repeats itself would otherwise call until it is cut off."""
@@ -28,8 +25,8 @@ _TEXT_WITHOUT_CALL = f"{_ANY_TEXT} & ~/(?s:.*){CALL_BEGIN}(?s:.*)/"
 
 
 def json_grammar(schema: dict[str, Any]) -> Grammar:
-    """JSON that matches a schema, written with one space behind `:` and `,` and no other whitespace."""
-    return Grammar("json_schema", json.dumps({**schema, "x-guidance": _WHITESPACE}, ensure_ascii=False))
+    """JSON that matches a schema."""
+    return Grammar("json_schema", json.dumps(schema, ensure_ascii=False))
 
 
 def answer_grammar(tool_set: ToolSet, text: Grammar | None = None) -> Grammar | None:
@@ -109,6 +106,6 @@ _IN_SLASHES = {"/": "\\/", "\n": "\\n"}
 def _named(name: str, grammar: Grammar) -> dict[str, Any]:
     """A part of a composed grammar, in llguidance's JSON form."""
     if grammar.kind == "json_schema":
-        return {"name": name, "json_schema": json.loads(grammar.definition)}
+        return {"name": name, "json_schema": {**json.loads(grammar.definition), "x-guidance": JSON_STYLE}}
     definition = f"start: {_slashed(grammar.definition)}" if grammar.kind == "regex" else grammar.definition
     return {"name": name, "lark_grammar": definition}
