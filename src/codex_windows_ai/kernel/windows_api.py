@@ -7,12 +7,23 @@ this file, and everything out of here is an int, a str or an exception.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import sys
 from ctypes import POINTER, c_int32, c_size_t, c_uint32, c_void_p, c_wchar_p
 from functools import cache
 from typing import Any
 
-__all__ = ["INVALID_HANDLE", "Overlapped", "advapi32", "is_windows", "kernel32", "last_error", "message_of", "ntdll"]
+__all__ = [
+    "INVALID_HANDLE",
+    "Overlapped",
+    "advapi32",
+    "is_windows",
+    "kernel32",
+    "last_error",
+    "message_of",
+    "ntdll",
+    "registry_number",
+]
 
 INVALID_HANDLE = c_void_p(-1).value
 
@@ -67,7 +78,6 @@ def kernel32() -> Any:
             "WaitForMultipleObjects": (c_uint32, [c_uint32, c_void_p, c_int32, c_uint32]),
             "MapViewOfFile": (c_void_p, [c_void_p, c_uint32, c_uint32, c_uint32, c_size_t]),
             "UnmapViewOfFile": (c_int32, [c_void_p]),
-            "GetFirmwareEnvironmentVariableW": (c_uint32, [c_wchar_p, c_wchar_p, c_void_p, c_uint32]),
         },
     )
 
@@ -87,7 +97,6 @@ def advapi32() -> Any:
             "StartServiceW": (c_int32, [c_void_p, c_uint32, c_void_p]),
             "ControlService": (c_int32, [c_void_p, c_uint32, c_void_p]),
             "QueryServiceStatus": (c_int32, [c_void_p, c_void_p]),
-            "QueryServiceConfigW": (c_int32, [c_void_p, c_void_p, c_uint32, POINTER(c_uint32)]),
             "DeleteService": (c_int32, [c_void_p]),
             "CloseServiceHandle": (c_int32, [c_void_p]),
         },
@@ -98,6 +107,17 @@ def advapi32() -> Any:
 def ntdll() -> Any:
     """ntdll.dll; functions return NTSTATUS as an int, 0 for success."""
     return _load("ntdll", {"NtQuerySystemInformation": (c_int32, [c_uint32, c_void_p, c_uint32, POINTER(c_uint32)])})
+
+
+def registry_number(key: str, name: str) -> int | None:
+    """A number below HKEY_LOCAL_MACHINE, or None when it is not there."""
+    registry: Any = importlib.import_module("winreg")
+    try:
+        with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, key) as opened:
+            value, _ = registry.QueryValueEx(opened, name)
+    except FileNotFoundError:
+        return None
+    return value if isinstance(value, int) else None
 
 
 def last_error() -> int:
