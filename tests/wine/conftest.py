@@ -10,6 +10,7 @@ AI_CLASSES = {
         "Microsoft.Windows.AI.Text.TextSummarizer Microsoft.Windows.AI.Text.TextRewriter"
     ),
     "Microsoft__Windows__AI": "Microsoft.Windows.AI.AICapabilities",
+    "Windows__AI__Actions": "Windows.AI.Actions.ActionRuntime",
     "Windows__ApplicationModel": "Windows.ApplicationModel.LimitedAccessFeatures",
 }
 

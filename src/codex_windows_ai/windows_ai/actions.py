@@ -10,13 +10,33 @@ from codex_windows_ai.errors import InvalidRequestError
 
 
 @dataclass(frozen=True, slots=True)
+class ActionInput:
+    """One thing that an action takes: its name and kind (`text`, `photo`, `table` …)."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that can be asked for. `built-in` ones are answered by the model that answers prompts."""
+    """One thing that can be asked for.
+
+    `built-in` ones are answered by the model that answers prompts; `app` ones by the installed
+    `app`, a package family name. Each of the `overloads` is one set of inputs that it takes.
+    """
 
     id: str
     name: str
     description: str
     kind: Literal["built-in", "app"] = "built-in"
+    app: str | None = None
+    overloads: tuple[tuple[ActionInput, ...], ...] = ((ActionInput("text", "text"),),)
+    available: bool = True
+
+    @property
+    def takes_one_text(self) -> bool:
+        """Whether a text alone is enough."""
+        return any([taken.kind for taken in overload] == ["text"] for overload in self.overloads)
 
 
 GENERATE = Action("generate", "Generate", "Answer a prompt.")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from codex_windows_ai.errors import NotAvailableError
 
-__all__ = ["E_NOINTERFACE", "Meaning", "code_of", "describe", "meaning_of", "not_available"]
+__all__ = ["E_INVALIDARG", "E_NOINTERFACE", "Meaning", "code_of", "describe", "meaning_of", "not_available"]
 
 
 E_NOINTERFACE = 0x80004002
+E_INVALIDARG = 0x80070057
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ _MEANINGS: dict[int, Meaning] = {
     0x80010108: Meaning("RPC_E_DISCONNECTED", "the service behind it ended", "Try again; it starts anew."),
     0x80040154: Meaning("REGDB_E_CLASSNOTREG", "the class is not registered on this machine", _RUNTIME),
     0x80070005: Meaning(
-        "E_ACCESSDENIED", "access is denied: no package identity, or no systemAIModels capability", _IDENTITY
+        "E_ACCESSDENIED",
+        "access is denied, often for want of package identity or of a capability in the manifest",
+        _IDENTITY,
     ),
     0x8007000E: Meaning("E_OUTOFMEMORY", "there is not enough memory", "Close other programs and try again."),
     0x80070032: Meaning("ERROR_NOT_SUPPORTED", "this machine does not support it"),
-    0x80070057: Meaning("E_INVALIDARG", "Windows refuses a value it was given"),
+    E_INVALIDARG: Meaning("E_INVALIDARG", "Windows refuses a value it was given"),
     0x8007007E: Meaning("ERROR_MOD_NOT_FOUND", "a library is missing", _RUNTIME),
     0x80070490: Meaning("ERROR_NOT_FOUND", "it is not there (any more)"),
     0x800704C7: Meaning("ERROR_CANCELLED", "it was cancelled"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,13 +20,16 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings
-from codex_windows_ai.windows_ai.actions import BUILT_IN, Action, messages_for
+from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUMMARISE, Action, messages_for
 from codex_windows_ai.windows_ai.answer import Answer, AnswerSource, Refusal
 from codex_windows_ai.windows_ai.gpu_path import GpuPath
 
 if TYPE_CHECKING:
+    from codex_windows_ai.engine.generation import Generation
     from codex_windows_ai.engine.statistics import EngineStatistics
     from codex_windows_ai.models.folder import ModelFolder
+    from codex_windows_ai.windows_ai.action_entities import Entity
+    from codex_windows_ai.windows_ai.app_actions import ActionResult, AppActions
     from codex_windows_ai.windows_ai.engine_provider import EngineProvider
     from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
     from codex_windows_ai.windows_ai.provider import Provider
@@ -51,6 +56,7 @@ class WindowsAiRuntime:
         self._progress = progress
         self._language_model: LanguageModelProvider | None = None
         self._engine: EngineProvider | None = None
+        self._app_actions: AppActions | None = None
         self._providers: list[tuple[Provider, tuple[Refusal, ...]]] = []
         """Those that can answer, best first, each with what was refused before it."""
 
@@ -105,7 +111,9 @@ class WindowsAiRuntime:
             )
             return self._language_model
         if kind == "action":
-            raise NotAvailableError("soon")
+            from codex_windows_ai.windows_ai.action_provider import ActionProvider
+
+            return ActionProvider(detail)
         from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 
         if detail != "cpu":
@@ -154,20 +162,64 @@ class WindowsAiRuntime:
         sampling: SamplingParameters | None = None,
         max_output_tokens: int | None = None,
     ) -> str:
-        """The whole answer to a prompt, or what an action makes of it.
+        """The whole answer to a prompt, or what an action makes of it: a built-in one, or an app's by its id.
 
-        Raises InvalidRequestError: an unknown action, an empty prompt. ModelError, EngineError: see `open`.
+        Summarising and rewriting are done by Windows' own skills where its language model answers.
+
+        Raises InvalidRequestError: an unknown action, an empty prompt. ActionFailedError: an app's action did not
+        succeed. ModelError, EngineError: see `open`.
         """
+        if action is not None and action not in {built_in.id for built_in in BUILT_IN}:
+            if system is not None or sampling is not None or max_output_tokens is not None:
+                raise UnsupportedRequestError(
+                    "An app's action has no system prompt, sampling parameters or token limit.",
+                    hint="Leave them out, or use a built-in action.",
+                )
+            return (await self.invoke_app_action(action, prompt)).text
         messages = messages_for(action, prompt, system)
         await self.open()
+        if system is None and sampling is None and max_output_tokens is None:
+            with contextlib.suppress(UnsupportedRequestError, EngineBusyError, NotAvailableError):
+                if skill := self._skill(action):
+                    return "".join([delta.text async for delta in skill(prompt)])
         request = GenerationRequest(
             messages=messages, sampling=sampling or SamplingParameters(), max_output_tokens=max_output_tokens
         )
         return "".join([delta.text async for delta in self.stream(request)])
 
+    async def invoke_app_action(
+        self, action: str, inputs: Mapping[str, Entity] | str, *, overload: int | None = None
+    ) -> ActionResult:
+        """Invokes an installed app's action with any entities; see `AppActions.invoke`.
+
+        Raises InvalidRequestError, ActionFailedError, NotAvailableError.
+        """
+        return await (await self._open_app_actions()).invoke(action, inputs, overload=overload)
+
     async def list_actions(self) -> list[Action]:
-        """Everything that can be asked for."""
-        return list(BUILT_IN)
+        """Everything that can be asked for: what is built in, and what installed apps offer.
+
+        Where Windows has no App Actions, or does not answer, only the first is listed; `cwai doctor` says why.
+        """
+        try:
+            registered = await asyncio.to_thread((await self._open_app_actions()).list)
+        except NotAvailableError:
+            registered = []
+        return [*BUILT_IN, *registered]
+
+    async def _open_app_actions(self) -> AppActions:
+        from codex_windows_ai.windows_ai.app_actions import AppActions
+
+        if self._app_actions is None:
+            self._app_actions = await asyncio.to_thread(AppActions)
+        return self._app_actions
+
+    def _skill(self, action: str | None) -> Callable[[str], Generation] | None:
+        """What Windows' own language model has for a built-in action."""
+        model = self._language_model
+        if model is None:
+            return None
+        return {SUMMARISE.id: model.summarise, REWRITE.id: model.rewrite}.get(action or GENERATE.id)
 
     def get_optimized_gpu_path(self) -> GpuPath | None:
         """The library of the best GPU execution provider; None where the engine uses no GPU.
@@ -189,6 +241,9 @@ class WindowsAiRuntime:
         self._engine = self._language_model = None
         for provider, _ in providers:
             await asyncio.to_thread(provider.close)
+        actions, self._app_actions = self._app_actions, None
+        if actions is not None:
+            await asyncio.to_thread(actions.close)
 
     def _opened(self) -> list[tuple[Provider, tuple[Refusal, ...]]]:
         if not self._providers:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import gc
 import threading
-from collections.abc import Iterable
 from typing import Any
 
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message, SamplingParameters
+from codex_windows_ai.engine.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
-from tests.wine.programs.scenarios import describe, double, run
+from tests.wine.programs.scenarios import describe, double, run, told
 from tests.wine.windows import DOUBLES
 
 library = ctypes.CDLL(str(DOUBLES / "Microsoft.Windows.AI.Text.dll"))
@@ -23,20 +22,6 @@ def request(*contents: str, system: str | None = None, **values: Any) -> Generat
     if system:
         messages.insert(0, Message("system", system))
     return GenerationRequest(messages=tuple(messages), **values)
-
-
-def told(deltas: Iterable[Delta]) -> dict[str, Any]:
-    deltas = list(deltas)
-    last = deltas[-1]
-    assert last.usage
-    assert last.timings
-    return {
-        "pieces": [delta.text for delta in deltas if delta.text],
-        "finish_reason": last.finish_reason,
-        "estimated": last.usage.estimated,
-        "output_tokens": last.usage.output_tokens,
-        "total_ms": last.timings.total,
-    }
 
 
 def ask(**values: Any) -> dict[str, Any]:

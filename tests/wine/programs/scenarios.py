@@ -8,9 +8,10 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
 
 Scenario = Callable[[], Any]
@@ -36,6 +37,21 @@ def _result(scenario: Scenario) -> Any:
 
 def describe(error: WindowsAiError) -> dict[str, Any]:
     return {"error": type(error).__name__, "code": error.code, "message": error.message, "hint": error.hint}
+
+
+def told(deltas: Iterable[Delta]) -> dict[str, Any]:
+    """What an answer said and how it ended."""
+    deltas = list(deltas)
+    last = deltas[-1]
+    assert last.usage
+    assert last.timings
+    return {
+        "pieces": [delta.text for delta in deltas if delta.text],
+        "finish_reason": last.finish_reason,
+        "estimated": last.usage.estimated,
+        "output_tokens": last.usage.output_tokens,
+        "total_ms": last.timings.total,
+    }
 
 
 @contextlib.contextmanager
