@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from codex_windows_ai.errors import HostStartError, ModelNotFoundError
+from codex_windows_ai.errors import HostStartError, HostUnreachableError, ModelNotFoundError
+from codex_windows_ai.host import starter
 from codex_windows_ai.host.discovery import HostRecord, read_record
 from codex_windows_ai.host.starter import ensure_host, stop_host
 from codex_windows_ai.settings import Settings
@@ -158,3 +161,18 @@ def test_a_call_that_is_cancelled_ends_the_host_that_it_started_unless_that_is_t
         assert read_record() is not None
     else:
         assert psutil.wait_procs([process], timeout=PATIENCE)[1] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SIGSTOP")
+def test_a_host_that_hangs_is_said_and_not_waited_for_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starter, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(starter, "_SILENCE_SECONDS", 0.1)
+    with serving(home) as host:
+        os.kill(host.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(HostUnreachableError, match="runs but does not answer") as caught:
+                find()
+        finally:
+            os.kill(host.process.pid, signal.SIGCONT)
+
+    assert "cwai stop" in str(caught.value.hint)

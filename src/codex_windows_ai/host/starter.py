@@ -29,6 +29,7 @@ from codex_windows_ai.settings import ENVIRONMENT_PREFIX, Settings, load_setting
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
 """How long a new process may take until it listens, on a machine that is very busy."""
+_PATIENCE_SECONDS = 10.0
 _SILENCE_SECONDS = 15.0
 _STOP_PATIENCE_SECONDS = 3.0
 _STOP_SECONDS = 15.0
@@ -134,7 +135,7 @@ class _Search:
             )
 
     async def _is_ready(self, record: HostRecord) -> bool:
-        async with HostClient(record) as client:
+        async with HostClient(record, patience=_PATIENCE_SECONDS) as client:
             try:
                 await client.authenticate()
                 readiness = await client.ready()
