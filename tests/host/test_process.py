@@ -16,6 +16,9 @@ import httpx2
 import psutil
 import pytest
 
+from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.host.process import ServeOptions, serve
+from codex_windows_ai.settings import Settings
 from tests.cli.program import COMMAND, cwai, environment_with
 from tests.served import PATIENCE, ServedHost, make_home, read_host_file, serving, stop_host_of
 
@@ -133,12 +136,16 @@ def test_a_port_that_is_taken_is_named(home: Path) -> None:
     assert read_host_file(home) is None
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_other_machines_are_not_let_in_without_a_token_file(address: str, home: Path) -> None:
-    ran = cwai("serve", "--host", address, home=home)
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org"])
+def test_other_machines_are_not_let_in_without_a_token_file(
+    address: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(home))
 
-    assert ran.exit_code == 2
-    assert "--token-file" in ran.stderr
+    with pytest.raises(InvalidRequestError, match=address) as caught:
+        serve(Settings(), ServeOptions(address=address))
+
+    assert "--token-file" in str(caught.value.hint)
     assert not (home / "state").exists()
 
 
