@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, soak, transport
+from codex_windows_ai.bench import agents, curve, edit, intruder, plan, soak, transport
 from codex_windows_ai.bench.context import Bench, in_turn
 from codex_windows_ai.bench.figures import ratio
 from codex_windows_ai.bench.outcome import Outcome
+from codex_windows_ai.bench.small_requests import SmallRequestsSize
 from codex_windows_ai.bench.workload import ConversationSize
 
 TINY = ConversationSize(agents=2, turns=1, system=64, own_context=16, input=16, output=4)
@@ -89,6 +90,19 @@ def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
     (result,) = outcome.results
     assert result.figures["requests_finished"].median > 0
     assert result.figures["evictions"].median > 0
+
+
+def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_none(bench: Bench) -> None:
+    size = SmallRequestsSize(agents=2, requests=1, instruction=60, item=12)
+
+    outcome = plan.run(bench, size)
+
+    sides = [plan.BASELINE, plan.HTTP, plan.MCP, plan.CHANNEL, plan.ALONE, plan.ONE_MODEL, plan.CACHE, plan.BATCH]
+    assert [result.side for result in outcome.results] == [*sides, plan.ALL]
+    for side in sides:
+        assert figure(outcome, side, "requests_per_s") > 0
+        assert figure(outcome, side, "memory_bytes") > 50e6
+    assert [target.must for target in outcome.targets] == ["<= 0.4", ">= 3"] * 3
 
 
 def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:

@@ -12,6 +12,7 @@ class WorkloadName(StrEnum):
     CURVE = "curve"
     EDIT = "edit"
     INTRUDER = "intruder"
+    PLAN = "plan"
     SOAK = "soak"
     TRANSPORT = "transport"
     ALL = "all"

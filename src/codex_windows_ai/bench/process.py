@@ -68,8 +68,13 @@ def memory_bytes(process: subprocess.Popen[Any]) -> int:
     On Linux the proportional set size: a page that several processes share counts in parts.
     Elsewhere the unique set size, which leaves shared pages out.
     """
+    return memory_of_tree(process.pid)
+
+
+def memory_of_tree(pid: int) -> int:
+    """The same of a process that somebody else started."""
     total = 0
-    for one in _tree(process.pid):
+    for one in _tree(pid):
         try:
             memory = one.memory_full_info()
         except psutil.NoSuchProcess:

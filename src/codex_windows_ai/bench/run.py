@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, soak, transport
+from codex_windows_ai.bench import agents, curve, edit, intruder, plan, soak, transport
 from codex_windows_ai.bench.context import Bench
 from codex_windows_ai.bench.machine import describe_machine, versions
 from codex_windows_ai.bench.names import WorkloadName
@@ -18,6 +18,7 @@ RUNS: dict[WorkloadName, Callable[[Bench], Outcome]] = {
     WorkloadName.CURVE: curve.run,
     WorkloadName.EDIT: edit.run,
     WorkloadName.INTRUDER: intruder.run,
+    WorkloadName.PLAN: plan.run,
     WorkloadName.SOAK: soak.run,
     WorkloadName.TRANSPORT: transport.run,
 }
@@ -25,7 +26,7 @@ RUNS: dict[WorkloadName, Callable[[Bench], Outcome]] = {
 
 def check_available(name: WorkloadName) -> None:
     """Raises NotAvailableError: what a workload compares with is not installed."""
-    if name in (WorkloadName.AGENTS, WorkloadName.ALL):
+    if name in (WorkloadName.AGENTS, WorkloadName.PLAN, WorkloadName.ALL):
         require_genai()
     if name is WorkloadName.TRANSPORT:
         transport.check_available()

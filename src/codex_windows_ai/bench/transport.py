@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -24,18 +23,18 @@ from codex_windows_ai.bench.context import Bench, in_turn
 from codex_windows_ai.bench.figures import Comparison, Spread, Target, latency_figures
 from codex_windows_ai.bench.outcome import Outcome, Result
 from codex_windows_ai.bench.process import Worker
+from codex_windows_ai.bench.small_request_sides import host
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.errors import EngineError, NotAvailableError
 from codex_windows_ai.host.answer_stream import stream_answer
 from codex_windows_ai.host.channel.client import ChannelClient
 from codex_windows_ai.host.client import HostClient
-from codex_windows_ai.host.discovery import HostRecord, read_record
+from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.windows_ai.answer import AnswerSource
 
 NAME = "transport"
 HTTP, CHANNEL = "HTTP and SSE", "channel"
 SHORT, STREAM = "requests of one token", "streamed answers"
-MODULE = "codex_windows_ai.bench.host_worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +81,15 @@ def check_available() -> None:
 def run(bench: Bench, size: TransportSize | None = None) -> Outcome:
     """Both transports in turn. Raises EngineError: a request failed, or the two answered differently."""
     check_available()
-    with tempfile.TemporaryDirectory(prefix="cwai-") as home:
-        worker = Worker(bench.children, MODULE, home, str(bench.folder.path), str(bench.threads or 0))
-        try:
-            worker.wait_until_ready()
-            return asyncio.run(_measure(bench, size or TransportSize(), worker, Path(home)))
-        finally:
-            worker.close()
+    return asyncio.run(_measure(bench, size or TransportSize()))
 
 
-async def _measure(bench: Bench, size: TransportSize, worker: Worker, home: Path) -> Outcome:
-    record = read_record(home / "state" / "host.json")
-    if record is None:
-        raise EngineError("The measured host left no record of where it listens.")
+async def _measure(bench: Bench, size: TransportSize) -> Outcome:
+    async with host(bench) as (record, home, worker):
+        return await _compare(bench, size, record, home, worker)
+
+
+async def _compare(bench: Bench, size: TransportSize, record: HostRecord, home: Path, worker: Worker) -> Outcome:
     loop = _ThreadTime(worker.process.pid, (await asyncio.to_thread(worker.statistics))["loop_thread"])
     samples = {HTTP: _Samples(), CHANNEL: _Samples()}
     total = bench.rounds()

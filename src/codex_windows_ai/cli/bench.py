@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     name: Annotated[
         WorkloadName,
-        typer.Argument(metavar="NAME", help="agents, curve, edit, intruder, soak, transport, or all."),
+        typer.Argument(metavar="NAME", help="agents, curve, edit, intruder, plan, soak, transport, or all."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     output: Annotated[
