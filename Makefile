@@ -10,7 +10,7 @@ PROMPT ?= What is the capital of France? Answer in one sentence.
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development $(WINDOWS)/.ready
+test: $(VENV)/.development $(WINDOWS)/.ready $(VENV)/conformance/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
 
@@ -41,6 +41,11 @@ $(VENV)/.runtime: pyproject.toml scripts/requirements.txt scripts/setup.sh
 $(VENV)/.development: pyproject.toml scripts/requirements-dev.txt scripts/setup.sh
 	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) scripts/requirements-dev.txt
 	touch $@ $(VENV)/.runtime
+
+# The conformance suite of the Model Context Protocol.
+$(VENV)/conformance/.ready: scripts/install_conformance.sh tests/conformance/package-lock.json | $(VENV)/.development
+	scripts/install_conformance.sh $(VENV) $(VENV)/conformance
+	touch $@
 
 # A Windows Python, for Wine and for the type checker.
 $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt scripts/requirements-windows-python.txt \
