@@ -104,8 +104,11 @@ def test_further_names_are_only_those_it_was_given(open_client: OpenClient, tiny
 
 
 def test_an_unknown_path_and_a_wrong_method_have_the_shape_of_every_error(open_client: OpenClient) -> None:
-    assert ask(open_client, "/absent", OWN).json()["error"]["message"] == "Not Found: GET /absent."
-    assert ask(open_client, "/shutdown", OWN).status_code == 405
+    unknown, wrong = ask(open_client, "/absent", OWN), ask(open_client, "/shutdown", OWN)
+
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_url")
+    assert unknown.json()["error"]["message"].startswith("Not Found: GET /absent.")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_supported")
 
 
 def test_a_host_inside_another_program_cannot_be_ended_from_outside(open_client: OpenClient) -> None:

@@ -19,9 +19,9 @@ def test_it_is_healthy_at_once_and_ready_when_the_model_is_loaded(
             first = await client.get("/ready")
             assert (await client.get("/health")).json() == {"status": "ok"}
             assert first.status_code == 503
-            assert first.json() == {"state": "loading", "stage": "starting", "done": 0, "total": 0}
+            assert first.json() == {"state": "loading", "models": [], "stage": "starting", "done": 0, "total": 0}
             await host.runtime()
-            assert (await client.get("/ready")).json() == {"state": "ready"}
+            assert (await client.get("/ready")).json() == {"state": "ready", "models": ["tiny"]}
 
     asyncio.run(look())
 
