@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     require_device: Device | None = Field(
         default=None, description="Fail unless this kind of device answers; a better device is then no substitute."
     )
+    execution_provider_library: Path | None = Field(
+        default=None, description="A library of an execution provider (an ONNX Runtime plugin) to use besides Windows'."
+    )
     limited_access_token: SecretStr | None = Field(
         default=None, description="Microsoft's token for Windows' own language model, where Windows asks for one."
     )

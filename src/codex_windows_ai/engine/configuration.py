@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 
@@ -19,7 +21,9 @@ class EngineConfiguration:
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB.
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one pass, `prefill_seconds` what one step spends on reading.
+    tokens read in one pass, `prefill_seconds` what one step spends on reading. `configure_session`
+    is given ONNX Runtime's SessionOptions before the model is loaded, to choose a device; without
+    it the CPU runs the model.
     """
 
     threads: int | None = None
@@ -31,3 +35,4 @@ class EngineConfiguration:
     prefill_chunk: int = 256
     prefill_seconds: float = 0.12
     speculating_sequences: int = 2
+    configure_session: Callable[[Any], None] | None = None

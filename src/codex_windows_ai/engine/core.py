@@ -42,7 +42,12 @@ class EngineCore:
     def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
-        self.model = Model(folder.model_file, heads=folder.heads, threads=self.configuration.threads)
+        self.model = Model(
+            folder.model_file,
+            heads=folder.heads,
+            threads=self.configuration.threads,
+            configure_session=self.configuration.configure_session,
+        )
         self.rows = KeyValueRows(self.model.shape, self.configuration.row_bytes)
         self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
         self.batch = Batch(self.rows)

@@ -8,7 +8,7 @@ with `input_ids`, `attention_mask`, shared past and present, and `logits` runs a
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,11 +36,20 @@ _runtime = cast("Any", ort)
 class Model:
     """A loaded decoder. `heads` is its number of attention heads, which bounds the threads.
 
+    `configure_session` is as in EngineConfiguration.
+
     Raises ModelFileError: ONNX Runtime cannot load the file.
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
     """
 
-    def __init__(self, file: Path, *, heads: int, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        heads: int,
+        threads: int | None = None,
+        configure_session: Callable[[Any], None] | None = None,
+    ) -> None:
         options = _runtime.SessionOptions()
         wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
         # With more threads than heads ONNX Runtime splits one head's attention between threads, and what a
@@ -50,7 +59,11 @@ class Model:
         options.log_severity_level = 3
         self.threads: int = options.intra_op_num_threads
         try:
-            self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            if configure_session is None:
+                self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            else:
+                configure_session(options)
+                self._session = _runtime.InferenceSession(str(file), options)
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise ModelFileError(
                 f"ONNX Runtime cannot load {file}: {error}",
@@ -90,6 +103,10 @@ class Model:
         self._session.run_with_iobinding(binding)
         self.forward_passes += 1
         return logits[:, -keep:]
+
+    def end_profile(self) -> Path:
+        """Ends the profile that `configure_session` asked for; where ONNX Runtime wrote it."""
+        return Path(self._session.end_profiling())
 
     def _kept(self, keep: int) -> Any:
         """`keep` as an OrtValue; the optional input takes nothing else, and it must outlive the pass."""

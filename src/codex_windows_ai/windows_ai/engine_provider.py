@@ -1,41 +1,65 @@
-"""The engine behind the interface of every provider."""
+"""The engine behind the interface of every provider, on the CPU or on a device that proved itself first."""
 
 from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.engine.request import GenerationRequest, Message
+from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.windows_ai.compiled_model import compiled_model, compiles
+from codex_windows_ai.windows_ai.devices import Device
 
-__all__ = ["EngineProvider"]
+__all__ = ["EngineProvider", "kernel_shares"]
+
+_LEAST_SHARE = 0.5
 
 
 class EngineProvider:
-    """The model of the settings, fetched first where it is not here yet, and loaded.
+    """The model of the settings, fetched first where it is not here yet, and loaded; without `device` on the CPU.
 
-    Raises ModelError, StorageError: it cannot be had.
+    A device is believed once it has generated a token of this model, with most of the time spent
+    by its own execution provider: a session that is asked for one runs on the CPU without a word
+    where the provider cannot take the work.
+
+    Raises ModelError, StorageError: the model cannot be had. NotAvailableError: the device did not prove itself.
     """
 
-    def __init__(self, settings: Settings, *, progress: Progress | None = None) -> None:
+    def __init__(self, settings: Settings, *, device: Device | None = None, progress: Progress | None = None) -> None:
         report = progress or silent
+        self._device = device
         self.folder: ModelFolder = ModelStore().resolve(settings.model, progress=progress)
         report("loading", 0, 1)
-        self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))
+        if device is None:
+            self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))
+        else:
+            self.engine = _engine_on(device, self.folder, settings, progress)
         report("loading", 1, 1)
 
     @property
     def source(self) -> AnswerSource:
         """Who answers."""
+        device = self._device
         return AnswerSource(
             provider="engine",
-            device=f"CPU: {read_cpu().name}",
-            execution_provider=self.engine.core.model.execution_provider,
+            device=f"CPU: {read_cpu().name}" if device is None else f"{device.kind.upper()}: {device.name}",
+            execution_provider=(
+                self.engine.core.model.execution_provider if device is None else device.execution_provider
+            ),
             model=self.folder.name,
             transport="in-process",
         )
@@ -47,3 +71,51 @@ class EngineProvider:
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
         self.engine.close()
+
+
+def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:
+    if compiles(device):
+        folder = replace(folder, model_file=compiled_model(folder, device, progress))
+    with tempfile.TemporaryDirectory() as scratch:
+        configuration = EngineConfiguration(
+            threads=settings.threads, configure_session=_profiled(device, Path(scratch) / "trial")
+        )
+        try:
+            engine = Engine(folder, configuration)
+        except ModelError as error:
+            raise NotAvailableError(f"{device.execution_provider} does not load the model: {error.message}") from error
+        try:
+            list(engine.submit(GenerationRequest(messages=(Message("user", "Hi"),), max_output_tokens=1)))
+            shares = kernel_shares(engine.core.model.end_profile())
+        except EngineError as error:
+            engine.close()
+            raise NotAvailableError(f"{device.execution_provider} did not generate a token: {error.message}") from error
+    share = shares.get(device.execution_provider, 0.0)
+    if share < _LEAST_SHARE:
+        engine.close()
+        others = ", ".join(f"{name} {part:.0%}" for name, part in shares.items() if name != device.execution_provider)
+        raise NotAvailableError(
+            f"{device.execution_provider} did {share:.0%} of the work of one token ({others or 'nobody else any'})"
+        )
+    return engine
+
+
+def _profiled(device: Device, prefix: Path) -> Callable[[Any], None]:
+    def configure(options: Any) -> None:
+        device.configure(options)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(prefix)
+
+    return configure
+
+
+def kernel_shares(profile: Path) -> dict[str, float]:
+    """How the time in kernels divides among execution providers, of a profile that ONNX Runtime wrote."""
+    events: list[dict[str, Any]] = json.loads(profile.read_text(encoding="utf-8"))
+    spent: Counter[str] = Counter()
+    for event in events:
+        provider = event.get("args", {}).get("provider")
+        if event.get("cat") == "Node" and provider:
+            spent[str(provider)] += int(event["dur"])
+    total = spent.total()
+    return {provider: duration / total for provider, duration in spent.items()} if total else {}

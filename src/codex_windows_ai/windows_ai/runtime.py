@@ -116,9 +116,12 @@ class WindowsAiRuntime:
             return ActionProvider(detail)
         from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 
-        if detail != "cpu":
-            raise NotAvailableError("this version runs the engine on the CPU only")
-        self._engine = EngineProvider(self._settings, progress=self._progress)
+        device = None
+        if detail == "gpu" or detail == "npu":
+            from codex_windows_ai.windows_ai.devices import choose_device, list_devices
+
+            device = choose_device(detail, list_devices(self._settings.execution_provider_library))
+        self._engine = EngineProvider(self._settings, device=device, progress=self._progress)
         return self._engine
 
     @property
@@ -222,11 +225,13 @@ class WindowsAiRuntime:
         return {SUMMARISE.id: model.summarise, REWRITE.id: model.rewrite}.get(action or GENERATE.id)
 
     def get_optimized_gpu_path(self) -> GpuPath | None:
-        """The library of the best GPU execution provider; None where the engine uses no GPU.
+        """The library of the execution provider that makes the best of this machine's GPU; None where there is none.
 
-        `source.refused` has the reason.
+        `find_gpu_path` says the reason as well. Takes a second the first time; downloads nothing.
         """
-        return None
+        from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
+
+        return find_gpu_path(self._settings.execution_provider_library).path
 
     def statistics(self) -> EngineStatistics:
         """The engine's figures.

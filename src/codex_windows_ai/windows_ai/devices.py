@@ -1,0 +1,108 @@
+"""Which chip the engine runs on: what ONNX Runtime's execution providers offer, and the best of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import onnxruntime as untyped_onnxruntime
+
+from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.windows_ai.ml import Registration, register_libraries
+
+__all__ = ["Device", "choose_device", "list_devices", "provider_rank"]
+
+_runtime: Any = untyped_onnxruntime  # it ships no types
+
+Kind = Literal["gpu", "npu", "cpu"]
+
+# Best first: a vendor's own provider before one for several vendors, those before what is built in everywhere.
+# Microsoft's winml-cli orders GPU providers so. Names differ in case between documents and builds.
+_RANKS: dict[Kind, tuple[str, ...]] = {
+    "gpu": ("nvtensorrtrtx", "cuda", "migraphx", "qnn", "openvino", "webgpu", "dml"),
+    "npu": ("qnn", "vitisai", "openvino"),
+    "cpu": ("cpu",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A chip as one execution provider drives it.
+
+    `luid` is Windows' number of the adapter, where the provider tells it. `library` is where the
+    provider comes from; None for one that is built into ONNX Runtime.
+    """
+
+    kind: Kind
+    execution_provider: str
+    vendor: str
+    name: str
+    luid: int | None = None
+    library: Registration | None = None
+    handle: Any = field(default=None, repr=False, compare=False)
+    """ONNX Runtime's own OrtEpDevice."""
+
+    def configure(self, options: Any) -> None:
+        """Makes sessions with these SessionOptions run on this device."""
+        options.add_provider_for_devices([self.handle], {})
+
+
+def list_devices(extra_library: Path | None = None) -> list[Device]:
+    """Every device that ONNX Runtime can use now, best first of each kind; nothing is downloaded.
+
+    `extra_library` is registered as well; see `register_libraries`.
+    """
+    registrations = {entry.name.lower(): entry for entry in register_libraries(extra_library) if entry.error is None}
+    devices = [_describe(handle, registrations) for handle in _runtime.get_ep_devices()]
+    return sorted(devices, key=lambda device: ("gpu", "npu", "cpu").index(device.kind) * 100 + _rank_of(device))
+
+
+def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
+    """The best device of a kind.
+
+    Raises NotAvailableError: there is none; the message says what there is.
+    """
+    for device in devices:
+        if device.kind == kind and _rank_of(device) < len(_RANKS[kind]):
+            return device
+    there = ", ".join(f"{device.execution_provider} on the {device.kind.upper()}" for device in devices)
+    raise NotAvailableError(
+        f"no execution provider for {'an NPU' if kind == 'npu' else 'a GPU'} is installed (there is: {there})",
+        hint="`cwai gpu path` says what Windows offers for this machine and how to fetch it.",
+    )
+
+
+def provider_rank(kind: Kind, execution_provider: str) -> int:
+    """How good a provider is for a kind of device, 0 the best; the number of known ones for an unknown one."""
+    plain = execution_provider.lower().removesuffix("executionprovider")
+    names = _RANKS[kind]
+    return names.index(plain) if plain in names else len(names)
+
+
+def _rank_of(device: Device) -> int:
+    return provider_rank(device.kind, device.execution_provider)
+
+
+def _describe(handle: Any, registrations: dict[str, Registration]) -> Device:
+    hardware, provider = handle.device, str(handle.ep_name)
+    about: dict[str, str] = {**dict(hardware.metadata), **dict(handle.ep_metadata)}
+    kind: Kind = {"GPU": "gpu", "NPU": "npu"}.get(str(hardware.type.name), "cpu")  # pyright: ignore[reportAssignmentType]  # the dictionary's values are kinds
+    luid = about.get("LUID", "")
+    library = registrations.get(provider.lower()) or _library_of(about, registrations)
+    return Device(
+        kind=kind,
+        execution_provider=provider,
+        vendor=str(hardware.vendor or handle.ep_vendor),
+        name=about.get("Description", "") or str(hardware.vendor),
+        luid=int(luid) if luid.isdigit() else None,
+        library=library,
+        handle=handle,
+    )
+
+
+def _library_of(about: dict[str, str], registrations: dict[str, Registration]) -> Registration | None:
+    """The library of a provider that was registered under another name than its own."""
+    path = about.get("library_path")
+    return next((entry for entry in registrations.values() if path and entry.library == Path(path)), None)
