@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.mcp.generate import answer
-from codex_windows_ai.mcp.results import ActionCatalogue, ActionDescription, AnsweredBy, AnswerResult
+from codex_windows_ai.mcp.results import TRANSPORT, ActionCatalogue, ActionDescription, AnsweredBy, AnswerResult
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
-from codex_windows_ai.windows_ai.actions import BUILT_IN, messages_for
+from codex_windows_ai.windows_ai.actions import BUILT_IN, Action, messages_for
 
 
 class InvokeActionArguments(Arguments):
@@ -25,7 +26,15 @@ async def read_catalogue(runtime: RuntimeAccess) -> ActionCatalogue:
     opened = await runtime.open()
     return ActionCatalogue(
         actions=[
-            ActionDescription(id=action.id, name=action.name, description=action.description, kind=action.kind)
+            ActionDescription(
+                id=action.id,
+                name=action.name,
+                description=action.description,
+                kind=action.kind,
+                app=action.app,
+                available=action.available,
+                takes_one_text=action.takes_one_text,
+            )
             for action in await opened.list_actions()
         ]
     )
@@ -61,10 +70,15 @@ def invoke_action_tool(runtime: RuntimeAccess) -> Tool:
             return await answer(runtime, request, call)
         async with call.progress(runtime.describe_loading):
             opened = await runtime.open()
+            known = {action.id: action for action in await opened.list_actions()}
+            if arguments.action not in known:
+                raise InvalidRequestError(
+                    f"There is no action {arguments.action!r} on this machine; there are: {', '.join(known)}."
+                )
             text = await opened.invoke_action(
                 arguments.text, action=arguments.action, max_output_tokens=arguments.max_output_tokens
             )
-        return AnswerResult(text=text, windows_ai=AnsweredBy.of(opened.source))
+        return AnswerResult(text=text, windows_ai=_answered_by_app(known[arguments.action]))
 
     return Tool(
         name="invoke_action",
@@ -75,4 +89,16 @@ def invoke_action_tool(runtime: RuntimeAccess) -> Tool:
         result=AnswerResult,
         # What a Windows app does with the text is not in our hands.
         annotations=tool_annotations(read_only=False, destructive=True, idempotent=False, open_world=True),
+    )
+
+
+def _answered_by_app(action: Action) -> AnsweredBy:
+    """An app does its work where it likes, and does not tell."""
+    return AnsweredBy(
+        provider=f"action:{action.id}",
+        device="chosen by the app",
+        execution_provider="App Action",
+        model=action.app or "unknown",
+        transport=TRANSPORT,
+        refused=[],
     )

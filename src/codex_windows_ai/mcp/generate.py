@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
-from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
 from codex_windows_ai.errors import EngineError, InvalidRequestError
 from codex_windows_ai.mcp.results import AnsweredBy, AnswerResult, TokenUsage
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
 from codex_windows_ai.windows_ai.actions import messages_for
+from codex_windows_ai.windows_ai.answer import Answer
 
 
 class GenerateArguments(Arguments):
@@ -79,13 +79,12 @@ async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call)
     """The whole answer to a request; leaving early, as a cancelled call does, ends it in the engine."""
     state = _State(runtime)
     async with call.progress(state.describe):
-        opened = await runtime.open()
-        state.generation = opened.stream(request)
+        given = state.answer = (await runtime.open()).stream(request)
         try:
-            async for delta in state.generation:
+            async for delta in given:
                 state.add(delta)
         finally:
-            state.generation.cancel()
+            given.cancel()
     last = state.last
     if last is None or last.usage is None:
         raise EngineError("The answer ended without its figures.", hint="Ask again.")
@@ -93,7 +92,7 @@ async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call)
         text="".join(state.pieces),
         finish_reason=last.finish_reason,
         usage=TokenUsage.of(last.usage),
-        windows_ai=AnsweredBy.of(opened.source, last.timings),
+        windows_ai=AnsweredBy.of(given.source, last.timings),
     )
 
 
@@ -101,7 +100,7 @@ class _State:
     """How far an answer is."""
 
     def __init__(self, runtime: RuntimeAccess) -> None:
-        self.generation: Generation | None = None
+        self.answer: Answer | None = None
         self.pieces: list[str] = []
         self.tokens = 0
         self.last: Delta | None = None
@@ -113,9 +112,9 @@ class _State:
         self.last = delta
 
     def describe(self) -> str:
-        if self.generation is None:
+        if self.answer is None:
             return self._runtime.describe_loading()
         if self.tokens:
             return f"{self.tokens} tokens"
-        before = self.generation.queue_position
+        before = self.answer.queue_position
         return f"waiting for {before} requests before this one" if before else "reading the prompt"

@@ -10,6 +10,7 @@ from codex_windows_ai.hardware.live import read_machine
 from codex_windows_ai.mcp.results import OptimizedPath
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
+from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
 
 
 def gpu_stats_tool() -> Tool:
@@ -42,14 +43,9 @@ def optimized_path_tool(runtime: RuntimeAccess) -> Tool:
                 adapter=path.adapter,
                 reason=path.reason,
             )
-        source = opened.source
-        reasons = [f"{provider}: {reason}" for provider, reason in source.refused]
-        return OptimizedPath(
-            path=None,
-            execution_provider=None,
-            adapter=None,
-            reason="; ".join([f"no GPU is used, {source.execution_provider} answers", *reasons]),
-        )
+        finding = await asyncio.to_thread(find_gpu_path)
+        fix = f"; `{finding.fix}` would change that" if finding.fix else ""
+        return OptimizedPath(path=None, execution_provider=None, adapter=None, reason=f"{finding.reason}{fix}")
 
     return Tool(
         name="optimized_path",

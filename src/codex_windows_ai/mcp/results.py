@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from codex_windows_ai.engine.request import FinishReason, Timings, Usage
-from codex_windows_ai.windows_ai.runtime import AnswerSource
+from codex_windows_ai.windows_ai.answer import AnswerSource
 
 TRANSPORT = "mcp"
 
@@ -48,7 +48,7 @@ class AnsweredBy(BaseModel):
             execution_provider=source.execution_provider,
             model=source.model,
             transport=TRANSPORT,
-            refused=refusals(source),
+            refused=[Refused(provider=name, reason=reason) for name, reason in source.refused],
             timings_ms=timings
             and Milliseconds(
                 queue=round(timings.queue, 1),
@@ -60,17 +60,21 @@ class AnsweredBy(BaseModel):
 
 
 class TokenUsage(BaseModel):
-    """Tokens of one request; the cached ones were not computed again."""
+    """Tokens of one request; the cached ones were not computed again. Some providers only let them be estimated."""
 
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    estimated: bool
 
     @classmethod
     def of(cls, usage: Usage) -> TokenUsage:
         """The engine's own figures."""
         return cls(
-            input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+            estimated=usage.estimated,
         )
 
 
@@ -84,16 +88,19 @@ class AnswerResult(BaseModel):
 
 
 class ActionDescription(BaseModel):
-    """One thing that this machine can do for a text."""
+    """One thing that this machine can do; `invoke_action` takes those that are available and take one text."""
 
     id: str
     name: str
     description: str
     kind: Literal["built-in", "app"]
+    app: str | None
+    available: bool
+    takes_one_text: bool
 
 
 class ActionCatalogue(BaseModel):
-    """Everything that `invoke_action` takes."""
+    """Everything that this machine can do for a text, and more that its apps offer."""
 
     actions: list[ActionDescription]
 
@@ -105,8 +112,3 @@ class OptimizedPath(BaseModel):
     execution_provider: str | None
     adapter: str | None
     reason: str
-
-
-def refusals(source: AnswerSource) -> list[Refused]:
-    """Better providers than the one that answers, each with the reason against it."""
-    return [Refused(provider=provider, reason=reason) for provider, reason in source.refused]
