@@ -1,8 +1,10 @@
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.wine.windows import WindowsMachine
+from tests.wine.driver_machine import DriverMachine
+from tests.wine.windows import ROOT, WindowsMachine
 
 AI_CLASSES = {
     "Microsoft__Windows__AI__Text": (
@@ -22,3 +24,15 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsMachine
     machine.register_classes(**AI_CLASSES)
     yield machine
     machine.close()
+
+
+@pytest.fixture(scope="module")
+def machine(windows: WindowsMachine) -> Iterator[DriverMachine]:
+    """A Windows on which the driver runs."""
+    subprocess.run(["make", "--silent", "--directory", str(ROOT / "driver")], check=True)
+    machine = DriverMachine(windows)
+    try:
+        machine.install()
+        yield machine
+    finally:
+        machine.close()

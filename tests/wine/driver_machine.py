@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import Any
 
-from tests.wine.windows import PYTHON, ROOT, WindowsMachine
+from tests.wine.windows import PYTHON, ROOT, WindowsMachine, windows_path
 
 DRIVER = ROOT / "build" / "driver" / "ai_driver.sys"
 
@@ -90,6 +90,12 @@ class DriverMachine:
     def errors(self) -> str:
         """What was written to standard error so far by all programs, Wine's own included."""
         return self._said.decode("utf-8", errors="replace")
+
+    def install(self) -> None:
+        """Installs the driver and starts it."""
+        # Unsigned, as the build makes it: Wine does not look, and that we refuse it is a test of its own.
+        self.administrator.do("install", image=windows_path(DRIVER), force=True)
+        self.administrator.do("start")
 
     def program(self) -> Program:
         program = Program(self.python("-m", "tests.wine.programs.driver_session"))

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.wine.driver_machine import DRIVER, DriverMachine, Program, Refused
-from tests.wine.windows import ROOT, WindowsMachine, windows_path
-
-
-@pytest.fixture(scope="module")
-def machine(windows: WindowsMachine) -> Iterator[DriverMachine]:
-    subprocess.run(["make", "--silent", "--directory", str(ROOT / "driver")], check=True)
-    machine = DriverMachine(windows)
-    try:
-        install(machine)
-        yield machine
-    finally:
-        machine.close()
+from tests.wine.windows import windows_path
 
 
 @pytest.fixture(autouse=True)
@@ -276,14 +264,8 @@ def test_without_the_driver_programs_are_told_so(machine: DriverMachine, start: 
     machine.administrator.do("uninstall")
     assert machine.administrator.do("status")["state"] == "absent"
     assert refused(machine.administrator, "start") == "DriverNotFoundError"
-    install(machine)
+    machine.install()
     start[-1].do("open_bridge")
-
-
-def install(machine: DriverMachine) -> None:
-    # Unsigned, as the build makes it: Wine does not look, and that we refuse it is a test of its own.
-    machine.administrator.do("install", image=windows_path(DRIVER), force=True)
-    machine.administrator.do("start")
 
 
 def open_channel(client: Program) -> dict[str, object]:
