@@ -55,7 +55,7 @@ def test_progress_says_where_a_call_stands(connect: Connect, live_host: LiveHost
                 await asyncio.wait_for(arrived.wait(), PATIENCE)
             assert not (await call).is_error
         assert heard[0] == (0, "asking the model")
-        assert heard[1][1] == "reading the prompt"
+        assert heard[1][1] == "place 1 in the queue"
         assert [progress for progress, _ in heard] == sorted({progress for progress, _ in heard})
 
     asyncio.run(look())

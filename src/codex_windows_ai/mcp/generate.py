@@ -116,5 +116,5 @@ class _State:
             return self._runtime.describe_loading()
         if self.tokens:
             return f"{self.tokens} tokens"
-        before = self.answer.queue_position
-        return f"waiting for {before} requests before this one" if before else "reading the prompt"
+        place = self.answer.queue_position
+        return f"place {place} in the queue" if place else "reading the prompt"
