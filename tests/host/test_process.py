@@ -17,6 +17,8 @@ import psutil
 import pytest
 
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.host import process
+from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.process import ServeOptions, serve
 from codex_windows_ai.settings import Settings
 from tests.cli.program import COMMAND, cwai, environment_with
@@ -211,6 +213,23 @@ def test_an_idle_host_ends_by_itself(home: Path) -> None:
     with serving(home, "--idle-stop", "0.2") as host:
         assert host.process.wait(PATIENCE) == 0
     assert read_host_file(home) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use is not removed there")
+def test_a_host_that_nobody_can_find_any_more_ends(
+    tiny_model_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(home))
+    monkeypatch.setattr(process, "_RECORD_SECONDS", 0.05)
+
+    def clean_up(record: HostRecord) -> None:
+        (home / "state").rename(home / "elsewhere")
+
+    # It returns at all: without idle stop nothing else ends it.
+    settings = Settings(model=str(tiny_model_path), threads=1, port=0, idle_stop=0.0)
+    serve(settings, ServeOptions(on_demand=True), on_listening=clean_up)
+
+    assert not (home / "state" / "host.json").exists()
 
 
 @pytest.fixture

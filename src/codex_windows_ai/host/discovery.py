@@ -106,10 +106,15 @@ def write_record(record: HostRecord) -> None:
     _write_private(record_file(), json.dumps(content, indent=2) + "\n")
 
 
+def is_recorded(record: HostRecord) -> bool:
+    """Whether it still is that process that clients find."""
+    current = read_record()
+    return current is not None and current.pid == record.pid
+
+
 def remove_record(record: HostRecord) -> None:
     """Takes the record away, if it still is that process's."""
-    current = read_record()
-    if current is not None and current.pid == record.pid:
+    if is_recorded(record):
         with contextlib.suppress(OSError):
             record_file().unlink()
 

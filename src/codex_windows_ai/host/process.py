@@ -36,6 +36,7 @@ STREAM_GRACE_SECONDS = 5.0
 
 ON_DEMAND_IDLE_SECONDS = 1800.0
 _POLL_SECONDS = 0.05
+_RECORD_SECONDS = 30.0
 _LOADER_GRACE_SECONDS = 3.0
 _ERROR_GRACE_SECONDS = 2
 """How long it may take to tell the others that they were cut off."""
@@ -174,7 +175,7 @@ class _Server(uvicorn.Server):
             loop.call_soon_threadsafe(self._stopping.set)
 
         self._host.stop = stop
-        ending = asyncio.create_task(self._end_in_order())
+        ending = asyncio.create_task(self._end_in_order(record))
         try:
             async with open_channel_door(self._host):
                 await self.serve(sockets=[socket])
@@ -192,9 +193,9 @@ class _Server(uvicorn.Server):
             self._stopping.set()
             self._host.stop()  # wakes the loop, which a signal alone does not do on Windows
 
-    async def _end_in_order(self) -> None:
+    async def _end_in_order(self, record: HostRecord) -> None:
         host = self._host
-        log.info("%s: ending, %d requests run", await self._reason_to_end(), host.active_requests)
+        log.info("%s: ending, %d requests run", await self.reason_to_end(record), host.active_requests)
         host.stopping.set()
         if not await self._quiet_within(STREAM_GRACE_SECONDS):
             log.info("%d requests are cut off", host.active_requests)
@@ -202,20 +203,29 @@ class _Server(uvicorn.Server):
             await self._quiet_within(_ERROR_GRACE_SECONDS)
         self.should_exit = True
 
-    async def _reason_to_end(self) -> str:
-        """Waits until the host is to end."""
+    async def reason_to_end(self, record: HostRecord) -> str:
+        """Waits until the host is to end.
+
+        That is also when a host that was started on demand is idle and its record is gone, with the
+        folder of a test or of a user who cleaned up: nobody could find it any more, nor end it.
+        """
         host, limit = self._host, self._idle_stop
         asked = asyncio.create_task(self._stopping.wait())
-        while not asked.done():
-            remaining = limit
-            if limit is not None and host.idle_since is not None and host.loading is None:
-                remaining = host.idle_since + limit - time.monotonic()
-                if remaining <= 0:
-                    asked.cancel()
-                    return f"idle for {limit:g} s"
-            # What is busy now cannot have been idle for the whole limit before the limit is over.
-            await asyncio.wait({asked}, timeout=remaining)
-        return "asked to"
+        try:
+            while not asked.done():
+                remaining = limit
+                if host.idle_since is not None and host.loading is None:
+                    if limit is not None:
+                        remaining = host.idle_since + limit - time.monotonic()
+                        if remaining <= 0:
+                            return f"idle for {limit:g} s"
+                    if record.on_demand and not discovery.is_recorded(record):
+                        return "its record is gone"
+                # What is busy now cannot have been idle for the whole limit before the limit is over.
+                await asyncio.wait({asked}, timeout=min(remaining or _RECORD_SECONDS, _RECORD_SECONDS))
+            return "asked to"
+        finally:
+            asked.cancel()
 
     async def _quiet_within(self, seconds: float) -> bool:
         """Waits until no request runs; False when that takes longer, or an instant end was asked for."""
