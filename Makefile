@@ -5,14 +5,21 @@ BIN := $(VENV)/bin
 WINDOWS := .venv-windows
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
-.PHONY: demo test conformance lint lock clean
+.PHONY: demo test conformance driver driver-fuzz lint lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development $(WINDOWS)/.ready $(VENV)/conformance/.ready
+test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools $(VENV)/conformance/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
+
+# The kernel driver, built by two compilers and read by three analysers; tests/driver and tests/wine prove the rest.
+driver: build/.driver-tools
+	$(MAKE) --directory driver all clang analyze
+
+driver-fuzz: build/.driver-tools
+	$(MAKE) --directory driver fuzz FUZZ_SECONDS=1200
 
 # What takes minutes: the long runs of the suites that others wrote.
 conformance: $(VENV)/.development
@@ -52,6 +59,11 @@ $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt
 		tests/wine/doubles/bcryptprimitives.c | $(VENV)/.development
 	scripts/install_debian.sh gcc-mingw-w64-x86-64 wine wine64
 	scripts/setup_windows_python.sh $(WINDOWS) $(VENV)
+	touch $@
+
+build/.driver-tools: Makefile scripts/install_debian.sh
+	scripts/install_debian.sh gcc-mingw-w64-x86-64 gcc clang libclang-rt-14-dev cppcheck osslsigncode openssl
+	mkdir -p build
 	touch $@
 
 clean:
