@@ -11,7 +11,7 @@ from typing import Self
 
 from codex_windows_ai.engine.request import Delta, GenerationRequest
 from codex_windows_ai.engine.statistics import EngineStatistics
-from codex_windows_ai.errors import ChannelCorruptError, ChannelError, WindowsAiError
+from codex_windows_ai.errors import ChannelClosedError, ChannelCorruptError, ChannelError, WindowsAiError
 from codex_windows_ai.host.channel.messages import FromClient, decode_answer, encode_request
 from codex_windows_ai.kernel.channel.channel import Channel, Message
 from codex_windows_ai.windows_ai.runtime import AnswerSource
@@ -30,7 +30,6 @@ class ChannelClient:
         self.chosen = chosen
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[Answer]] = {}
-        self._receiving: asyncio.Task[None] | None = None
 
     @property
     def brokered_by(self) -> str:
@@ -38,15 +37,13 @@ class ChannelClient:
         return self._channel.brokered_by
 
     async def __aenter__(self) -> Self:
-        self._receiving = asyncio.create_task(self._receive())
+        self._channel.listen(self._hand_out)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._channel.close()
-        if self._receiving is not None:
-            await self._receiving
+        self._end(ChannelClosedError("The channel was closed on this side."))
 
     async def stream(
         self, request: GenerationRequest, *, cancel: asyncio.Event | None = None
@@ -107,15 +104,17 @@ class ChannelClient:
         except ChannelError:
             return  # the host is gone, and with it the request
 
-    async def _receive(self) -> None:
-        """Hands each message to its request, until the channel ends; then all requests end with the reason."""
+    def _hand_out(self) -> None:
+        """Hands each message to its request; once the channel ends all requests end with the reason."""
         try:
-            while True:
-                message = await self._channel.receive()
+            for message in self._channel.take():
                 answer = decode_answer(message.kind, message.payload)
                 if waiting := self._answers.get(message.request):  # else its request was given up
                     waiting.put_nowait(answer)
         except ChannelError as error:
-            self._channel.close()
-            for waiting in self._answers.values():
-                waiting.put_nowait(error)
+            self._end(error)
+
+    def _end(self, error: ChannelError) -> None:
+        self._channel.close()
+        for waiting in self._answers.values():
+            waiting.put_nowait(error)

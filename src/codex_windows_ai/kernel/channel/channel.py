@@ -83,6 +83,7 @@ class Channel:
         self._sending = asyncio.Lock()
         self._received: deque[Message] = deque()
         self._partial: dict[tuple[int, int], bytearray] = {}
+        self._listener: Callable[[], None] | None = None
         self._closed = False
         link.listen(self._on_change)
 
@@ -125,33 +126,41 @@ class Channel:
         """
         while not self._received:
             self._arrival.clear()
-            self._check_open()
-            gone = self._link.gone  # read before the ring: what came before the end is not lost
-            self._take_records()
+            self._received.extend(self.take())
             if not self._received:
-                if gone:
-                    raise _gone()
                 await self._arrival.wait()
         return self._received.popleft()
+
+    def listen(self, on_change: Callable[[], None]) -> None:
+        """Calls back, in the event loop, when there may be something to `take`: cheaper than a task that receives."""
+        self._listener = on_change
+        on_change()
+
+    def take(self) -> list[Message]:
+        """The messages that are there; raises as `receive` does, once there are none."""
+        self._check_open()
+        gone = self._link.gone  # read before the ring: what came before the end is not lost
+        records, crowded = self._reader.read()
+        if crowded:
+            self._link.wake_peer()
+        messages = [message for record in records if (message := self._assemble(record)) is not None]
+        if gone and not messages:
+            raise _gone()
+        return messages
 
     def _on_change(self) -> None:
         self._arrival.set()
         self._room.set()
+        if self._listener is not None:
+            self._listener()
 
-    def _take_records(self) -> None:
-        records, crowded = self._reader.read()
-        if crowded:
-            self._link.wake_peer()
-        for record in records:
-            self._assemble(record)
-
-    def _assemble(self, record: Record) -> None:
+    def _assemble(self, record: Record) -> Message | None:
+        """The message that a record ends, if it does."""
         kind = record.kind & ~_CONTINUED
         key = (kind, record.request)
         continued = bool(record.kind & _CONTINUED)
         if not continued and key not in self._partial:
-            self._received.append(Message(kind, record.request, record.payload))
-            return
+            return Message(kind, record.request, record.payload)
         message = self._partial.setdefault(key, bytearray())
         if len(self._partial) > MOST_PARTIAL_MESSAGES or len(message) + len(record.payload) > LONGEST_MESSAGE:
             raise ChannelCorruptError(
@@ -159,9 +168,10 @@ class Channel:
                 f"or more than {MOST_PARTIAL_MESSAGES} at once."
             )
         message += record.payload
-        if not continued:
-            del self._partial[key]
-            self._received.append(Message(kind, record.request, bytes(message)))
+        if continued:
+            return None
+        del self._partial[key]
+        return Message(kind, record.request, bytes(message))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -172,6 +182,7 @@ class Channel:
         if self._closed:
             return
         self._closed = True
+        self._listener = None
         self._on_change()
         self._writer.release()
         self._reader.release()
