@@ -24,6 +24,8 @@ mv "$scratch"/cp311/* "$folder"
 "${pip[@]}" install --target "$site" --no-deps --no-compile --require-hashes \
     --platform win_amd64 --python-version 3.11 --implementation cp --only-binary :all: \
     --requirement "$here/requirements-wine.txt"
+# What this project says of itself; its code is read from the checkout.
+cp -r "$linux"/lib/python3*/site-packages/codex_windows_ai-*.dist-info "$site"
 # All that the embeddable build looks at; it takes folders relative to its own.
 printf '%s\r\n' 'python311.zip' '.' 'Lib\site-packages' 'Lib\site-packages\win32' 'Lib\site-packages\win32\lib' \
     '..\src' '..' > "$folder/python311._pth"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +85,53 @@ class WindowsMachine:
     def _wine(
         self, *command: str, environment: dict[str, str] | None = None, given: str = "", timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        # A Windows Python refuses to start unless its three streams are pipes.
-        return subprocess.run(
+        process = subprocess.Popen(
             ["wine", *command],
             env={**self.environment, **(environment or {})},
             cwd=ROOT,
-            input=given,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
+            # A Windows Python refuses to start unless its three streams are pipes.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
+        assert process.stdin
+        process.stdin.write(given.encode())
+        process.stdin.close()
+        try:
+            output, errors = _read_until_end(process, timeout)
+        finally:
+            process.kill()
+            process.wait()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def _read_until_end(process: subprocess.Popen[bytes], timeout: float) -> tuple[str, str]:
+    """What a process wrote until it ended.
+
+    The end of its pipes is no sign of that: Wine lets every child inherit them, also one that is to live on.
+    """
+    deadline = time.monotonic() + timeout
+    streams = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            assert stream
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ)
+        ended = False
+        while not ended and selector.get_map():
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(process.args, timeout, *map(bytes, streams.values()))
+            ended = process.poll() is not None  # asked before the last reading
+            for key, _ in selector.select(0 if ended else 0.05):
+                if piece := key.fileobj.read():
+                    streams[key.fileobj] += piece
+                elif piece == b"":
+                    selector.unregister(key.fileobj)
+    process.wait(max(0.0, deadline - time.monotonic()))
+    output, errors = (bytes(written).decode(errors="replace").replace("\r\n", "\n") for written in streams.values())
+    for stream in streams:
+        stream.close()
+    return output, errors
 
 
 def windows_path(path: Path) -> str:
