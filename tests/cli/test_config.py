@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from codex_windows_ai.settings import Settings
 from tests.cli.program import cwai
 
 
@@ -25,14 +26,9 @@ def test_show_puts_the_environment_over_the_file_over_the_default(tmp_path: Path
     ran = cwai("config", "show", "--json", home=tmp_path, environment={"CODEX_WINDOWS_AI_MODEL": "from-environment"})
 
     settings = json.loads(ran.stdout)["settings"]
-    assert settings == {
-        "model": "from-environment",
-        "provider": "auto",
-        "kernel_accelerated": False,
-        "threads": 3,
-        "port": None,
-        "idle_stop": None,
-    }
+    given = {"model": "from-environment", "provider": "auto", "threads": 3, "port": None}
+    assert settings.items() >= given.items()
+    assert settings.keys() == Settings.model_fields.keys()
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

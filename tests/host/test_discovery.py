@@ -38,6 +38,7 @@ def own_record() -> HostRecord:
         version="0",
         model="tiny",
         provider="auto",
+        require_device=None,
         models=("tiny",),
         on_demand=True,
     )

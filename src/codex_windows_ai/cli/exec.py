@@ -58,6 +58,19 @@ def command(
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME", help="An installed model's name, or a model folder.")
     ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--provider",
+            metavar="NAME",
+            help="Who answers on this machine: auto, language-model (Windows' own), action:ID (an app's), engine, "
+            "engine:gpu, engine:npu or engine:cpu.",
+        ),
+    ] = None,
+    require_device: Annotated[
+        str | None,
+        typer.Option("--require-device", metavar="KIND", help="Fail unless the gpu, npu or cpu answers."),
+    ] = None,
     system: Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")] = None,
     max_output_tokens: Annotated[
         int | None,
@@ -89,6 +102,8 @@ def command(
 
     local = use_windows_ai or kernel_accelerated
     options = {
+        "--provider": provider,
+        "--require-device": require_device,
         "--system": system,
         "--max-output-tokens": max_output_tokens,
         "--temperature": temperature,
@@ -113,7 +128,8 @@ def command(
 
     given = {"temperature": temperature, "top_p": top_p, "seed": seed}
     sampling = SamplingParameters(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]  # one dict for values of several types
-    question = _Question(whole_prompt, load_settings(model=model), system, sampling, max_output_tokens)
+    settings = load_settings(model=model, provider=provider, require_device=require_device)
+    question = _Question(whole_prompt, settings, system, sampling, max_output_tokens)
     return _LocalAnswer(as_json=as_json).show(question, use_kernel_driver=kernel_accelerated)
 
 
@@ -227,6 +243,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
             "input_tokens": usage.input_tokens,
             "cached_tokens": usage.cached_tokens,
             "output_tokens": usage.output_tokens,
+            "estimated": usage.estimated,
         },
         "timings_ms": answer
         and timings
@@ -248,7 +265,8 @@ def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
     if answer:
         usage, timings = answer.usage, answer.timings
         parts += [
-            f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out",
+            f"{'about ' if usage.estimated else ''}{usage.input_tokens} tokens in ({usage.cached_tokens} cached), "
+            f"{usage.output_tokens} out",
             f"load {answer.load_ms:.0f} ms, queue {timings.queue:.0f} ms, prefill {timings.prefill:.0f} ms, "
             f"decode {timings.decode:.0f} ms, total {timings.total:.0f} ms",
         ]

@@ -17,7 +17,22 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from codex_windows_ai.cli import bench, codex, config, doctor, driver, exec, mcp, models, serve, setup, status, stop, token
+from codex_windows_ai.cli import (
+    bench,
+    codex,
+    config,
+    doctor,
+    driver,
+    exec,
+    gpu,
+    mcp,
+    models,
+    serve,
+    setup,
+    status,
+    stop,
+    token,
+)
 from codex_windows_ai.cli.output import prepare_streams, report_error, say, write, write_json
 from codex_windows_ai.errors import EXIT_INTERRUPTED, WindowsAiError
 
@@ -45,6 +60,7 @@ app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.command)
 app.command("bench")(bench.command)
 app.add_typer(driver.app, name="driver")
+app.add_typer(gpu.app, name="gpu")
 app.add_typer(config.app, name="config")
 
 

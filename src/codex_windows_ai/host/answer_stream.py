@@ -105,7 +105,12 @@ def _last(response: dict[str, Any]) -> Delta:
         spent, guessed = described["timings_ms"], described["speculation"]
         return Delta(
             finish_reason=reasons.get(cut, "length"),
-            usage=Usage(used["input_tokens"], used["input_tokens_details"]["cached_tokens"], used["output_tokens"]),
+            usage=Usage(
+                used["input_tokens"],
+                used["input_tokens_details"]["cached_tokens"],
+                used["output_tokens"],
+                estimated=described.get("usage_estimated", False),
+            ),
             timings=Timings(
                 **{name: spent[name] for name in ("queue", "prefill", "decode", "total")},
                 drafted=guessed["drafted"],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from codex_windows_ai.engine.request import Timings
+from codex_windows_ai.engine.request import Timings, Usage
 from codex_windows_ai.windows_ai.runtime import AnswerSource
 
 
-def answered_by(source: AnswerSource, timings: Timings | None = None, *, transport: str = "http") -> dict[str, Any]:
-    """What a client of this door is told; times in milliseconds."""
+def answered_by(
+    source: AnswerSource, timings: Timings | None = None, usage: Usage | None = None, *, transport: str = "http"
+) -> dict[str, Any]:
+    """What a client of this door is told; times in milliseconds. OpenAI's usage has no word for an estimate."""
     described: dict[str, Any] = {
         "provider": source.provider,
         "device": source.device,
@@ -18,6 +20,8 @@ def answered_by(source: AnswerSource, timings: Timings | None = None, *, transpo
         "transport": transport,
         "refused": [{"provider": name, "reason": reason} for name, reason in source.refused],
     }
+    if usage is not None:
+        described["usage_estimated"] = usage.estimated
     if timings is not None:
         described["timings_ms"] = {
             "queue": round(timings.queue, 1),

@@ -45,7 +45,7 @@ def log_file() -> Path:
 class HostRecord:
     """How to reach the host, and which process it is.
 
-    `model` and `provider` are the settings it was started with, `models` what it serves, by name
+    `model`, `provider` and `require_device` are the settings it was started with, `models` what it serves, by name
     (empty until the model is loaded). `process_start` tells the process from a later one of the same number.
     """
 
@@ -57,6 +57,7 @@ class HostRecord:
     version: str
     model: str
     provider: str
+    require_device: str | None
     models: tuple[str, ...]
     on_demand: bool
 

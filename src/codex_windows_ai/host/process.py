@@ -86,6 +86,7 @@ def serve(
             version=version("codex-windows-ai"),
             model=settings.model,
             provider=settings.provider,
+            require_device=settings.require_device,
             models=(),
             on_demand=options.on_demand,
         )

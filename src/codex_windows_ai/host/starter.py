@@ -187,6 +187,9 @@ class _Search:
             return f"serves the model {record.model}, not {self._settings.model}"
         if record.provider != self._settings.provider:
             return f"was started with the provider {record.provider}, not {self._settings.provider}"
+        if record.require_device != self._settings.require_device:
+            wanted = self._settings.require_device or "any"
+            return f"was started to answer on the device {record.require_device or 'any'}, not on {wanted}"
         return None
 
     async def _load_again(self, record: HostRecord, client: HostClient, readiness: dict[str, Any]) -> None:
@@ -263,8 +266,11 @@ def _spawn(settings: Settings, log: int) -> subprocess.Popen[bytes]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The caller's settings, flags included, as the variables that the host reads."""
-    values = settings.model_dump(mode="json", exclude_none=True)
+    """The caller's settings, flags included, as the variables that the host reads.
+
+    Secrets are no flags: the host finds them where the caller did.
+    """
+    values = settings.model_dump(mode="json", exclude_none=True, exclude={"limited_access_token"})
     return {
         f"{ENVIRONMENT_PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()

@@ -172,7 +172,7 @@ class Completion:
         return ChatCompletionChunk(object="chat.completion.chunk", choices=choices, **self._identity, **usage)
 
     def _described(self) -> dict[str, Any] | None:
-        return answered_by(self._source, self._answer.timings) if self._source else None
+        return answered_by(self._source, self._answer.timings, self._answer.usage) if self._source else None
 
     def _usage(self) -> CompletionUsage:
         usage = self._answer.usage
