@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.wine.driver_machine import DRIVER, DriverMachine, Program, Refused
-from tests.wine.windows import windows_path
+from tests.wine.windows import ROOT, windows_path
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +233,20 @@ def test_what_windows_would_not_load_is_not_installed_and_the_reason_is_said(mac
     assert caught.value.kind == "NotAvailableError"
 
 
+def test_a_signed_driver_is_installed_by_the_command_line_and_answers(machine: DriverMachine, tmp_path: Path) -> None:
+    signed = tmp_path / "ai_driver.sys"
+    subprocess.run([ROOT / "driver" / "sign_test.sh", DRIVER, signed, tmp_path], check=True, capture_output=True)
+    command = partial(run_command, machine)
+
+    assert "is running" in command("install", windows_path(signed), "--force", exit_code=1)["error"]["message"]
+    assert command("stop")["state"] == "stopped"
+    refusal = command("install", windows_path(signed), exit_code=4)["error"]["message"]
+    assert "not by Microsoft; that needs test signing, which is off" in refusal
+    assert command("install", windows_path(signed), "--force")["installed"].endswith("ai_driver.sys")
+    started = command("start")
+    assert (started["state"], started["signer"], started["abi_version"]) == ("running", "other", 1)
+
+
 def test_a_hundred_thousand_random_requests_lose_and_break_nothing(machine: DriverMachine, client: Program) -> None:
     hammers = [machine.python("-m", "tests.wine.programs.driver_hammer", "50000", str(seed)) for seed in (1, 2)]
     told = [json.loads(hammer.communicate(timeout=240)[0]) for hammer in hammers]
@@ -268,6 +286,21 @@ def test_without_the_driver_programs_are_told_so(machine: DriverMachine, start: 
     start[-1].do("open_bridge")
 
 
+def run_command(machine: DriverMachine, *arguments: str, exit_code: int = 0) -> dict[str, Any]:
+    """`cwai driver … --json` in the Windows Python."""
+    ran = machine.python("-m", "codex_windows_ai.cli", "driver", *arguments, "--json")
+    told, _ = ran.communicate(timeout=60)
+    assert ran.returncode == exit_code, told
+    return json.loads(told)
+
+
 def open_channel(client: Program) -> dict[str, object]:
+    """A channel to the best runtime; one whose wait is about to begin is asked again, as clients do."""
     runtime_id = client.call("get_optimized_path", model="m")["runtime_id"]
-    return client.do("open_channel", runtime_id=runtime_id)
+    for _ in range(2000):
+        try:
+            return client.do("open_channel", runtime_id=runtime_id)
+        except Refused as refusal:
+            if refusal.kind != "ChannelRefusedError":
+                raise
+    raise AssertionError("the runtime never waited")
