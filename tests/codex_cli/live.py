@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -13,16 +14,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.codex.agent_tools import codex_tools
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.host import state
+from codex_windows_ai.host import discovery, state
 from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.settings import Settings
 from tests.codex_cli.scripted import Script, ScriptedRuntime
+from tests.served import make_home
 
 TOKEN = "a-token-of-the-codex-tests"
 PATIENCE = 60.0
@@ -101,6 +105,7 @@ class CodexHost:
         config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="codex-host")
+        self._open = ExitStack()
 
     def begin(self, *answers: Any, otherwise: Any = "Done.") -> None:
         """Sets the script and forgets what was exchanged before."""
@@ -124,7 +129,7 @@ class CodexHost:
     def __enter__(self) -> Self:
         self._original = state.WindowsAiRuntime
         state.WindowsAiRuntime = partial(ScriptedRuntime, script=self.script)  # type: ignore[assignment, misc]
-        self._write_record()
+        self._be_found()
         self._thread.start()
         return self
 
@@ -135,29 +140,30 @@ class CodexHost:
         self._server.should_exit = True
         self._thread.join(PATIENCE)
         self._socket.close()
+        self._open.close()
         assert not self._thread.is_alive()
 
-    def _write_record(self) -> None:
-        """What a host process writes, so that `cwai` finds this one."""
-        from codex_windows_ai.host.discovery import process_start
-
-        folder = self.home / "state"
-        folder.mkdir(parents=True)
-        (folder / "token").write_text(TOKEN, encoding="utf-8")
-        (self.home / "config").mkdir()
-        settings = f"model = {json.dumps(str(self.model))}\n"
-        (self.home / "config" / "settings.toml").write_text(settings, encoding="utf-8")
-        record = {
-            "schema_version": 1,
-            "url": self.url,
-            "port": self.port,
-            "token_file": str(folder / "token"),
-            "pid": os.getpid(),
-            "process_start": process_start(os.getpid()),
-            "version": version("codex-windows-ai"),
-            "model": str(self.model),
-            "provider": "auto",
-            "models": [],
-            "on_demand": False,
-        }
-        (folder / "host.json").write_text(json.dumps(record), encoding="utf-8")
+    def _be_found(self) -> None:
+        """What a host process does so that `cwai` finds it, and starts no other one."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CODEX_WINDOWS_AI_HOME", str(self.home))
+            self._open.enter_context(discovery.host_lock())
+            token_file = self.home / "state" / "token"
+            token_file.write_text(TOKEN, encoding="utf-8")
+            make_home(self.home, self.model)
+            record = HostRecord(
+                url=self.url,
+                port=self.port,
+                token_file=str(token_file),
+                pid=os.getpid(),
+                process_start=discovery.process_start(os.getpid()) or "",
+                version=version("codex-windows-ai"),
+                model=str(self.model),
+                provider="auto",
+                require_device=None,
+                models=(),
+                on_demand=False,
+            )
+            discovery.write_record(record)
+            found = discovery.read_record()
+        assert found == record

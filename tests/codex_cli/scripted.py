@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from llguidance import LLTokenizer
 
@@ -19,7 +20,6 @@ from codex_windows_ai.engine.grammar import _start
 from codex_windows_ai.engine.request import GenerationRequest, Grammar
 from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
 from codex_windows_ai.host.tools import call_form
-from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
@@ -63,8 +63,8 @@ class Script:
 class ScriptedRuntime(WindowsAiRuntime):
     """The runtime, its model's choices made by a script."""
 
-    def __init__(self, settings: Settings, *, script: Script, progress: Progress | None = None) -> None:
-        super().__init__(settings, progress=progress)
+    def __init__(self, settings: Settings, *, script: Script, **others: Any) -> None:
+        super().__init__(settings, **others)
         self._script = script
 
     def stream(self, request: GenerationRequest) -> Generation:

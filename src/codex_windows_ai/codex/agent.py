@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import anyio
+
 from codex_windows_ai.codex.launch import find_codex
 from codex_windows_ai.codex.profile import PROFILE
 from codex_windows_ai.codex.session import windows_ai_overrides
@@ -76,7 +78,8 @@ async def run_agent(
         )
     # A turn blocks its thread for as long as it runs. In the common pool, a few turns would keep the host from
     # answering the very requests that they wait for.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="codex-agent") as pool:
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codex-agent")
+    try:
         loop = asyncio.get_running_loop()
         local = task.use_windows_ai
         if task.thread_id is not None:
@@ -85,6 +88,8 @@ async def run_agent(
         overrides = await windows_ai_overrides(settings) if local else []
         turn = _Turn(task, overrides, loop, report, approve)
         return await turn.finish(loop.run_in_executor(pool, turn.run))
+    finally:
+        pool.shutdown(wait=False)  # a wait would hold up the event loop
 
 
 class _Turn:
@@ -127,8 +132,15 @@ class _Turn:
                 hint="`codex exec` with the same prompt shows more; it must work there first.",
             ) from error
         finally:
-            await asyncio.to_thread(self._end)
-            await asyncio.gather(work, return_exceptions=True)
+            # A task of its own goes on to the end whatever happens to this one; the MCP library cancels a call at
+            # every `await` that it still does, which the shield keeps off.
+            ending = asyncio.create_task(self._end_with(work))
+            with anyio.CancelScope(shield=True):
+                await ending
+
+    async def _end_with(self, work: asyncio.Future[Any]) -> None:
+        await asyncio.to_thread(self._end)
+        await asyncio.gather(work, return_exceptions=True)
 
     def provider(self) -> str:
         """Which model provider the thread of the task was started with."""
@@ -211,7 +223,12 @@ class _Turn:
             asking = threading.Thread(target=self._interrupt, args=running, daemon=True)
             asking.start()
             asking.join(_INTERRUPT_SECONDS)
+        # The SDK (0.163) leaves two of its pipes to the garbage collector.
+        process = self._client._proc  # pyright: ignore[reportPrivateUsage]
         self._client.close()
+        for pipe in (process.stdout, process.stderr) if process else ():
+            if pipe is not None:
+                pipe.close()
 
     def _interrupt(self, thread_id: str, turn_id: str) -> None:
         import contextlib
