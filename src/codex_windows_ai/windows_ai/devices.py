@@ -68,8 +68,10 @@ def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
         if device.kind == kind and _rank_of(device) < len(_RANKS[kind]):
             return device
     there = ", ".join(f"{device.execution_provider} on the {device.kind.upper()}" for device in devices)
+    failed = [f"; {entry.name} could not be loaded: {entry.error}" for entry in register_libraries() if entry.error]
     raise NotAvailableError(
-        f"no execution provider for {'an NPU' if kind == 'npu' else 'a GPU'} is installed (there is: {there})",
+        f"no execution provider for {'an NPU' if kind == 'npu' else 'a GPU'} is installed (there is: {there})"
+        + "".join(failed),
         hint="`cwai gpu path` says what Windows offers for this machine and how to fetch it.",
     )
 
