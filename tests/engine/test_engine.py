@@ -421,7 +421,7 @@ def test_the_place_in_the_queue_is_told_until_the_request_runs(
         turnstile.wait_for_arrival()
 
     assert running.queue_position == 0
-    assert [generation.queue_position for generation in waiting] == [1, 2, 0]
+    assert [generation.queue_position for generation in waiting] == [2, 3, 1]
     turnstile.open()
     assert [list(generation)[-1].finish_reason for generation in waiting] == ["length"] * 3
     assert [generation.queue_position for generation in waiting] == [0, 0, 0]

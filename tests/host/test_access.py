@@ -39,8 +39,14 @@ def ask(open_client: OpenClient, path: str, headers: dict[str, str], host: Host 
         f"Bearer {TOKEN[:-1]}",
     ],
 )
-@pytest.mark.parametrize("path", ["/status", "/ready", "/metrics", "/v1/models", "/absent", "/health/", "//health"])
-def test_without_the_token_nothing_but_health_answers(
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/status", "/ready", "/metrics", "/statistics", "/v1/models", "/absent"),
+        *("/health/", "http://127.0.0.1//health", "/page/", "/page/page.css/", "/view/codes"),
+    ],
+)
+def test_without_the_token_no_door_answers(
     path: str, authorization: str | None, open_client: OpenClient
 ) -> None:
     answer = ask(open_client, path, {} if authorization is None else {"authorization": authorization})

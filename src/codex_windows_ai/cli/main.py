@@ -32,6 +32,7 @@ from codex_windows_ai.cli import (
     status,
     stop,
     token,
+    top,
 )
 from codex_windows_ai.cli.output import prepare_streams, report_error, say, write, write_json
 from codex_windows_ai.errors import EXIT_INTERRUPTED, WindowsAiError
@@ -52,6 +53,7 @@ app.command("exec")(exec.command)
 app.command("codex", cls=codex.PassThrough, options_metavar="[OPTIONS] [CODEX-ARGUMENTS]...")(codex.command)
 app.command("serve")(serve.command)
 app.command("status")(status.command)
+app.command("top")(top.command)
 app.command("stop")(stop.command)
 app.command("mcp")(mcp.command)
 app.command("token")(token.command)

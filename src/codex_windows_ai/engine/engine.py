@@ -101,7 +101,7 @@ class Engine:
     def _queue_position(self, sequence: Sequence) -> int:
         if sequence.phase is not Phase.WAITING:
             return 0
-        return self._core.waiting.position(sequence, self._core.counters)
+        return 1 + self._core.waiting.position(sequence, self._core.counters)
 
     def _run(self) -> None:
         try:

@@ -90,7 +90,7 @@ class Generation:
 
     @property
     def queue_position(self) -> int:
-        """How many requests are served before this one; 0 once it runs."""
+        """The place in the queue: 1 is served next, 0 runs or has ended."""
         return self._queue_position()
 
     def cancel(self) -> None:

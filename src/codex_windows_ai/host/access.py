@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codex_windows_ai.errors import AccessError, AuthenticationError, ForeignOriginError
+from codex_windows_ai.host import live_page, statistics, viewing
 from codex_windows_ai.host.error_shape import error_response
 
-OPEN_PATHS = frozenset({"/health"})
+OPEN_PATHS = frozenset({"/health", viewing.TOKENS_PATH}) | live_page.paths
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -19,11 +21,18 @@ class AccessControl:
     """Refuses foreign Host and Origin headers (DNS rebinding), then requests without the bearer token.
 
     A browser sends its page's origin and the name it resolved; a page of another site gives itself away by either,
-    even when its name was made to resolve to this machine.
+    even when its name was made to resolve to this machine. `may_view` knows the tokens that read the statistics only.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str | None,
+        may_view: Callable[[bytes], bool],
+        allowed_hosts: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
+        self._may_view = may_view
         self._token = token.encode() if token is not None else None
         self._names = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *allowed_hosts))
 
@@ -51,7 +60,10 @@ class AccessControl:
         if self._token is None or scope["path"] in OPEN_PATHS:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+        bearer = given.strip().encode() if scheme.lower() == "bearer" else b""
+        if scope["path"] == statistics.PATH and self._may_view(bearer):
+            return
+        if not hmac.compare_digest(bearer, self._token):
             raise AuthenticationError(
                 "The bearer token is missing." if not given else "The bearer token is not this host's.",
                 hint="Send the content of the file that `cwai status` names as `token_file`: "

@@ -7,10 +7,12 @@ import asyncio
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codex_windows_ai.host.control import paths
+from codex_windows_ai.host import control, live_page, statistics, viewing
 from codex_windows_ai.host.error_shape import error_response
 from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.state import Host, stopping_error
+
+_LOOKING = control.paths | live_page.paths | {"/metrics", statistics.PATH, viewing.CODES_PATH, viewing.TOKENS_PATH}
 
 
 class Activity:
@@ -22,7 +24,7 @@ class Activity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["type"] != "http" or scope["path"] in paths or scope["path"] == "/metrics":
+        if scope["type"] != "http" or scope["path"] in _LOOKING:
             await self._app(scope, receive, send)
             return
         if self._host.stopping.is_set():

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.host import control, metrics, models_list, openapi
+from codex_windows_ai.host import control, live_page, metrics, models_list, openapi, statistics, viewing
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.chat.routes import routes as chat_routes
@@ -52,19 +52,21 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
         routes=[*_routes(), *mcp.routes],
         lifespan=lifespan,
         middleware=[
-            Middleware(AccessControl, token=host.token, allowed_hosts=host.allowed_hosts),
+            Middleware(AccessControl, token=host.token, may_view=host.viewing.allows, allowed_hosts=host.allowed_hosts),
             Middleware(BodyLimit),
             Middleware(Activity, host=host),
         ],
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},
     )
     app.state.host = host
+    app.state.occupancy = statistics.RecentOccupancy()
     app.state.mcp = mcp
     return app
 
 
 def _routes() -> list[BaseRoute]:
-    return [*control.routes, *models_list.routes, *metrics.routes, *openapi.routes, *chat_routes, *responses_routes]
+    looking = [*metrics.routes, *openapi.routes, *statistics.routes, *viewing.routes, *live_page.routes]
+    return [*control.routes, *models_list.routes, *looking, *chat_routes, *responses_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

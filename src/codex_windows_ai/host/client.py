@@ -81,6 +81,17 @@ class HostClient:
         with self._unreachable():
             return _checked(await self._http.get("/status"))
 
+    async def statistics(self) -> dict[str, Any]:
+        """What the host does now, agent by agent."""
+        with self._unreachable():
+            return _checked(await self._http.get("/statistics"))
+
+    async def view_code(self) -> tuple[str, float]:
+        """A code that opens the live page once, and for how many seconds it can."""
+        with self._unreachable():
+            answer = _checked(await self._http.post("/view/codes"))
+        return str(answer["code"]), float(answer["seconds"])
+
     async def shutdown(self) -> None:
         """Asks the host to end."""
         with self._unreachable():

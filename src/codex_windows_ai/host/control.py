@@ -32,14 +32,14 @@ async def health(request: Request) -> JSONResponse:
 async def ready(request: Request) -> JSONResponse:
     """200 once requests are answered at once; 503 with stage and progress, or with the error, before."""
     host: Host = request.app.state.host
-    return JSONResponse(_readiness(host), status_code=200 if host.state == "ready" else 503)
+    return JSONResponse(readiness(host), status_code=200 if host.state == "ready" else 503)
 
 
 async def load(request: Request) -> JSONResponse:
     """Begins to load the model again if it could not be loaded; see `/ready` for how it goes."""
     host: Host = request.app.state.host
     host.start()
-    return JSONResponse(_readiness(host))
+    return JSONResponse(readiness(host))
 
 
 async def status(request: Request) -> JSONResponse:
@@ -64,11 +64,10 @@ async def cancel(request: Request) -> JSONResponse:
 
 
 def describe(host: Host) -> dict[str, Any]:
-    """The host's state and figures; `queue` is null until the model is loaded."""
-    runtime = host.loaded
-    figures = runtime.statistics() if runtime else None
+    """The host's state and figures; `queue` is null until the engine is loaded."""
+    figures = host.engine_statistics
     return {
-        **_readiness(host),
+        **readiness(host),
         "version": version("codex-windows-ai"),
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
@@ -88,7 +87,8 @@ def describe(host: Host) -> dict[str, Any]:
     }
 
 
-def _readiness(host: Host) -> dict[str, Any]:
+def readiness(host: Host) -> dict[str, Any]:
+    """The host's state and models; while it loads `stage`, `done` and `total`, after a failure `error`."""
     body: dict[str, Any] = {"state": host.state, "models": [host.loaded.source.model] if host.loaded else []}
     if host.loading:
         body |= dict(zip(("stage", "done", "total"), host.loading, strict=True))

@@ -10,8 +10,11 @@ from collections.abc import Callable, Generator
 from typing import Literal
 
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.errors import EngineClosedError, EngineError, WindowsAiError
+from codex_windows_ai.host.agents import AgentRecorder
 from codex_windows_ai.host.metrics import Metrics
+from codex_windows_ai.host.viewing import Viewing
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
@@ -52,6 +55,10 @@ class Host:
         self.failure: WindowsAiError | None = None
         """Why the model could not be loaded."""
         self.metrics = Metrics(lambda: self.loaded)
+        self.agents = AgentRecorder()
+        """What each agent has running and what it got."""
+        self.viewing = Viewing()
+        """Who may look at the statistics besides those who have the token."""
         self.abandoned = False
         """The host was closed while a model loaded in a thread, which nothing can end but the process."""
         self._opening: asyncio.Task[WindowsAiRuntime] | None = None
@@ -98,6 +105,17 @@ class Host:
         """The runtime if its model is loaded; never waits."""
         done = self._opening is not None and self._opening.done() and self.failure is None
         return self._opening.result() if self._opening is not None and done else None
+
+    @property
+    def engine_statistics(self) -> EngineStatistics | None:
+        """The engine's figures; None until it is loaded, and where Windows' own language model answers alone."""
+        runtime = self.loaded
+        if runtime is None:
+            return None
+        try:
+            return runtime.statistics()
+        except EngineError:
+            return None
 
     @property
     def active_requests(self) -> int:
@@ -150,7 +168,7 @@ class Host:
             await (await opening).close()
 
     async def _open(self) -> WindowsAiRuntime:
-        runtime = WindowsAiRuntime(self.settings, progress=self._report)
+        runtime = WindowsAiRuntime(self.settings, progress=self._report, observe=self.agents.follow)
         try:
             await runtime.open()
         except WindowsAiError as error:

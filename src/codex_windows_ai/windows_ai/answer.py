@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import Delta
+from codex_windows_ai.errors import WindowsAiError
 
-__all__ = ["Answer", "AnswerSource", "Refusal"]
+__all__ = ["Answer", "AnswerObserver", "AnswerSource", "Piece", "Refusal"]
 
 Refusal = tuple[str, str]
 """A provider that would have been preferred, and the reason why it does not answer."""
+
+Piece = Delta | WindowsAiError | None
+"""What becomes of an answer: it goes on or ends with a delta, it fails, or (None) its reader leaves or cancels it."""
+
+AnswerObserver = Callable[[Piece], None]
+"""Called with each piece in the thread of whoever reads or drops the answer; an answer may be left more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,35 @@ class AnswerSource:
 class Answer(Generation):
     """The stream of an answer that also says who gives it: requests of one runtime can have several sources."""
 
-    def __init__(self, generation: Generation, source: AnswerSource) -> None:
+    def __init__(self, generation: Generation, source: AnswerSource, observe: AnswerObserver | None = None) -> None:
+        self._observe = observe or _ignore
         self._generation = generation  # kept, since a generation that nobody holds cancels itself
         super().__init__(generation.stream, generation.cancel, lambda: generation.queue_position)
         self.source = source
+
+    def cancel(self) -> None:
+        """Ends the request; the stream ends with the finish reason "cancelled"."""
+        super().cancel()
+        self._observe(None)
+
+    def __next__(self) -> Delta:
+        try:
+            delta = super().__next__()
+        except WindowsAiError as error:
+            self._observe(error)
+            raise
+        self._observe(delta)
+        return delta
+
+    async def __anext__(self) -> Delta:
+        try:
+            delta = await super().__anext__()
+        except WindowsAiError as error:
+            self._observe(error)
+            raise
+        self._observe(delta)
+        return delta
+
+
+def _ignore(piece: Piece) -> None:
+    pass

@@ -21,7 +21,7 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings, load_settings
 from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUMMARISE, Action, messages_for
-from codex_windows_ai.windows_ai.answer import Answer, AnswerSource, Refusal
+from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver, AnswerSource, Refusal
 from codex_windows_ai.windows_ai.gpu_path import GpuPath
 
 if TYPE_CHECKING:
@@ -44,16 +44,24 @@ class WindowsAiRuntime:
     """The AI of this machine.
 
     Use it as an asynchronous context manager, or call `open` and `close`. `progress` is called
-    while a model is fetched, converted and loaded.
+    while a model is fetched, converted and loaded. `observe` is called with every request that was
+    accepted, and what it returns hears what becomes of the answer.
 
     With the setting `provider` at `auto`, Windows' own language model answers where it is ready,
     and the engine what that model cannot do. Every answer's `source` says who gave it and why
     nobody better did.
     """
 
-    def __init__(self, settings: Settings | None = None, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        progress: Progress | None = None,
+        observe: Callable[[GenerationRequest, Generation], AnswerObserver] | None = None,
+    ) -> None:
         self._settings = settings or load_settings()
         self._progress = progress
+        self._observe = observe
         self._language_model: LanguageModelProvider | None = None
         self._engine: EngineProvider | None = None
         self._app_actions: AppActions | None = None
@@ -149,11 +157,14 @@ class WindowsAiRuntime:
         providers, refused = self._opened(), list[Refusal]()
         for provider, before in providers:
             try:
-                return Answer(provider.stream(request), provider.source.after((*refused, *before)))
+                generation = provider.stream(request)
             except (UnsupportedRequestError, EngineBusyError, NotAvailableError) as error:
                 if provider is providers[-1][0]:
                     raise
                 refused.append((provider.source.provider, error.message))
+            else:
+                observe = self._observe(request, generation) if self._observe else None
+                return Answer(generation, provider.source.after((*refused, *before)), observe)
         raise EngineError("The runtime has nobody to ask.")
 
     async def invoke_action(

@@ -1,0 +1,125 @@
+"""GET /statistics: what the host does now, for people who look: `cwai top` and the page at the host's root."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import psutil
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from codex_windows_ai.engine.statistics import EngineStatistics
+from codex_windows_ai.hardware.figures import MachineFigures
+from codex_windows_ai.hardware.live import read_machine
+from codex_windows_ai.host.agents import KEPT_SECONDS, RATE_SECONDS, AgentFigures
+from codex_windows_ai.host.answered_by import answered_by
+from codex_windows_ai.host.control import readiness
+from codex_windows_ai.host.state import Host
+
+PATH = "/statistics"
+
+
+class RecentOccupancy:
+    """Batch occupancy over the last RATE_SECONDS, as far as somebody looked in that time; `clock` is in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int, int]] = deque()
+
+    def note(self, figures: EngineStatistics) -> float | None:
+        """Tokens that a decode pass gave since somebody looked before; None where there was no such pass, or look."""
+        now = self._clock()
+        while self._seen and now - self._seen[0][0] > RATE_SECONDS:
+            self._seen.popleft()
+        _, passes, tokens = self._seen[0] if self._seen else (now, figures.decode_passes, figures.decode_tokens)
+        if not self._seen or now - self._seen[-1][0] >= 1:
+            self._seen.append((now, figures.decode_passes, figures.decode_tokens))
+        new_passes = figures.decode_passes - passes
+        return (figures.decode_tokens - tokens) / new_passes if new_passes > 0 else None
+
+
+def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOccupancy) -> dict[str, Any]:
+    """The figures of a host; sizes in bytes, times in seconds. What is null is not known, or not yet."""
+    engine, loaded = host.engine_statistics, host.loaded
+    return {
+        **readiness(host),
+        "version": version("codex-windows-ai"),
+        "pid": os.getpid(),
+        "uptime_seconds": round(time.monotonic() - host.started_at, 1),
+        "active_requests": host.active_requests,
+        "answers": answered_by(loaded.source) if loaded else None,
+        "tokens_per_second": round(host.agents.tokens_per_second, 1),
+        "rate_seconds": RATE_SECONDS,
+        "engine": _engine(engine, occupancy.note(engine)) if engine else None,
+        "agents": [_agent(agent) for agent in host.agents.figures()],
+        "agents_seconds": KEPT_SECONDS,
+        "devices": asdict(machine),
+        "host_memory_bytes": psutil.Process().memory_info().rss,
+    }
+
+
+def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[str, Any]:
+    return {
+        "requests": {
+            "waiting": figures.waiting,
+            "running": figures.running,
+            "finished": figures.finished,
+            "failed": figures.failed,
+            "cancelled": figures.cancelled,
+        },
+        "tokens": {
+            "input": figures.input_tokens,
+            "cached": figures.cached_tokens,
+            "cached_share": round(figures.cache_hit_rate, 4),
+        },
+        "batch_occupancy": {
+            "recent": None if recent_occupancy is None else round(recent_occupancy, 2),
+            "mean": round(figures.tokens_per_decode_pass, 2),
+        },
+        "prefix_cache": {
+            "bytes": figures.cache_bytes,
+            "budget_bytes": figures.cache_bytes_budget,
+            "blocks": figures.cache_blocks,
+            "evictions": figures.cache_evictions,
+        },
+        "running_memory": {"bytes": figures.row_bytes, "budget_bytes": figures.row_bytes_budget},
+    }
+
+
+def _agent(figures: AgentFigures) -> dict[str, Any]:
+    return {
+        "name": figures.name,
+        "requests": {
+            "waiting": figures.waiting,
+            "running": figures.running,
+            "finished": figures.finished,
+            "failed": figures.failed,
+            "cancelled": figures.cancelled,
+        },
+        "tokens": {
+            "input": figures.input_tokens,
+            "cached": figures.cached_tokens,
+            "output": figures.output_tokens,
+            "cached_share": None if figures.cached_share is None else round(figures.cached_share, 4),
+        },
+        "tokens_per_second": round(figures.tokens_per_second, 1),
+        "idle_seconds": round(figures.idle_seconds, 1),
+    }
+
+
+async def statistics(request: Request) -> JSONResponse:
+    """The figures now."""
+    host: Host = request.app.state.host
+    machine = await asyncio.to_thread(read_machine)
+    return JSONResponse(describe_statistics(host, machine, request.app.state.occupancy))
+
+
+routes = [Route(PATH, statistics)]
