@@ -103,6 +103,8 @@ static void describe(const ai_runtime *runtime, const AI_PATH_QUERY *query, uint
     out->provider_kind = registration->provider_kind;
     out->process_id = runtime->process_id;
     out->queue_depth = runtime->stats.queue_depth;
+    out->active_requests = runtime->stats.active_requests;
+    out->capacity = registration->capacity;
     out->has_prefix = has_prefix(runtime, query->prefix_hash);
     ai_copy(out->adapter_name, registration->adapter_name, AI_ADAPTER_NAME_BYTES);
     ai_copy(out->endpoint, registration->endpoint, AI_ENDPOINT_BYTES);

@@ -230,6 +230,8 @@ typedef struct AI_OPTIMIZED_PATH {
     uint32_t provider_kind;
     uint32_t process_id;
     uint32_t queue_depth;
+    uint32_t active_requests;
+    uint32_t capacity;         /* as registered */
     uint32_t has_prefix;       /* 1: it reported the prefix asked for */
     uint32_t candidates;       /* runtimes that fit */
     uint32_t prefix_holders;   /* of these, how many reported the prefix */
@@ -240,7 +242,7 @@ typedef struct AI_OPTIMIZED_PATH {
     char ep_library_path[AI_LIBRARY_PATH_BYTES];
     char model[AI_MODEL_BYTES]; /* the model asked for, or its first one */
 } AI_OPTIMIZED_PATH;
-AI_ASSERT_SIZE(AI_OPTIMIZED_PATH, 1640);
+AI_ASSERT_SIZE(AI_OPTIMIZED_PATH, 1648);
 
 /* OPEN_CHANNEL and WAIT_CONNECTION: shared memory between a client and a runtime. -------------------------------- */
 

@@ -363,6 +363,8 @@ static void the_reply_describes_the_chosen_one_and_counts_the_others(void)
     CHECK_EQUAL(path.latency_us, 100);
     CHECK_EQUAL(path.age_ms, 500);
     CHECK_EQUAL(path.queue_depth, 2);
+    CHECK_EQUAL(path.active_requests, 1);
+    CHECK_EQUAL(path.capacity, 8);
     CHECK_EQUAL(path.candidates, 1);
     CHECK_EQUAL(path.without_model, 1);
     CHECK_EQUAL(path.without_provider, 1);

@@ -226,6 +226,8 @@ class OptimizedPath(Structure):
     provider_kind: int
     process_id: int
     queue_depth: int
+    active_requests: int
+    capacity: int
     has_prefix: int
     candidates: int
     prefix_holders: int
@@ -249,6 +251,8 @@ class OptimizedPath(Structure):
         ("provider_kind", c_uint32),
         ("process_id", c_uint32),
         ("queue_depth", c_uint32),
+        ("active_requests", c_uint32),
+        ("capacity", c_uint32),
         ("has_prefix", c_uint32),
         ("candidates", c_uint32),
         ("prefix_holders", c_uint32),

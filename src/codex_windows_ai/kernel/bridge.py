@@ -80,6 +80,8 @@ class OptimizedPath:
     expected_wait: float
     latency: float | None
     queue_depth: int
+    active_requests: int
+    capacity: int
     has_prefix: bool
     age_seconds: float | None
     runner_up_id: int | None
@@ -358,6 +360,8 @@ def _optimized_path(path: abi.OptimizedPath) -> OptimizedPath:
         expected_wait=path.expected_wait_us / 1e6,
         latency=path.latency_us / 1e6 if path.latency_us else None,
         queue_depth=path.queue_depth,
+        active_requests=path.active_requests,
+        capacity=path.capacity,
         has_prefix=bool(path.has_prefix),
         age_seconds=_seconds(path.age_ms),
         runner_up_id=path.runner_up_id or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -91,13 +92,16 @@ class Device:
                 raise DriverAccessDeniedError(f"This user may not open {path}: {message_of(code)}.")
             raise DriverError(f"Cannot open {path}: {message_of(code)}.")
         self._handle: int | None = handle
+        # Windows gives the number of a closed handle to something else: no request may start with one.
+        self._starting = threading.Lock()
 
     def close(self) -> None:
         """End the session and everything it holds; requests that wait fail. May be called again."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            kernel32().CancelIoEx(handle, None)
-            kernel32().CloseHandle(handle)
+        with self._starting:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                kernel32().CancelIoEx(handle, None)
+                kernel32().CloseHandle(handle)
 
     def __enter__(self) -> Self:
         return self
@@ -125,24 +129,25 @@ class Device:
     def _exchange(
         self, name: str, code: int, request: abi.Structure | None, reply: abi.Structure | None, timeout: float | None
     ) -> bool:
-        handle = self._handle
-        if handle is None:
-            raise DriverStateError(f"{name}: the driver was closed.")
         api = kernel32()
         overlapped = Overlapped()
         overlapped.event = api.CreateEventW(None, 1, 0, None)
         try:
-            started = api.DeviceIoControl(
-                handle,
-                code,
-                ctypes.byref(request) if request else None,
-                ctypes.sizeof(request) if request else 0,
-                ctypes.byref(reply) if reply else None,
-                ctypes.sizeof(reply) if reply else 0,
-                None,
-                ctypes.byref(overlapped),
-            )
-            error = 0 if started else last_error()
+            with self._starting:
+                handle = self._handle
+                if handle is None:
+                    raise DriverStateError(f"{name}: the driver was closed.")
+                started = api.DeviceIoControl(
+                    handle,
+                    code,
+                    ctypes.byref(request) if request else None,
+                    ctypes.sizeof(request) if request else 0,
+                    ctypes.byref(reply) if reply else None,
+                    ctypes.sizeof(reply) if reply else 0,
+                    None,
+                    ctypes.byref(overlapped),
+                )
+                error = 0 if started else last_error()
             finished = True
             if error == _ERROR_IO_PENDING:
                 finished, error = _finish(handle, overlapped, timeout)
