@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Usage
@@ -60,47 +61,66 @@ class AgentRecorder:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # A reader that the garbage collector drops ends its answer here, in whatever this thread is doing.
-        self._lock = threading.RLock()
+        # Answers are read in several threads, and one that nobody reads any more ends wherever the garbage
+        # collector runs, even in the midst of what follows here: whoever holds the lock takes what others posted.
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
         self._agents: dict[str, _Agent] = {}
         """The least recently active first."""
         self._rate = _Rate()
 
     def follow(self, request: GenerationRequest, generation: Generation) -> AnswerObserver:
         """What the answer to a request tells as it is read; see `Answer`."""
-        with self._lock:
-            now = self._clock()
-            agent = self._agents.pop(request.agent, None) or _Agent()
-            self._agents[request.agent] = agent
-            agent.active_at = now
-            followed = _Followed(generation)
-            agent.answers.append(followed)
-            self._forget(now)
-        return lambda piece: self._see(request.agent, agent, followed, piece)
+        followed = _Followed(request.agent, generation)
+        self._post(partial(self._begin, followed, self._clock()))
+        return lambda piece: self._post(partial(self._see, followed, piece, self._clock()))
 
     def figures(self) -> list[AgentFigures]:
         """The agents that are remembered, the most recently active first."""
         with self._lock:
+            self._take_inbox()
             now = self._clock()
             self._forget(now)
-            return [agent.figures(name, now) for name, agent in reversed(tuple(self._agents.items()))]
+            return [agent.figures(name, now) for name, agent in reversed(self._agents.items())]
 
     @property
     def tokens_per_second(self) -> float:
         """Output tokens of all agents, over the last RATE_SECONDS."""
         with self._lock:
+            self._take_inbox()
             return self._rate.per_second(self._clock())
 
-    def _see(self, name: str, agent: _Agent, followed: _Followed, piece: Piece) -> None:
-        with self._lock:
-            now = self._clock()
-            tokens = agent.see(followed, piece)
-            agent.rate.add(now, tokens)
-            self._rate.add(now, tokens)
-            if agent.end(followed, piece):
-                agent.active_at = now
-                if self._agents.get(name) is agent:
-                    self._agents[name] = self._agents.pop(name)
+    def _post(self, action: Callable[[], None]) -> None:
+        self._inbox.append(action)
+        while self._inbox and self._lock.acquire(blocking=False):
+            try:
+                self._take_inbox()
+            finally:
+                self._lock.release()
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            self._inbox.popleft()()
+
+    def _begin(self, followed: _Followed, now: float) -> None:
+        agent = self._touch(followed.agent, now)
+        agent.answers.append(followed)
+        self._forget(now)
+
+    def _see(self, followed: _Followed, piece: Piece, now: float) -> None:
+        agent = self._agents.get(followed.agent)
+        if agent is None:  # forgotten, and with it the answer, which had ended
+            return
+        tokens = agent.see(followed, piece)
+        agent.rate.add(now, tokens)
+        self._rate.add(now, tokens)
+        if agent.end(followed, piece):
+            self._touch(followed.agent, now)
+
+    def _touch(self, name: str, now: float) -> _Agent:
+        agent = self._agents[name] = self._agents.pop(name, None) or _Agent()
+        agent.active_at = now
+        return agent
 
     def _forget(self, now: float) -> None:
         resting = [name for name, agent in self._agents.items() if not agent.answers]
@@ -123,8 +143,9 @@ def short_name(agent: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Followed:
-    """An answer that has not ended; `output_tokens` were read of it."""
+    """An answer of an agent; `output_tokens` were read of it."""
 
+    agent: str
     generation: Generation
     output_tokens: int = 0
 
