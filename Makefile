@@ -10,7 +10,7 @@ PROMPT ?= What is the capital of France? Answer in one sentence.
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools $(VENV)/conformance/.ready
+test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools $(VENV)/conformance/.ready $(VENV)/mcpb/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
 
@@ -50,8 +50,13 @@ $(VENV)/.development: pyproject.toml scripts/requirements-dev.txt scripts/setup.
 	touch $@ $(VENV)/.runtime
 
 # The conformance suite of the Model Context Protocol.
-$(VENV)/conformance/.ready: scripts/install_conformance.sh tests/conformance/package-lock.json | $(VENV)/.development
-	scripts/install_conformance.sh $(VENV) $(VENV)/conformance
+$(VENV)/conformance/.ready: scripts/install_node_packages.sh tests/conformance/package-lock.json | $(VENV)/.development
+	scripts/install_node_packages.sh $(VENV) tests/conformance $(VENV)/conformance
+	touch $@
+
+# The validator of MCP bundles.
+$(VENV)/mcpb/.ready: scripts/install_node_packages.sh tests/windows_ai/mcpb/package-lock.json | $(VENV)/.development
+	scripts/install_node_packages.sh $(VENV) tests/windows_ai/mcpb $(VENV)/mcpb
 	touch $@
 
 # A Windows Python, for Wine and for the type checker.

@@ -37,7 +37,7 @@ def test_the_windows_checks_are_skipped_and_say_what_they_would_look_at(tmp_path
     checks = json.loads(cwai("doctor", "--json", home=tmp_path).stdout)["checks"]
 
     skipped = [check for name, check in checks.items() if name.startswith(("windows.", "kernel."))]
-    assert len(skipped) == 6
+    assert len(skipped) == 12
     for check in skipped:
         assert check["status"] == "skipped"
         assert check["summary"].startswith("needs Windows; would look at ")

@@ -1,6 +1,6 @@
 """The conformance suite of the Model Context Protocol against this host, in both protocol generations.
 
-The suite: https://github.com/modelcontextprotocol/conformance, installed by scripts/install_conformance.sh.
+The suite: https://github.com/modelcontextprotocol/conformance, installed by scripts/install_node_packages.sh.
 """
 
 from __future__ import annotations

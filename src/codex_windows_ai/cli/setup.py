@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codex_windows_ai.cli import setup_odr
 from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.output import say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Set up Codex, VS Code, Claude Code and Cursor for the host; all of it can be undone.")
 codex = typer.Typer(invoke_without_command=True)
 app.add_typer(codex, name="codex")
+app.add_typer(setup_odr.app, name="odr")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codex_windows_ai.windows_ai.hresult import code_of, describe, meaning_of
-from codex_windows_ai.windows_ai.windows_app_runtime import package_full_name, start_app_runtime, windows_build
+from codex_windows_ai.windows_ai.windows_app_runtime import is_wine, package_full_name, start_app_runtime, windows_build
 
 __all__ = [
     "LIMITED_ACCESS_FEATURE",
@@ -140,6 +140,8 @@ def language_model_gates(token: str | None = None) -> list[Gate]:
 
 
 def _app_runtime_gate() -> Gate:
+    if is_wine():
+        return Gate("app_runtime", "unknown", "this is Wine, which has none; classes are found without it")
     try:
         start_app_runtime()
     except OSError as error:

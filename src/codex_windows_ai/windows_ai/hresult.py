@@ -93,6 +93,8 @@ def meaning_of(code: int) -> Meaning:
 def describe(error: OSError | AttributeError | int) -> str:
     """One clause for people: what it says, the name, the number."""
     code = code_of(error)
+    if code == 0:  # Python's own errors, for example of a library that is not there, have words only
+        return str(error)
     meaning = meaning_of(code)
     return f"{meaning.says} ({meaning.name}, 0x{code:08X})"
 
