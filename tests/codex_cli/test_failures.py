@@ -60,5 +60,6 @@ def test_the_kernel_path_is_refused_or_announced(place: Workplace) -> None:
 
     place.host.begin("Over HTTP.")
     announced = place.execute("--kernel-accelerated", "hi", environment={"CODEX_WINDOWS_AI_FALLBACK": "announce"})
-    assert (announced.exit_code, announced.stdout) == (0, "Over HTTP.\n"), announced.stderr
+    exchanges = [(asked.status, asked.answer[-300:]) for asked in place.host.asked]
+    assert (announced.exit_code, announced.stdout) == (0, "Over HTTP.\n"), exchanges
     assert "It takes HTTP instead" in announced.stderr

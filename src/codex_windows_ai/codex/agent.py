@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import anyio
-
 from codex_windows_ai.codex.launch import find_codex
 from codex_windows_ai.codex.profile import PROFILE
 from codex_windows_ai.codex.session import windows_ai_overrides
@@ -31,6 +29,8 @@ Approve = Callable[[str, dict[str, Any]], Awaitable[bool]]
 """Asks somebody whether Codex may do what it wants to: the kind of request, and what Codex says of it."""
 
 _INTERRUPT_SECONDS = 2.0
+_endings: set[asyncio.Task[None]] = set()
+"""Processes that are being ended; the event loop itself keeps no hold of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,11 @@ class _Turn:
                 hint="`codex exec` with the same prompt shows more; it must work there first.",
             ) from error
         finally:
-            # A task of its own goes on to the end whatever happens to this one; the MCP library cancels a call at
-            # every `await` that it still does, which the shield keeps off.
+            # It goes on to its end whatever happens here: a cancelled call is cancelled again at its next `await`.
             ending = asyncio.create_task(self._end_with(work))
-            with anyio.CancelScope(shield=True):
-                await ending
+            _endings.add(ending)
+            ending.add_done_callback(_endings.discard)
+            await asyncio.shield(ending)
 
     async def _end_with(self, work: asyncio.Future[Any]) -> None:
         await asyncio.to_thread(self._end)
