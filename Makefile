@@ -29,6 +29,7 @@ lint: $(VENV)/.development $(WINDOWS)/.ready
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/pyright
+	$(BIN)/pyright --pythonplatform Windows src/codex_windows_ai/windows_ai src/codex_windows_ai/doctor
 	$(BIN)/lint-imports
 
 # Newest releases, pinned with hashes; needs `uv` (https://docs.astral.sh/uv/).
