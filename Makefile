@@ -10,7 +10,8 @@ PROMPT ?= What is the capital of France? Answer in one sentence.
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools $(VENV)/conformance/.ready $(VENV)/mcpb/.ready
+test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools build/.browser \
+		$(VENV)/conformance/.ready $(VENV)/mcpb/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
 
@@ -69,6 +70,12 @@ $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt
 
 build/.driver-tools: Makefile scripts/install_debian.sh
 	scripts/install_debian.sh gcc-mingw-w64-x86-64 gcc clang libclang-rt-14-dev cppcheck osslsigncode openssl
+	mkdir -p build
+	touch $@
+
+# The browser that the page at the host's root is tested in.
+build/.browser: scripts/install_debian.sh
+	scripts/install_debian.sh chromium
 	mkdir -p build
 	touch $@
 

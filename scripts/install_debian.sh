@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs those of the Debian packages PACKAGE... that are missing: compilers and Wine, which no Python registry has.
+# Installs those of the Debian packages PACKAGE... that are missing: compilers, Wine and a browser, which no Python
+# registry has.
 set -euo pipefail
 
 missing=()

@@ -3,7 +3,7 @@ let token = "";
 
 const EVERY_MS = 1000;
 const PATIENCE_MS = 10000;
-const NEW_LINK = "`cwai top --web` prints a link that works.";
+const UNKNOWN_TOKEN = "The host does not know this token (any more). `cwai top --web` prints a link that works.";
 
 const element = (id) => document.getElementById(id);
 
@@ -195,7 +195,7 @@ async function look() {
   } catch (error) {
     if (mine !== token) return;
     if (error instanceof Refusal) {
-      askForToken(`${error.message} ${NEW_LINK}`, true);
+      askForToken(UNKNOWN_TOKEN, true);
       return;
     }
     say(`The host does not answer (${error.message}). These are its last figures.`, true);
@@ -213,7 +213,7 @@ async function enter() {
   try {
     token = (await ask("POST", "/view/tokens", code)).token;
   } catch (error) {
-    askForToken(`${error.message} ${NEW_LINK}`, true);
+    askForToken(error.message, true);
     return;
   }
   await look();
