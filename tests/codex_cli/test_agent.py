@@ -113,5 +113,5 @@ async def test_a_failed_turn_and_an_unknown_thread_say_why(place: Workplace) -> 
             "codex-reply", {"threadId": "01a20559-2d37-7530-942e-3828b003871d", "prompt": "Go on."}
         )
 
-    assert failed.is_error and "32768" in failed.content[0].text
+    assert failed.is_error and "window" in failed.content[0].text
     assert unknown.is_error and "01a20559-2d37-7530-942e-3828b003871d" in unknown.content[0].text

@@ -24,13 +24,13 @@ def test_what_passes_is_tried_again(error: WindowsAiError, status: int, place: W
     assert [asked.status for asked in place.host.asked] == [status, 200]
 
 
-def test_a_prompt_larger_than_the_window_ends_at_once_with_the_numbers(place: Workplace) -> None:
+def test_a_prompt_larger_than_the_window_ends_at_once_and_says_so(place: Workplace) -> None:
     ran = place.execute("x" * 40_000)
 
     assert ran.exit_code == 1
     assert len(place.host.asked) == 1
-    assert "context" in ran.stderr
-    assert "32768" in ran.stderr
+    # Codex 0.163 shows what the host says, with the numbers; 0.169 says it in its own words.
+    assert "window holds 32768" in ran.stderr or "ran out of room in the model's context window" in ran.stderr
 
 
 def test_a_model_that_the_host_does_not_serve_is_named(place: Workplace) -> None:
