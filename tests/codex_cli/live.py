@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx2
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -127,16 +128,21 @@ class CodexHost:
         return [exchange for exchange in self.exchanges if exchange.path == "/v1/responses"]
 
     def __enter__(self) -> Self:
-        self._original = state.WindowsAiRuntime
+        original = state.WindowsAiRuntime
         state.WindowsAiRuntime = partial(ScriptedRuntime, script=self.script)  # type: ignore[assignment, misc]
-        self._be_found()
-        self._thread.start()
+        try:
+            self._be_found()
+            self._thread.start()
+            # Answered once the model is loaded; hosts that other tests start load their own.
+            headers = {"authorization": f"Bearer {TOKEN}"}
+            httpx2.get(f"{self.url}/v1/models", headers=headers, timeout=PATIENCE).raise_for_status()
+        finally:
+            state.WindowsAiRuntime = original  # type: ignore[misc]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        state.WindowsAiRuntime = self._original  # type: ignore[misc]
         self._server.should_exit = True
         self._thread.join(PATIENCE)
         self._socket.close()

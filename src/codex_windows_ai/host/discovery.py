@@ -55,11 +55,11 @@ class HostRecord:
     pid: int
     process_start: str
     version: str
-    model: str
-    provider: str
-    require_device: str | None
-    models: tuple[str, ...]
-    on_demand: bool
+    model: str = ""
+    provider: str = ""
+    require_device: str | None = None
+    models: tuple[str, ...] = ()
+    on_demand: bool = False
 
     @property
     def alive(self) -> bool:
@@ -89,13 +89,16 @@ def process_start(pid: int) -> str | None:
 
 
 def read_record(file: Path | None = None) -> HostRecord | None:
-    """The record of a host that runs, by default this user's; None where there is only a stale one, or none."""
+    """The record of a host that runs, by default this user's; None where there is only a stale one, or none.
+
+    A host of another version is found too, whatever else its record says or leaves out: it must be
+    possible to tell it apart and to end it.
+    """
     try:
         content = json.loads((file or record_file()).read_text(encoding="utf-8"))
-        if content.pop("schema_version") != _SCHEMA_VERSION:
-            return None
-        content["models"] = tuple(content["models"])
-        record = HostRecord(**{field.name: content[field.name] for field in fields(HostRecord)})
+        content["models"] = tuple(content.get("models", ()))
+        names = content.keys() & {field.name for field in fields(HostRecord)}
+        record = HostRecord(**{name: content[name] for name in names})
         return record if record.alive else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
