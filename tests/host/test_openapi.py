@@ -49,4 +49,4 @@ def test_schemathesis_finds_nothing_wrong(
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 selected / 8 total" in done.stdout
+    assert "9 selected / 9 total" in done.stdout

@@ -166,6 +166,7 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
             },
             "/ready": {"get": _door("ready", "Requests are answered.", _json(_OBJECT), unready=_json(_OBJECT))},
             "/status": {"get": _door("status", "What the host is doing.", _json(_OBJECT))},
+            "/statistics": {"get": _door("statistics", "The same, agent by agent.", _json(_OBJECT))},
             "/metrics": {"get": _door("metrics", "The figures, for Prometheus.", _PROMETHEUS)},
         },
         "components": {
