@@ -46,9 +46,7 @@ def ask(open_client: OpenClient, path: str, headers: dict[str, str], host: Host 
         *("/health/", "http://127.0.0.1//health", "/page/", "/page/page.css/", "/view/codes"),
     ],
 )
-def test_without_the_token_no_door_answers(
-    path: str, authorization: str | None, open_client: OpenClient
-) -> None:
+def test_without_the_token_no_door_answers(path: str, authorization: str | None, open_client: OpenClient) -> None:
     answer = ask(open_client, path, {} if authorization is None else {"authorization": authorization})
 
     assert answer.status_code == 401
