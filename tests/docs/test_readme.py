@@ -79,6 +79,23 @@ def test_the_mcp_configuration_starts_a_server_that_answers(user: dict[str, obje
     assert json.loads(ran.stdout)["result"]["serverInfo"]["name"] == "windows-ai"
 
 
+def test_codex_works_as_printed(user: dict[str, object], tmp_path: Path) -> None:
+    """All but the installation (a development dependency here) and the terminal interface, which needs a terminal."""
+    (session,) = blocks("console")
+    printed = [line.removeprefix("$ ").partition(" #")[0].strip() for line in session.splitlines()]
+    (tmp_path / "codex").mkdir()
+    environment = {**user["env"], "CODEX_HOME": str(tmp_path / "codex")}  # type: ignore[dict-item]
+    shell = {**user, "env": environment, "stdin": subprocess.DEVNULL}
+
+    ran = subprocess.run(["bash", "-euo", "pipefail", "-c", printed[1]], **shell)  # type: ignore[call-overload]
+    assert ran.returncode == 0, ran.stderr
+    assert "Paris" in ran.stdout
+    for line in printed[3:]:
+        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", line], **shell)  # type: ignore[call-overload]
+        assert ran.returncode == 0, ran.stderr
+    assert printed[3:] == ["cwai setup codex", "cwai setup codex restore"]
+
+
 def test_every_file_that_a_document_points_to_is_there() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = document.read_text(encoding="utf-8")
