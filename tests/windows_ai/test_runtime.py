@@ -52,6 +52,21 @@ def test_a_provider_that_was_asked_for_refuses_nobody(default_model: Path) -> No
     assert run(ask()).refused == ()
 
 
+def test_a_request_may_name_its_provider(default_model: Path) -> None:
+    async def ask(provider: str) -> Any:
+        async with WindowsAiRuntime(Settings(model=str(default_model))) as runtime:
+            await runtime.open()
+            request = GenerationRequest(messages=(Message("user", "Hi"),), max_output_tokens=1, provider=provider)
+            answer = runtime.stream(request)
+            assert [delta async for delta in answer]
+            return answer.source
+
+    assert run(ask("engine")).refused == run(ask("engine:cpu")).refused == ()
+    assert len(run(ask("auto")).refused) == 3
+    with pytest.raises(NotAvailableError, match="`language-model` is not open here; open are: engine:cpu"):
+        run(ask("language-model"))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

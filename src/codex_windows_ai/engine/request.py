@@ -78,6 +78,7 @@ class GenerationRequest:
     `agent` names who asks, for fairness between agents. `max_output_tokens` None means the engine's
     default, or what the window leaves if that is less. `deadline` is in seconds from submission.
     `prompt_token_ids` bypasses the chat template: the caller's own token ids, taken as they are.
+    `provider` is for whoever routes requests: the one that must answer, as the setting of that name.
     """
 
     messages: tuple[Message, ...] = ()
@@ -90,6 +91,7 @@ class GenerationRequest:
     agent: str = "default"
     deadline: float | None = None
     top_logprobs: int | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
     ]
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = request.max_output_tokens
+    if request.provider is not None:
+        body["provider"] = request.provider
     if request.stop:
         body["stop"] = list(request.stop)
     return body

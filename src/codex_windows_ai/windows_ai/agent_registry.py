@@ -243,8 +243,9 @@ class AgentRegistry:
             raise NotAvailableError(f"odr.exe did not answer within {_SECONDS_FOR_REGISTRY:g} s.") from error
         output, errors = (text.decode("utf-8", errors="replace").strip() for text in (ran.stdout, ran.stderr))
         if ran.returncode:
+            said = (errors or output or "it said nothing").rstrip(".")
             raise NotAvailableError(
-                f"`odr {' '.join(arguments)}` ended with {ran.returncode}: {(errors or output or 'it said nothing').rstrip('.')}.",
+                f"`odr {' '.join(arguments)}` ended with {ran.returncode}: {said}.",
                 hint="Bundles of apps without package identity need: Settings > System > Advanced > AI components > "
                 "Reduce protections for agent connectors.",
             )

@@ -152,9 +152,10 @@ class WindowsAiRuntime:
     def stream(self, request: GenerationRequest) -> Answer:
         """Submits a request; iterate what comes back for its deltas.
 
-        Raises InvalidRequestError, ContextLengthExceededError, EngineBusyError at once; EngineError: not open.
+        Raises InvalidRequestError, ContextLengthExceededError, EngineBusyError at once; EngineError: not open;
+        NotAvailableError: the provider that the request names is not open here.
         """
-        providers, refused = self._opened(), list[Refusal]()
+        providers, refused = self._asked_for(request.provider), list[Refusal]()
         for provider, before in providers:
             try:
                 generation = provider.stream(request)
@@ -266,6 +267,20 @@ class WindowsAiRuntime:
             raise EngineError("The runtime is not open.", hint="Call `await runtime.open()` first.")
         return self._providers
 
+    def _asked_for(self, wanted: str | None) -> list[tuple[Provider, tuple[Refusal, ...]]]:
+        """The providers that may answer a request which names one; nothing was refused then."""
+        opened = self._opened()
+        if wanted is None or wanted == "auto":
+            return opened
+        found = [(provider, ()) for provider, _ in opened if wanted in _names_of(provider.source)]
+        if not found:
+            names = ", ".join(_names_of(provider.source)[-1] for provider, _ in opened)
+            raise NotAvailableError(
+                f"The provider `{wanted}` is not open here; open are: {names}.",
+                hint=f"Start the host with the setting `provider` at `{wanted}`.",
+            )
+        return found
+
     def _opened_engine(self) -> EngineProvider:
         self._opened()
         if self._engine is None:
@@ -281,3 +296,10 @@ class WindowsAiRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _names_of(source: AnswerSource) -> tuple[str, ...]:
+    """What the setting `provider` may call a source; the most precise name last."""
+    if source.provider != "engine":
+        return (source.provider,)
+    return "engine", f"engine:{source.device.partition(':')[0].lower()}"

@@ -98,6 +98,7 @@ class ResponsesRequest(BaseModel):
     presence_penalty: _Number | None = None
     frequency_penalty: _Number | None = None
     stop: str | list[str] | None = None
+    provider: str | None = Field(default=None, description="Who must answer, as the setting of that name.")
 
     # Accepted: they cannot change the answer.
     store: bool | None = None
