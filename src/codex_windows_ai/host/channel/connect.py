@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from codex_windows_ai.engine.request import GenerationRequest
-from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.errors import ChannelRefusedError, NoRuntimeError, NotAvailableError
 from codex_windows_ai.host.channel.client import ChannelClient
 from codex_windows_ai.host.channel.listening import channel_socket
 from codex_windows_ai.host.channel.prefixes import prefix_hash
@@ -15,20 +15,25 @@ from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
 from codex_windows_ai.kernel.channel.channel import Channel
 from codex_windows_ai.kernel.channel.windows import WindowsLink
 
+PATIENCE_SECONDS = 2.0
+"""How long a runtime may take to register, or to wait for its next client."""
+
+_PAUSE_SECONDS = 0.01
+
 
 async def connect(request: GenerationRequest, model: str) -> ChannelClient:
     """A channel to the runtime that suits `request` best, of those that have `model`.
 
     Raises NotAvailableError: no driver runs here (its subclass says why), or this operating system has
-    no channels. NoRuntimeError, DriverError: the driver knows no such runtime, or failed.
-    HostUnreachableError: on Linux, the host does not listen.
+    no channels. NoRuntimeError, ChannelRefusedError, DriverError: the driver knows no such runtime, the
+    runtime takes no client, or the driver failed. HostUnreachableError: on Linux, the host does not listen.
     """
     if sys.platform == "linux":
         from codex_windows_ai.kernel.channel.linux import connect_channel
 
         return ChannelClient(await connect_channel(channel_socket()), chosen="the host is the only runtime here")
     if sys.platform == "win32":
-        bridge, path, brokered = await asyncio.to_thread(_open_best, model, prefix_hash(request))
+        bridge, path, brokered = await open_best_channel(model, prefix_hash(request))
         link = WindowsLink(brokered, on_close=bridge.close)
         return ChannelClient(Channel(link, client=True), chosen=path.explanation)
     raise NotAvailableError(
@@ -36,11 +41,37 @@ async def connect(request: GenerationRequest, model: str) -> ChannelClient:
     )
 
 
-def _open_best(model: str, prefix: int) -> tuple[KernelDriverBridge, OptimizedPath, BrokeredChannel]:
-    bridge = KernelDriverBridge.open()
+async def open_best_channel(model: str, prefix: int) -> tuple[KernelDriverBridge, OptimizedPath, BrokeredChannel]:
+    """A session with the driver, the runtime it chose, and a channel to that; the caller closes session and channel.
+
+    A host whose model was just loaded is about to register, and one that just took a client takes the
+    next in a moment: both look like a refusal, so the driver is asked again for PATIENCE_SECONDS, each
+    time for the runtime that is the best by then.
+
+    Raises as `connect` does.
+    """
+    bridge = await asyncio.to_thread(KernelDriverBridge.open)
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     try:
-        path = bridge.get_optimized_path(model, prefix_hash=prefix)
-        return bridge, path, bridge.open_channel(path.runtime_id)
+        while True:
+            try:
+                return bridge, *await asyncio.to_thread(_try_best, bridge, model, prefix)
+            except (NoRuntimeError, ChannelRefusedError) as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise _after_patience(error) from error
+            await asyncio.sleep(_PAUSE_SECONDS)
     except BaseException:
         bridge.close()
         raise
+
+
+def _try_best(bridge: KernelDriverBridge, model: str, prefix: int) -> tuple[OptimizedPath, BrokeredChannel]:
+    path = bridge.get_optimized_path(model, prefix_hash=prefix)
+    return path, bridge.open_channel(path.runtime_id)
+
+
+def _after_patience(error: NoRuntimeError | ChannelRefusedError) -> NoRuntimeError | ChannelRefusedError:
+    if isinstance(error, NoRuntimeError):
+        hint = "A host registers when it starts; one that is older than the driver does not: `cwai stop` ends it."
+        return NoRuntimeError(error.message, hint=hint)
+    return ChannelRefusedError(error.message, hint="It is very busy: try again, or leave out --kernel-accelerated.")
