@@ -63,6 +63,7 @@ def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
         stop=(chat.stop,) if isinstance(chat.stop, str) else tuple(chat.stop or ()),
         grammar=answer_grammar(tool_set, text),
         agent=agent,
+        provider=chat.provider,
         top_logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
     )
     return ChatPrompt(generation, tool_set, text_is_constrained=text is not None)

@@ -95,6 +95,7 @@ def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Questio
         stop=body.stop_strings,
         grammar=answer_grammar(tool_set, text),
         agent=agent,
+        provider=body.provider,
     )
     parser = ToolParser(tool_set, text_is_constrained=text is not None)
     return _Question(request, ResponseEvents(new_response(body), parser, for_codex=for_codex, left_out=left_out))
