@@ -7,9 +7,12 @@ Codex always leaves the choice of a tool to the model, and the model of these te
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 from tests.codex_cli.program import Workplace, json_lines
 from tests.codex_cli.scripted import custom_call, function_call
+from tests.host.foreign_tools import LOOSENED
 
 PATCH = "*** Begin Patch\n*** Add File: hello.txt\n+hello from a patch\n*** End Patch\n"
 
@@ -76,6 +79,25 @@ def test_an_mcp_tool_that_fails_tells_the_model_why(place: Workplace) -> None:
     assert ran.exit_code == 0, ran.stderr
     assert completed(ran.stdout)[0]["status"] == "failed"
     assert "no such action" in json.dumps(place.host.asked[1].body["input"][-1])
+
+
+def test_tools_of_a_foreign_mcp_server_work_whatever_their_schemas(place: Workplace) -> None:
+    tools = [
+        {"name": tool.name, "inputSchema": tool.schema, "annotations": {"readOnlyHint": True}} for tool in LOOSENED
+    ]
+    server = [str(Path(__file__).with_name("foreign_server.py")), json.dumps(tools)]
+    config = f"[mcp_servers.foreign]\ncommand = {json.dumps(sys.executable)}\nargs = {json.dumps(server)}\n"
+    (place.codex_home / "config.toml").write_text(config, encoding="utf-8")
+    place.host.begin(function_call("mcp__foreign__calendar_add", place={"any": "thing"}, title="a"), "Done.")
+
+    ran = place.execute("--json", "add it")
+
+    assert ran.exit_code == 0, ran.stderr
+    call, _ = completed(ran.stdout)
+    assert (call["server"], call["tool"], call["status"]) == ("foreign", "calendar_add", "completed")
+    # Codex leaves out most keywords that it does not know itself; what it sends on is what is to be loosened.
+    loosened = place.host.asked[0].events[-1]["response"]["windows_ai"]["loosened"]
+    assert [remark["tool"] for remark in loosened] == ["mcp__foreign__calendar_add", "mcp__foreign__payment_create"]
 
 
 def test_calls_in_one_answer_run_and_all_outputs_come_in_one_request(place: Workplace) -> None:

@@ -6,8 +6,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLTokenizer
 
+from codex_windows_ai.engine.grammar import _start
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.host.tool_grammar import MOST_CALLS, answer_grammar, json_grammar
@@ -53,11 +54,7 @@ def byte_tokenizer() -> LLTokenizer:
 def accepts(grammar: Grammar | None, text: str) -> bool:
     """Whether the whole text is an answer that the grammar allows."""
     assert grammar is not None
-    source = grammar.definition
-    if grammar.kind == "json_schema":
-        source = LLMatcher.grammar_from_json_schema(source)
-    matcher = LLMatcher(byte_tokenizer(), source, log_level=0)
-    assert not matcher.is_error(), matcher.get_error()
+    matcher = _start(byte_tokenizer(), grammar)
     ids = byte_tokenizer().tokenize_str(text)
     return matcher.validate_tokens(ids) == len(ids) and matcher.consume_tokens(ids) and matcher.is_accepting()
 
@@ -169,13 +166,17 @@ def test_text_has_its_own_schema_beside_calls() -> None:
     assert not accepts(grammar, '{"a": 1}')
 
 
+def strict(**schema: Any) -> dict[str, Any]:
+    return {"type": "function", "name": "bad", "strict": True, "parameters": schema}
+
+
 @pytest.mark.parametrize(
     "tool",
     [
-        {"type": "function", "name": "bad", "parameters": {"type": "object", "properties": {"a": {"type": "oops"}}}},
-        {"type": "function", "name": "bad", "parameters": {"properties": {"a": False}, "required": ["a"]}},
-        {"type": "function", "name": "bad", "parameters": {"not": {}}},
-        {"type": "function", "name": "bad", "parameters": {"not": {}, "x-guidance": {"lenient": True}}},
+        strict(type="object", properties={"a": {"type": "oops"}}),
+        strict(properties={"a": False}, required=["a"]),
+        strict(**{"not": {}}),
+        strict(**{"not": {}, "x-guidance": {"lenient": True}}),
         {"type": "custom", "name": "bad", "format": {"type": "grammar", "syntax": "lark", "definition": "start: gone"}},
         {"type": "custom", "name": "bad", "format": {"type": "grammar", "syntax": "regex", "definition": "("}},
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.host.tools import Tool, ToolSet, arguments_schema, make_tool_set, read_tools
+from codex_windows_ai.host.tools import Tool, ToolSet, make_tool_set, read_tools
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
 LARK = {"type": "grammar", "syntax": "lark", "definition": 'start: "a"'}
@@ -21,7 +21,7 @@ SERVER = {"type": "namespace", "name": "mcp__pc", "description": "This PC.", "to
 @pytest.mark.parametrize(
     ("item", "tool"),
     [
-        (FUNCTION, Tool("function", "read", description="Reads.", parameters=SCHEMA)),
+        (FUNCTION, Tool("function", "read", description="Reads.", parameters=SCHEMA, strict=True)),
         (
             {"type": "function", "function": {"name": "read", "description": "Reads.", "parameters": SCHEMA}},
             Tool("function", "read", description="Reads.", parameters=SCHEMA),
@@ -164,6 +164,7 @@ def test_required_without_tools_is_refused() -> None:
         ({"type": "function", "name": "two words"}, "tools[0].name"),
         ({"type": "function", "name": 'a"b'}, "tools[0].name"),
         ({"type": "function", "name": "a", "parameters": []}, "tools[0].parameters"),
+        ({"type": "function", "name": "a", "strict": "yes"}, "tools[0].strict"),
         ({"type": "function", "name": "a", "description": 3}, "tools[0].description"),
         ({"type": "custom", "name": "a", "format": {"type": "yaml"}}, "tools[0].format"),
         ({"type": "custom", "name": "a", "format": {"type": "grammar", "syntax": "bnf"}}, "tools[0].format"),
@@ -186,21 +187,3 @@ def test_two_tools_of_one_name_are_refused() -> None:
 
 def test_types_that_are_left_out_are_no_error() -> None:
     assert read_tools([{"type": "web_search"}, FUNCTION], without=["web_search"]) == read_tools([FUNCTION])
-
-
-@pytest.mark.parametrize(
-    ("parameters", "closed"),
-    [
-        ({"properties": {"a": {}}}, True),
-        ({"properties": {}}, True),
-        ({}, False),
-        ({"type": "object"}, False),
-        ({"properties": {}, "additionalProperties": {"type": "string"}}, False),
-        ({"properties": {}, "anyOf": [{"required": ["b"], "properties": {"b": {}}}]}, False),
-    ],
-)
-def test_arguments_have_no_names_that_a_tool_does_not_list(parameters: dict[str, Any], closed: bool) -> None:
-    schema = arguments_schema(parameters)
-
-    assert schema["type"] == "object"
-    assert (schema.get("additionalProperties") is False) == closed

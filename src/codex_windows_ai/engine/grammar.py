@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.engine.tokenizer import Tokenizer
@@ -28,6 +29,10 @@ JSON_STYLE: JsonCompileOptions = {
 
 Models have seen that form most, and with free whitespace small ones fill whole answers with it.
 """
+
+
+# A schema with hundreds of optional properties, or a list of hundreds of tools, has that many ways to go on at once.
+_LIMITS = LLParserLimits(max_items_in_row=50_000)
 
 
 class GrammarCompiler:
@@ -52,7 +57,31 @@ def check_grammar(grammar: Grammar) -> None:
 
     Raises InvalidGrammarError: it does not parse, or nothing can match it.
     """
-    _start(LLTokenizer("byte"), grammar)
+    _start(_byte_tokenizer(), grammar)
+
+
+@cache
+def _byte_tokenizer() -> LLTokenizer:
+    return LLTokenizer("byte")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaSupport:
+    """How far a JSON schema can be followed: not at all for a `fault`, else but for what is `ignored`."""
+
+    fault: str
+    ignored: tuple[str, ...] = ()
+
+
+def schema_support(schema: dict[str, Any], *, lenient: bool) -> SchemaSupport:
+    """How far a schema can be followed; only a `lenient` reading ignores keywords that the library does not know."""
+    style: JsonCompileOptions = {**JSON_STYLE, "lenient": lenient}
+    try:
+        compiled = LLMatcher.grammar_from_json_schema(schema, overrides=style)
+    except (ValueError, RecursionError) as error:
+        return SchemaSupport(str(error))
+    matcher = LLMatcher(_byte_tokenizer(), compiled, log_level=0, limits=_LIMITS)
+    return SchemaSupport(_fault(matcher), tuple(matcher.get_grammar_warnings()))
 
 
 def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
@@ -67,13 +96,20 @@ def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
             compiled = grammar.definition
     except (ValueError, RecursionError) as error:
         raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {error}") from error
-    matcher = LLMatcher(tokenizer, compiled, log_level=0)
+    matcher = LLMatcher(tokenizer, compiled, log_level=0, limits=_LIMITS)
+    if fault := _fault(matcher):
+        raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {fault}")
+    return matcher
+
+
+def _fault(matcher: LLMatcher) -> str:
+    """Why a matcher at its start cannot be used; nothing where it can."""
     if matcher.is_error():
-        raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {_reason(matcher)}")
+        return _reason(matcher)
     # The library finds out that nothing can match when it looks for the first token.
     if not any(matcher.compute_bitmask()) or matcher.is_error():
-        raise InvalidGrammarError(f"Nothing can match the {_name(grammar)}: no token may begin the answer.")
-    return matcher
+        return "nothing can match it, no token may begin the answer."
+    return ""
 
 
 class _Vocabulary:

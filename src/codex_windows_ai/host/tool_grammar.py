@@ -2,7 +2,8 @@
 
 Written in llguidance's Lark (https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md).
 Text runs until `<tool_call>`; from there on only a call of an offered tool can follow, with
-arguments that match its schema, and after the last call the answer ends.
+arguments that match its schema (or the closest that can be followed), and after the last call the
+answer ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from codex_windows_ai.engine.grammar import JSON_STYLE, check_grammar
 from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.errors import InvalidGrammarError
-from codex_windows_ai.host.tools import CALL_BEGIN, Tool, ToolSet, arguments_schema
+from codex_windows_ai.host.tool_schema import closest_schema
+from codex_windows_ai.host.tools import CALL_BEGIN, Tool, ToolSet
 
 MOST_CALLS = 8
 """Calls in one answer; a small model that repeats itself would otherwise call until it is cut off."""
@@ -32,7 +34,7 @@ def json_grammar(schema: dict[str, Any]) -> Grammar:
 def answer_grammar(tool_set: ToolSet, text: Grammar | None = None) -> Grammar | None:
     """What an answer must match; `text` is what its text must match where it does not call. None: anything.
 
-    Raises InvalidGrammarError: names the tool whose schema or grammar cannot be followed.
+    Raises InvalidGrammarError: names the strict or custom tool whose schema or grammar cannot be followed.
     """
     for tool in tool_set.tools:
         _check(tool)
@@ -46,21 +48,18 @@ def answer_grammar(tool_set: ToolSet, text: Grammar | None = None) -> Grammar | 
 
 
 def _check(tool: Tool) -> None:
-    grammar = _body(tool)
     try:
-        if grammar is not None:
-            check_grammar(grammar)
+        if tool.kind == "function":
+            closest_schema(tool)
+        elif tool.grammar is not None:
+            check_grammar(tool.grammar)
     except InvalidGrammarError as error:
+        hint = "Simplify what it takes, or do not offer it."
         raise InvalidGrammarError(
             f"The tool `{tool.qualified_name}` cannot be offered. {error.message}",
-            hint="Simplify what it takes, or do not offer it.",
+            hint="Offer it without `strict`, and its schema is kept to as far as that goes." if tool.strict else hint,
             param="tools",
         ) from error
-
-
-def _body(tool: Tool) -> Grammar | None:
-    """What a call's body must match; None: any text."""
-    return json_grammar(arguments_schema(tool.parameters)) if tool.kind == "function" else tool.grammar
 
 
 def _compose(tool_set: ToolSet, tools: Sequence[Tool], text: Grammar | None) -> list[dict[str, Any]]:
@@ -73,20 +72,20 @@ def _compose(tool_set: ToolSet, tools: Sequence[Tool], text: Grammar | None) -> 
         rules.insert(0, f"start: {begin} call{more}")
     elif text is not None:
         rules.insert(0, f"start: @text | {begin} call{more}")
-        bodies.append(_named("text", text))
+        bodies.append({"name": "text", **_part(text)})
     else:
         rules.insert(0, f"start: text | text_before_call call{more}")
         rules += ["text: TEXT", f"TEXT: {_TEXT_WITHOUT_CALL}", f"text_before_call[lazy]: /(?s:.*){CALL_BEGIN}/"]
     for n, tool in enumerate(tools):
         opening, ending = (json.dumps(part, ensure_ascii=False) for part in _around(tool))
-        body = _body(tool)
-        if body is None or body.kind == "regex":
+        body = tool.grammar
+        if tool.kind == "custom" and (body is None or body.kind == "regex"):
             # One lexeme with its ending: on its own, a pattern that can match the ending would run over it.
             pattern = _slashed(body.definition) if body else _ANY_TEXT
             rules += [f"call_{n}: {opening} text_{n}", f"text_{n}[suffix={ending}]: {pattern}"]
         else:
             rules.append(f"call_{n}: {opening} @body_{n} {ending}")
-            bodies.append(_named(f"body_{n}", body))
+            bodies.append({"name": f"body_{n}", **(_part(body) if body else closest_schema(tool).part)})
     return [{"lark_grammar": "%llguidance {}\n" + "\n".join(rules)}, *bodies]
 
 
@@ -103,9 +102,9 @@ def _slashed(pattern: str) -> str:
 _IN_SLASHES = {"/": "\\/", "\n": "\\n"}
 
 
-def _named(name: str, grammar: Grammar) -> dict[str, Any]:
+def _part(grammar: Grammar) -> dict[str, Any]:
     """A part of a composed grammar, in llguidance's JSON form."""
     if grammar.kind == "json_schema":
-        return {"name": name, "json_schema": {**json.loads(grammar.definition), "x-guidance": JSON_STYLE}}
+        return {"json_schema": {**json.loads(grammar.definition), "x-guidance": JSON_STYLE}}
     definition = f"start: {_slashed(grammar.definition)}" if grammar.kind == "regex" else grammar.definition
-    return {"name": name, "lark_grammar": definition}
+    return {"lark_grammar": definition}

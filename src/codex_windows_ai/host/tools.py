@@ -36,7 +36,6 @@ ToolMode = Literal["auto", "none", "required"]
 CALL_BEGIN, CALL_END = "<tool_call>", "</tool_call>"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_COMPOSITIONS = frozenset({"allOf", "anyOf", "oneOf", "$ref", "if", "patternProperties", "unevaluatedProperties"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +65,17 @@ def qualified_name(name: str, namespace: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool on offer. A function has `parameters`, a JSON schema; a custom tool may have a `grammar`."""
+    """A tool on offer. A function has `parameters`, a JSON schema; a custom tool may have a `grammar`.
+
+    A `strict` function's arguments must match its schema in every keyword.
+    """
 
     kind: ToolKind
     name: str
     namespace: str | None = None
     description: str = ""
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    strict: bool = False
     grammar: Grammar | None = None
 
     @property
@@ -264,12 +267,16 @@ def _read_function(fields: dict[str, Any], param: str, *, namespace: str | None 
         parameters = {"type": "object", "properties": {}}
     if not isinstance(parameters, dict):
         raise InvalidRequestError(f"`{param}.parameters` must be a JSON schema.", param=f"{param}.parameters")
+    strict = fields.get("strict")
+    if strict is not None and not isinstance(strict, bool):
+        raise InvalidRequestError(f"`{param}.strict` must be true or false.", param=f"{param}.strict")
     return Tool(
         kind="function",
         name=_name(fields, param),
         namespace=namespace,
         description=_join(preface, _text(fields, "description", param)),
         parameters=cast("dict[str, Any]", parameters),
+        strict=strict or False,
     )
 
 
@@ -317,15 +324,3 @@ def _text(fields: dict[str, Any], name: str, param: str) -> str:
 
 def _join(preface: str, text: str) -> str:
     return f"{preface}\n\n{text}" if preface and text else preface or text
-
-
-def arguments_schema(parameters: dict[str, Any]) -> dict[str, Any]:
-    """The schema that arguments are made by: an object, and nothing that the tool does not name.
-
-    A schema without `additionalProperties` would let a small model invent parameters; leaving them
-    out still matches it. One made of parts (`allOf`, `$ref`, …) is taken as it is.
-    """
-    schema = {**parameters, "type": "object"}
-    if "properties" in schema and not _COMPOSITIONS & schema.keys():
-        schema.setdefault("additionalProperties", False)
-    return schema

@@ -6,7 +6,7 @@ import json
 from typing import Any, Literal
 
 import pytest
-from openai import OpenAI, pydantic_function_tool
+from openai import BadRequestError, OpenAI, pydantic_function_tool
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
@@ -32,6 +32,11 @@ PATCH: Any = {
         "name": "patch",
         "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": 'start: "add " /[a-d]{3}/'}},
     },
+}
+LABELS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"labels": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2, "uniqueItems": True}},
+    "required": ["labels"],
 }
 NAMED: Any = {"type": "function", "function": {"name": "GetTime"}}
 
@@ -141,3 +146,43 @@ def test_an_answer_is_json_of_the_schema_or_a_call(roomy_client: OpenAI) -> None
 
     assert json.loads(choice.message.content or "") in ("yes", "no")
     assert choice.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "set_labels"}}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
+    roomy_client: OpenAI, choice: Any, stream: bool
+) -> None:
+    tool = {"type": "function", "function": {"name": "set_labels", "parameters": LABELS}}
+    asked: dict[str, Any] = {"tools": [tool, WEATHER], "tool_choice": choice, "parallel_tool_calls": False}
+    if stream:
+        chunks = list(ask(roomy_client, **asked, stream=True))
+        [extra] = [chunk.model_extra for chunk in chunks if chunk.choices[0].finish_reason]
+        called = [call.function for chunk in chunks for call in chunk.choices[0].delta.tool_calls or []]
+        name, arguments = called[0].name, "".join(function.arguments or "" for function in called)
+    else:
+        answer = ask(roomy_client, **asked)
+        extra = answer.model_extra
+        (call,) = answer.choices[0].message.tool_calls or []
+        assert call.type == "function"
+        name, arguments = call.function.name, call.function.arguments
+
+    (remark,) = (extra or {})["windows_ai"]["loosened"]
+    assert (remark["tool"], "uniqueItems" in remark["reason"]) == ("set_labels", True)
+    if name == "set_labels":
+        assert set(json.loads(arguments)["labels"]) <= {"a", "b"}
+    assert name == "set_labels" or choice == "required"
+
+
+def test_a_strict_tool_whose_schema_cannot_be_followed_is_refused(roomy_client: OpenAI) -> None:
+    tool = {"type": "function", "function": {"name": "set_labels", "parameters": LABELS, "strict": True}}
+
+    with pytest.raises(BadRequestError, match=r"`set_labels` cannot be offered.*uniqueItems") as refused:
+        ask(roomy_client, tools=[tool])
+    assert (refused.value.code, refused.value.param) == ("invalid_grammar", "tools")
+
+
+def test_an_answer_says_nothing_of_schemas_that_are_kept_to(roomy_client: OpenAI) -> None:
+    answer = ask(roomy_client, tool_choice=NAMED)
+
+    assert "loosened" not in (answer.model_extra or {})["windows_ai"]

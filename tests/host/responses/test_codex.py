@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.host.conftest import TOKEN
+from tests.host.foreign_tools import FOLLOWED, LOOSENED
 from tests.host.live import PATIENCE, LiveHost
 from tests.host.responses.codex_requests import (
     APPLY_PATCH,
@@ -107,6 +108,17 @@ def test_tools_that_only_openai_runs_are_left_out_for_codex_and_that_is_said(cod
     events = ask(codex, body)
 
     assert events[-1]["response"]["windows_ai"]["left_out"] == ["tools: web_search", "text.verbosity"]
+
+
+def test_six_foreign_tools_beside_codexs_own_do_not_stop_a_turn(codex: httpx2.Client, model: str) -> None:
+    foreign = [*FOLLOWED[:3], *LOOSENED[:3]]
+    server = {"type": "namespace", "name": "mcp__foreign", "tools": [tool.function for tool in foreign]}
+    tools = (EXEC_COMMAND, APPLY_PATCH, MCP_SERVER, server)
+
+    events = ask(codex, turn(model, OPENING, *tools, tool_choice="required", max_output_tokens=4))
+
+    loosened = events[-1]["response"]["windows_ai"]["loosened"]
+    assert [remark["tool"] for remark in loosened] == [f"mcp__foreign__{tool.name}" for tool in LOOSENED[:3]]
 
 
 def test_tools_may_come_inside_the_input(codex: httpx2.Client, model: str) -> None:

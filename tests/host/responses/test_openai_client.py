@@ -24,6 +24,16 @@ WEATHER: Any = {
     "strict": True,
 }
 TIME: Any = {"type": "function", "name": "get_time", "parameters": {"type": "object", "properties": {}}}
+LABELS: Any = {
+    "type": "function",
+    "name": "set_labels",
+    "strict": False,
+    "parameters": {
+        "type": "object",
+        "properties": {"labels": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2, "uniqueItems": True}},
+        "required": ["labels"],
+    },
+}
 ANSWER: Any = {
     "type": "custom",
     "name": "answer",
@@ -253,6 +263,27 @@ def test_text_by_a_schema_and_tools_go_together(client: OpenAI, model: str) -> N
     assert response.output[0].type == "function_call" or isinstance(json.loads(response.output_text), dict)
 
 
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "set_labels"}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
+    client: OpenAI, model: str, choice: Any, stream: bool
+) -> None:
+    asked: dict[str, Any] = {"model": model, "input": "Label it a and b.", "tools": [LABELS], "tool_choice": choice}
+    asked |= {"parallel_tool_calls": False}
+    if stream:
+        with client.responses.create(**asked, stream=True) as events:
+            response = list(events)[-1].response
+    else:
+        response = client.responses.create(**asked)
+
+    (call,) = response.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    assert set(json.loads(call.arguments)["labels"]) <= {"a", "b"}
+    assert (response.model_extra or {})["windows_ai"]["loosened"] == [
+        {"tool": "set_labels", "reason": 'Unimplemented keys: ["uniqueItems"]'}
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "code", "param"),
     [
@@ -262,6 +293,13 @@ def test_text_by_a_schema_and_tools_go_together(client: OpenAI, model: str) -> N
         ({"previous_response_id": "resp_1"}, openai.BadRequestError, "invalid_request", "previous_response_id"),
         ({"temperature": 9}, openai.BadRequestError, "invalid_request", None),
         ({"tool_choice": "required"}, openai.BadRequestError, "invalid_request", "tool_choice"),
+        ({"tools": [{**LABELS, "strict": True}]}, openai.BadRequestError, "invalid_grammar", "tools"),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "a", "schema": LABELS["parameters"]}}},
+            openai.BadRequestError,
+            "invalid_grammar",
+            None,
+        ),
         ({"tools": [{"type": "file_search"}]}, openai.BadRequestError, "invalid_request", "tools[0].type"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -86,10 +86,14 @@ class ChatAnswer:
 
 
 class Completion:
-    """Writes the answer to one request, in either form; the source is named before the first delta is read."""
+    """Writes the answer to one request, in either form; the source is named before the first delta is read.
 
-    def __init__(self, answer: ChatAnswer, model: str) -> None:
+    `loosened` are the tools whose schemas are not wholly kept to; the answer says it under `windows_ai`.
+    """
+
+    def __init__(self, answer: ChatAnswer, model: str, *, loosened: Sequence[dict[str, str]] = ()) -> None:
         self._answer = answer
+        self._loosened = {"loosened": list(loosened)} if loosened else {}
         self._source: AnswerSource | None = None
         self._identity: dict[str, Any] = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -172,7 +176,9 @@ class Completion:
         return ChatCompletionChunk(object="chat.completion.chunk", choices=choices, **self._identity, **usage)
 
     def _described(self) -> dict[str, Any] | None:
-        return answered_by(self._source, self._answer.timings, self._answer.usage) if self._source else None
+        if self._source is None:
+            return None
+        return {**answered_by(self._source, self._answer.timings, self._answer.usage), **self._loosened}
 
     def _usage(self) -> CompletionUsage:
         usage = self._answer.usage

@@ -22,6 +22,7 @@ from codex_windows_ai.host.chat.request import (
 from codex_windows_ai.host.conversation import Conversation
 from codex_windows_ai.host.tool_grammar import answer_grammar, json_grammar
 from codex_windows_ai.host.tool_parser import ToolParser
+from codex_windows_ai.host.tool_schema import loosened
 from codex_windows_ai.host.tools import ToolSet, make_tool_set, read_tools
 
 Value = TypeVar("Value")
@@ -32,10 +33,11 @@ _SMALLEST_TOP_P = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompt:
-    """What is asked of the engine, and what its answer is to be read by."""
+    """What is asked of the engine, what its answer is to be read by, and which tools' schemas are `loosened`."""
 
     generation: GenerationRequest
     tool_set: ToolSet
+    loosened: list[dict[str, str]]
     text_is_constrained: bool
 
     def parser(self) -> ToolParser:
@@ -66,7 +68,7 @@ def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
         provider=chat.provider,
         top_logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
     )
-    return ChatPrompt(generation, tool_set, text_is_constrained=text is not None)
+    return ChatPrompt(generation, tool_set, loosened(tool_set), text_is_constrained=text is not None)
 
 
 def _check_combinations(chat: ChatRequest) -> None:

@@ -40,7 +40,7 @@ async def create_chat_completion(request: Request) -> Response:
     prompt = await asyncio.to_thread(read_chat, chat, agent=agent_of(request))
     host: Host = request.app.state.host
     answer = ChatAnswer(prompt.parser(), logprobs=bool(chat.logprobs))
-    completion = Completion(answer, chat.model)
+    completion = Completion(answer, chat.model, loosened=prompt.loosened)
     deltas = answer_deltas(
         host, prompt.generation, model=chat.model, operation="chat", on_source=completion.answered_by
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex_windows_ai.engine.request import Delta
@@ -31,7 +31,8 @@ _CALL_EVENTS = {
 class ResponseEvents:
     """The events of one response; `response` is the object they are about, always as it is now.
 
-    `left_out` names what was asked for and is not done; the answer says it under `windows_ai`.
+    `remarks` on what was asked for and is not done as asked stand in the answer under `windows_ai`,
+    each under its name; lists of nothing are left out.
 
     OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. Codex
     takes that as a failed turn and shows nothing of the answer, so `for_codex` text that was cut off
@@ -40,20 +41,25 @@ class ResponseEvents:
     """
 
     def __init__(
-        self, response: dict[str, Any], parser: ToolParser, *, for_codex: bool, left_out: Sequence[str] = ()
+        self,
+        response: dict[str, Any],
+        parser: ToolParser,
+        *,
+        for_codex: bool,
+        remarks: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         self.response = response
         self._source: AnswerSource | None = None
-        self._left_out = {"left_out": list(left_out)} if left_out else {}
+        self._remarks = {name: list(remark) for name, remark in (remarks or {}).items() if remark}
         self._parser = parser
         self._for_codex = for_codex
         self._item: Event | None = None
         self._half_call = False
 
     def answered_by(self, source: AnswerSource) -> None:
-        """Says who answers, and what of the request is left out."""
+        """Says who answers, and what of the request is not done as asked."""
         self._source = source
-        self.response["windows_ai"] = {**answered_by(source), **self._left_out}
+        self.response["windows_ai"] = {**answered_by(source), **self._remarks}
 
     def begin(self) -> list[Event]:
         """The first events, before any work."""
@@ -93,7 +99,7 @@ class ResponseEvents:
         if delta.usage:
             self.response["usage"] = usage_object(delta.usage)
         if self._source:
-            self.response["windows_ai"] = {**answered_by(self._source, delta.timings, delta.usage), **self._left_out}
+            self.response["windows_ai"] = {**answered_by(self._source, delta.timings, delta.usage), **self._remarks}
         self.response["status"] = "incomplete" if failed_cut else "completed"
         self.response["completed_at"] = None if failed_cut else int(time.time())
         return [*events, self._about_response("incomplete" if failed_cut else "completed")]

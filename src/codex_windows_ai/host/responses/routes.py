@@ -26,6 +26,7 @@ from codex_windows_ai.host.sse import event_stream, unless_disconnected, with_he
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.host.tool_grammar import answer_grammar
 from codex_windows_ai.host.tool_parser import ToolParser
+from codex_windows_ai.host.tool_schema import loosened
 from codex_windows_ai.host.tools import make_tool_set, read_tools
 
 _log = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ def _prepare(body: ResponsesRequest, agent: str, *, for_codex: bool) -> _Questio
         provider=body.provider,
     )
     parser = ToolParser(tool_set, text_is_constrained=text is not None)
-    return _Question(request, ResponseEvents(new_response(body), parser, for_codex=for_codex, left_out=left_out))
+    remarks = {"left_out": left_out, "loosened": loosened(tool_set)}
+    return _Question(request, ResponseEvents(new_response(body), parser, for_codex=for_codex, remarks=remarks))
 
 
 def _is_codex(request: Request) -> bool:
