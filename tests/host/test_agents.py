@@ -129,7 +129,7 @@ def test_tokens_per_second_are_of_the_last_seconds(recorder: AgentRecorder, cloc
     clock.now += 1
     second.say(5)
 
-    assert [figures.tokens_per_second for figures in recorder.figures()] == [5 / RATE_SECONDS, 10 / RATE_SECONDS]
+    assert [figures.tokens_per_second for figures in recorder.figures()] == [10 / RATE_SECONDS, 5 / RATE_SECONDS]
     assert recorder.tokens_per_second == 15 / RATE_SECONDS
     clock.now += RATE_SECONDS - 1
     assert recorder.tokens_per_second == 5 / RATE_SECONDS
@@ -137,12 +137,15 @@ def test_tokens_per_second_are_of_the_last_seconds(recorder: AgentRecorder, cloc
     assert recorder.tokens_per_second == 0
 
 
-def test_the_most_recently_active_agent_comes_first(recorder: AgentRecorder) -> None:
-    first = Asked(recorder, "a")
-    Asked(recorder, "b")
-    first.end(Usage(1, 0, 1))
+def test_those_at_work_come_first_by_name_then_the_most_recently_active(recorder: AgentRecorder, clock: Clock) -> None:
+    resting = [Asked(recorder, name) for name in ("x", "z", "y")]
+    busy = [Asked(recorder, name) for name in ("b", "a")]
+    for asked in resting:
+        clock.now += 1
+        asked.end(Usage(1, 0, 1))
 
-    assert [figures.name for figures in recorder.figures()] == ["a", "b"]
+    assert [figures.name for figures in recorder.figures()] == ["a", "b", "y", "z", "x"]
+    assert all(asked.answer for asked in busy)
 
 
 def test_agents_are_forgotten_after_a_while_but_not_while_they_have_something_running(
@@ -158,14 +161,15 @@ def test_agents_are_forgotten_after_a_while_but_not_while_they_have_something_ru
     assert only(recorder).idle_seconds == 0
 
 
-def test_only_so_many_resting_agents_are_kept(recorder: AgentRecorder) -> None:
+def test_only_so_many_resting_agents_are_kept(recorder: AgentRecorder, clock: Clock) -> None:
     busy = Asked(recorder, "busy")
     for number in range(5 * MOST_AGENTS):
+        clock.now += 0.1
         Asked(recorder, f"agent {number}").end(Usage(1, 0, 1))
         assert len(recorder._agents) <= MOST_AGENTS + 2
 
     names = [figures.name for figures in recorder.figures()]
-    assert names == [*(f"agent {number}" for number in range(5 * MOST_AGENTS - 1, 4 * MOST_AGENTS - 1, -1)), "busy"]
+    assert names == ["busy", *(f"agent {number}" for number in range(5 * MOST_AGENTS - 1, 4 * MOST_AGENTS - 1, -1))]
     assert busy.answer is not None
 
 

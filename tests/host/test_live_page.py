@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import httpx2
@@ -96,7 +97,7 @@ def test_a_link_shows_the_figures_asks_nobody_else_and_complains_of_nothing(page
     assert page.texts("#agents th") == [MARKUP, "review"]  # as text, whatever a client calls itself
     review = dict(zip(page.texts("thead th")[1:10], page.texts("#agents tr:nth-child(2) td"), strict=True))
     assert (review["Running"], review["Queued"], review["Output tokens"], review["Answered"]) == ("0", "0", "8", "1")
-    assert page.texts("#state") == ["ready, version 0.1.0"]
+    assert page.texts("#state") == [f"ready, version {version('codex-windows-ai')}"]
     now = dict(zip(page.texts("#now dt"), page.texts("#now dd"), strict=True))
     assert now["Answered"].split("\n") == ["2", "0 failed, 0 cancelled"]
     occupancy = round(host.engine.statistics().tokens_per_decode_pass, 2)
@@ -229,7 +230,7 @@ def test_a_screen_reader_finds_named_tables_with_headings_and_one_status(page: P
     assert sorted(names["table"]) == [
         "Devices",
         "Preferred, but not used",
-        "Seen in the last 10 minutes, the most recent first",
+        "Seen in the last 10 minutes, those at work first",
     ]
     assert names["columnheader"][:3] == ["Agent", "Running", "Queued"]
     assert "review" in names["rowheader"]

@@ -47,6 +47,11 @@ class AgentFigures:
     idle_seconds: float
 
     @property
+    def busy(self) -> bool:
+        """Whether it has a request that waits or runs."""
+        return self.waiting + self.running > 0
+
+    @property
     def cached_share(self) -> float | None:
         """Share of its prompt tokens that were not computed again; None before the first request ended."""
         return self.cached_tokens / self.input_tokens if self.input_tokens else None
@@ -76,12 +81,13 @@ class AgentRecorder:
         return lambda piece: self._post(partial(self._see, followed, piece, self._clock()))
 
     def figures(self) -> list[AgentFigures]:
-        """The agents that are remembered, the most recently active first."""
+        """The agents that are remembered: by name those with something to do, then the most recently active first."""
         with self._lock:
             self._take_inbox()
             now = self._clock()
             self._forget(now)
-            return [agent.figures(name, now) for name, agent in reversed(self._agents.items())]
+            found = [agent.figures(name, now) for name, agent in self._agents.items()]
+        return sorted(found, key=lambda agent: (not agent.busy, agent.idle_seconds, agent.name))
 
     @property
     def tokens_per_second(self) -> float:

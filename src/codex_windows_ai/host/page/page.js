@@ -89,7 +89,7 @@ function describeState(figures) {
 function showNow(figures) {
   const { engine } = figures;
   const entries = [
-    ["Output tokens/s", rate(figures.tokens_per_second), `over the last ${figures.rate_seconds} s`],
+    ["Tokens/s", rate(figures.tokens_per_second), `output, over ${figures.rate_seconds} s`],
     ["Host memory", bytes(figures.host_memory_bytes), `up ${duration(figures.uptime_seconds)}`],
   ];
   if (engine) {
@@ -99,7 +99,7 @@ function showNow(figures) {
       0,
       ["Running", count(requests.running), `${count(requests.waiting)} queued`],
       ["Batch occupancy", rate(batch.recent), `${rate(batch.mean)} on average`],
-      ["Cached prompt tokens", share(tokens.cached_share), `${count(tokens.cached)} of ${count(tokens.input)}`],
+      ["Cache hit rate", share(tokens.cached_share), `${count(tokens.cached)} of ${count(tokens.input)}`],
       ["Prefix cache", bytes(cache.bytes), `of ${bytes(cache.budget_bytes)}`],
       ["Answered", count(requests.finished), `${count(requests.failed)} failed, ${count(requests.cancelled)} cancelled`],
     );
@@ -112,7 +112,7 @@ function showNow(figures) {
 function showAgents(figures) {
   const minutes = Math.round(figures.agents_seconds / 60);
   element("agents-caption").textContent = figures.agents.length
-    ? `Seen in the last ${minutes} minutes, the most recent first`
+    ? `Seen in the last ${minutes} minutes, those at work first`
     : `None in the last ${minutes} minutes`;
   element("agents").replaceChildren(
     ...figures.agents.map(({ name, requests, tokens, tokens_per_second, idle_seconds }) => {
