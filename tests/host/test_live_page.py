@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from codex_windows_ai.hardware.figures import AdapterFigures, CpuFigures, MachineFigures, MemoryFigures
+from codex_windows_ai.host import statistics
 from codex_windows_ai.settings import Settings
 from tests.host.browser import Page, chromium
 from tests.host.conftest import TOKEN
@@ -111,6 +113,41 @@ def test_a_link_shows_the_figures_asks_nobody_else_and_complains_of_nothing(page
         "/view/tokens",
         "/statistics",
     }
+
+
+def test_every_adapter_has_a_row_and_what_is_not_known_is_a_dash(
+    page: Page, host: LiveHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters = [
+        AdapterFigures("Arc A770", "Intel", "0000:03:00.0", "xe", "drm", 12.0, 16 * 10**9, 3 * 10**9),
+        AdapterFigures("Old card", "AMD", "0000:04:00.0", None, "drm"),
+    ]
+    machine = MachineFigures(adapters, CpuFigures("Ryzen", 8, 16, 7.5), MemoryFigures(32 * 10**9, 20 * 10**9))
+    monkeypatch.setattr(statistics, "read_machine", lambda: machine)
+    show(page, link(host))
+
+    assert page.texts("#devices th") == ["Arc A770", "Old card", "Ryzen"]
+    assert page.texts("#devices td") == ["12 %", "3.0 GB", "16.0 GB", "–", "–", "–", "8 %", "12.0 GB", "32.0 GB"]  # noqa: RUF001
+
+
+def test_a_host_without_a_model_says_why(page: Page) -> None:
+    with LiveHost(Settings(model="absent"), TOKEN) as live:
+        show(page, link(live))
+        page.wait_for("document.querySelector('#state').classList.contains('alarm')")
+
+        assert page.texts("#state")[0].startswith("failed: ")
+        assert page.texts("#answers dd") == ["nobody yet"]
+        assert page.texts("#now dt")[0] == "Requests"
+        assert page.complaints == []
+
+
+def test_the_last_figures_stay_when_the_host_ends(page: Page, tiny_settings: Settings) -> None:
+    with LiveHost(tiny_settings, TOKEN) as live:
+        chat(live, "last")
+        show(page, link(live))
+    page.wait_for("document.querySelector('#state').innerText.includes('does not answer')")
+
+    assert page.texts("#agents th") == ["last"]
 
 
 def test_the_figures_change_by_themselves(page: Page, host: LiveHost) -> None:
