@@ -102,11 +102,11 @@ class DriverMachine:
         self._programs.append(program)
         return program
 
-    def python(self, *arguments: str) -> subprocess.Popen[str]:
+    def python(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Starts the Windows Python; the caller reads its output to the end."""
         return subprocess.Popen(
             ["wine", str(PYTHON), *arguments],
-            env=self._environment,
+            env={**self._environment, **(environment or {})},
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

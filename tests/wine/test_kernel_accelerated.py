@@ -1,0 +1,172 @@
+"""The whole path on Windows: the real host with the real engine, registered with the driver, asked over a channel."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.tiny_model import make_tiny_model
+from tests.wine.driver_machine import DriverMachine, Program
+from tests.wine.windows import windows_path
+
+PATIENCE_SECONDS = 60.0
+
+LONG = ("--max-output-tokens", "30000")
+"""An answer that takes much longer than everything that a test does meanwhile."""
+
+
+class Cwai:
+    """Runs `cwai` in Windows processes of one user, with a tiny model that has a long window."""
+
+    def __init__(self, machine: DriverMachine, folder: Path) -> None:
+        self._machine = machine
+        self._environment = {
+            "CODEX_WINDOWS_AI_HOME": windows_path(folder / "home"),
+            "CODEX_WINDOWS_AI_MODEL": windows_path(make_tiny_model(folder, context=32768).path),
+            "CODEX_WINDOWS_AI_PROVIDER": "engine:cpu",
+            "CODEX_WINDOWS_AI_THREADS": "1",
+        }
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = self._machine.python("-m", "codex_windows_ai.cli", *arguments, environment=self._environment)
+        self._started.append(process)
+        return process
+
+    def answer(self, *arguments: str, code: int = 0) -> Any:
+        """The JSON object of `cwai exec --kernel-accelerated`."""
+        process = self.start("exec", "--kernel-accelerated", "--json", *arguments, "hi")
+        assert process.stdin and process.stdout
+        process.stdin.close()
+        lines = [process.stdout.readline()]
+        while lines[-1] and lines[-1] != "}\n":  # a host that it starts inherits the pipe, which then has no end
+            lines.append(process.stdout.readline())
+        answer = json.loads("".join(lines))
+        assert process.wait(60) == code, answer
+        return answer
+
+    def begin_answer(self) -> subprocess.Popen[str]:
+        """A long answer, of which the first text has come."""
+        process = self.start("exec", "--kernel-accelerated", *LONG, "hi")
+        assert process.stdin and process.stdout
+        process.stdin.close()
+        assert process.stdout.read(1)
+        return process
+
+    def end(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.wait(60)
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
+        self._started.clear()
+
+
+@pytest.fixture(scope="module")
+def cwai(machine: DriverMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cwai]:
+    cwai = Cwai(machine, tmp_path_factory.mktemp("kernel-accelerated"))
+    yield cwai
+    cwai.end()
+
+
+@pytest.fixture(scope="module")
+def observer(machine: DriverMachine) -> Program:
+    """A program that looks at the driver's register."""
+    program = machine.program()
+    program.do("open_bridge", writable=False)
+    return program
+
+
+@pytest.fixture
+def host(cwai: Cwai, observer: Program) -> Iterator[subprocess.Popen[str]]:
+    """`cwai serve`, registered with the driver."""
+    yield cwai.start("serve", "--port", "0")
+    cwai.end()
+    until(observer, lambda adapters: not adapters)
+
+
+def until(observer: Program, holds: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """The adapters in the register, as soon as that holds of them."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds(adapters := observer.call("get_gpu_stats")):
+        assert time.monotonic() < deadline, adapters
+        time.sleep(0.05)
+    return adapters
+
+
+def is_busy(adapters: list[dict[str, Any]]) -> bool:
+    return bool(adapters) and adapters[0]["active_requests"] > 0
+
+
+def is_idle(adapters: list[dict[str, Any]]) -> bool:
+    return bool(adapters) and adapters[0]["active_requests"] == 0
+
+
+def assert_brokered(answer: dict[str, Any]) -> None:
+    assert (answer["transport"], answer["brokered_by"]) == ("channel", "ai_driver.sys")
+    assert (answer["provider"], answer["execution_provider"]) == ("engine", "CPUExecutionProvider")
+    assert (answer["finish_reason"], answer["usage"]["output_tokens"]) == ("length", 5)
+
+
+def test_the_host_registers_and_answers_over_channels(
+    cwai: Cwai, host: subprocess.Popen[str], observer: Program
+) -> None:
+    (adapter,) = until(observer, bool)
+    assert (adapter["runtime_count"], adapter["providers"]) == (1, ["cpu"])
+    assert adapter["adapter_name"].startswith("CPU: ")
+
+    answers = [cwai.answer("--max-output-tokens", "5") for _ in range(2)]
+
+    for answer in answers:
+        assert_brokered(answer)
+    assert answers[0]["text"] == answers[1]["text"]
+    assert answers[1]["usage"]["cached_tokens"] > 0
+
+
+def test_a_client_that_is_killed_frees_the_engine_and_the_next_is_answered(
+    cwai: Cwai, host: subprocess.Popen[str], observer: Program
+) -> None:
+    client = cwai.begin_answer()
+    until(observer, is_busy)
+
+    client.kill()
+
+    until(observer, is_idle)
+    assert_brokered(cwai.answer("--max-output-tokens", "5"))
+
+
+def test_a_host_that_is_killed_is_heard_of_at_once_and_the_next_request_starts_another(
+    cwai: Cwai, host: subprocess.Popen[str], observer: Program
+) -> None:
+    client = cwai.begin_answer()
+    (before,) = until(observer, is_busy)
+
+    host.kill()
+
+    assert client.wait(60) == 5
+    until(observer, lambda adapters: not adapters)
+    try:
+        assert_brokered(cwai.answer("--max-output-tokens", "5"))
+        (after,) = until(observer, bool)
+        assert after["runtime_count"] == before["runtime_count"] == 1
+    finally:
+        assert cwai.start("stop").wait(60) == 0
+
+
+def test_without_the_driver_the_command_says_so_and_does_nothing_else(cwai: Cwai, machine: DriverMachine) -> None:
+    machine.administrator.do("stop")
+    try:
+        error = cwai.answer("--max-output-tokens", "5", code=4)["error"]
+    finally:
+        assert cwai.start("stop").wait(60) == 0
+        machine.administrator.do("start")
+
+    assert error["code"] == "driver_not_found"
+    assert "cwai driver status" in error["hint"]
