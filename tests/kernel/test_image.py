@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
 from codex_windows_ai.kernel.build import build_driver, driver_sources
-from codex_windows_ai.kernel.code_integrity import CodeIntegrity, reasons_against
+from codex_windows_ai.kernel.code_integrity import CodeIntegrity, obstacles_to_loading
 from codex_windows_ai.kernel.image import read_image
 
 RULES = CodeIntegrity(machine="AMD64", test_signing=False, memory_integrity=False, secure_boot=False)
@@ -55,22 +56,40 @@ def test_signing_again_at_the_same_time_gives_the_same_bytes(image: Path) -> Non
 
 
 def test_an_unsigned_driver_is_never_loaded(image: Path) -> None:
-    assert ["no signature" in reason for reason in reasons_against(read_image(image), RULES)] == [True]
+    (obstacle,) = obstacles_to_loading(read_image(image), RULES)
+
+    assert "no signature" in obstacle.reason
+    assert "sign_test.sh" in obstacle.fix
 
 
 def test_a_test_signature_needs_test_signing(signed: Path) -> None:
     read = read_image(signed)
-
-    assert "test signing, which is off" in reasons_against(read, RULES)[0]
+    (off,) = obstacles_to_loading(read, RULES)
     with_secure_boot = CodeIntegrity("AMD64", test_signing=False, memory_integrity=True, secure_boot=True)
-    assert "cannot be switched on while Secure Boot is on" in reasons_against(read, with_secure_boot)[0]
-    assert reasons_against(read, CodeIntegrity("AMD64", True, None, None)) == []
+    (locked,) = obstacles_to_loading(read, with_secure_boot)
+
+    assert "test signing, which is off" in off.reason
+    assert off.fix.startswith("`bcdedit /set testsigning on`")
+    assert "cannot be switched on while Secure Boot is on" in locked.reason
+    assert locked.fix.startswith("Switch Secure Boot off")
+    assert obstacles_to_loading(read, CodeIntegrity("AMD64", True, None, None)) == []
+
+
+def test_memory_integrity_takes_what_we_build_and_refuses_what_breaks_its_rules(signed: Path) -> None:
+    read = read_image(signed)
+    rules = CodeIntegrity("AMD64", test_signing=True, memory_integrity=True, secure_boot=False)
+    writable = replace(read, sections=tuple(replace(section, writable=True) for section in read.sections))
+
+    assert obstacles_to_loading(read, rules) == []
+    assert ".text is both writable and executable" in obstacles_to_loading(writable, rules)[0].reason
+    assert "aligned to 512 bytes" in obstacles_to_loading(replace(read, section_alignment=512), rules)[0].reason
+    assert obstacles_to_loading(writable, replace(rules, memory_integrity=False)) == []
 
 
 def test_an_image_for_another_processor_is_refused(signed: Path) -> None:
-    reasons = reasons_against(read_image(signed), CodeIntegrity("ARM64", True, False, False))
+    (obstacle,) = obstacles_to_loading(read_image(signed), CodeIntegrity("ARM64", True, False, False))
 
-    assert reasons == ["it is built for AMD64, and this is Windows for ARM64"]
+    assert obstacle.reason == "it is built for AMD64, and this is Windows for ARM64"
 
 
 def test_a_missing_file_says_how_to_build_it(tmp_path: Path) -> None:

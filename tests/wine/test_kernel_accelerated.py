@@ -41,15 +41,23 @@ class Cwai:
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
         """The JSON object of `cwai exec --kernel-accelerated`."""
-        process = self.start("exec", "--kernel-accelerated", "--json", *arguments, "hi")
+        ended, answer = self._document("exec", "--kernel-accelerated", "--json", *arguments, "hi")
+        assert ended == code, answer
+        return answer
+
+    def doctor(self) -> Any:
+        """What `cwai doctor` finds about the driver."""
+        return self._document("doctor", "--json")[1]["checks"]["kernel.ai_driver"]
+
+    def _document(self, *arguments: str) -> tuple[int, Any]:
+        """The exit code and the JSON object that a command prints."""
+        process = self.start(*arguments)
         assert process.stdin and process.stdout
         process.stdin.close()
         lines = [process.stdout.readline()]
         while lines[-1] and lines[-1] != "}\n":  # a host that it starts inherits the pipe, which then has no end
             lines.append(process.stdout.readline())
-        answer = json.loads("".join(lines))
-        assert process.wait(60) == code, answer
-        return answer
+        return process.wait(60), json.loads("".join(lines))
 
     def begin_answer(self) -> subprocess.Popen[str]:
         """A long answer, of which the first text has come."""
@@ -160,13 +168,21 @@ def test_a_host_that_is_killed_is_heard_of_at_once_and_the_next_request_starts_a
         assert cwai.start("stop").wait(60) == 0
 
 
-def test_without_the_driver_the_command_says_so_and_does_nothing_else(cwai: Cwai, machine: DriverMachine) -> None:
+def test_without_the_driver_the_command_says_so_and_the_doctor_what_is_wrong(
+    cwai: Cwai, machine: DriverMachine
+) -> None:
+    running = cwai.doctor()
     machine.administrator.do("stop")
     try:
         error = cwai.answer("--max-output-tokens", "5", code=4)["error"]
+        stopped = cwai.doctor()
     finally:
         assert cwai.start("stop").wait(60) == 0
         machine.administrator.do("start")
 
     assert error["code"] == "driver_not_found"
     assert "cwai driver status" in error["hint"]
+    assert (running["status"], running["details"]["state"]) == ("ok", "running")
+    assert stopped["status"] == "warning"
+    assert "it is installed and not running; Windows would not load it: it has no signature" in stopped["summary"]
+    assert "sign_test.sh" in stopped["remediation"]

@@ -112,7 +112,9 @@ def _show(status: DriverStatus, *, as_json: bool) -> None:
         }
         write("this machine: " + ", ".join(f"{name} {_on_or_off(value)}" for name, value in rules.items()) + "\n")
     for obstacle in status.obstacles:
-        write(f"would not load: {obstacle}\n")
+        write(f"would not load: {obstacle.reason}\n")
+    if status.fix:
+        write(f"fix: {status.fix}\n")
 
 
 def _document(status: DriverStatus) -> dict[str, Any]:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from codex_windows_ai.doctor.report import Check, Finding, Status
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.settings import load_settings
 
-__all__ = ["windows_checks"]
+if TYPE_CHECKING:
+    from codex_windows_ai.kernel.service import DriverStatus
+
+__all__ = ["driver_finding", "windows_checks"]
 
 _LOOKED_AT = {
     "windows.os_build": "the build of Windows; its own language model needs 26200.7309 (Windows 11 25H2) or newer",
@@ -128,11 +131,19 @@ def _agent_registry(_: str) -> Finding:
 def _driver(_: str) -> Finding:
     from codex_windows_ai.kernel.service import query_driver
 
-    status = query_driver()
-    details = {"state": status.state, "obstacles": list(status.obstacles)}
-    if status.state == "running":
-        return Finding("ok", status.reason, details)
-    return Finding("skipped", f"{status.reason} (optional: everything works without it)", details)
+    return driver_finding(query_driver())
+
+
+def driver_finding(status: DriverStatus) -> Finding:
+    """What the doctor says to a state of the driver: that it is missing is fine, that it is broken is not."""
+    details = {**asdict(status), "image_path": str(status.image_path) if status.image_path else None}
+    if status.abi_version is not None:
+        by = {"microsoft": "signed by Microsoft", "other": "test-signed", None: "signature unknown"}[status.signer]
+        return Finding("ok", f"{status.reason} ({by})", details)
+    if status.state == "absent":
+        return Finding("skipped", f"{status.reason} (optional: everything works without it)", details, status.fix)
+    refused = "".join(f"; Windows would not load it: {obstacle.reason}" for obstacle in status.obstacles)
+    return Finding("warning", status.reason + refused, details, status.fix)
 
 
 _LOOKS: dict[str, Callable[[str], Finding]] = {

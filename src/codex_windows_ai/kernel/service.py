@@ -25,7 +25,7 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.kernel import abi
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
-from codex_windows_ai.kernel.code_integrity import CodeIntegrity, read_code_integrity, reasons_against
+from codex_windows_ai.kernel.code_integrity import CodeIntegrity, Obstacle, obstacles_to_loading, read_code_integrity
 from codex_windows_ai.kernel.image import DriverImage, read_image
 from codex_windows_ai.kernel.windows_api import advapi32, is_windows, last_error, message_of
 
@@ -61,12 +61,30 @@ _HINTS = {
     1275: "Windows blocks it, by its list of blocked drivers or a policy.",
 }
 
+_IDLE: dict[ServiceState, tuple[str, str | None]] = {
+    "absent": (
+        "no service is installed",
+        "`cwai driver install IMAGE` as an administrator; docs/kernel-driver.md says how to build and sign one.",
+    ),
+    "stopped": ("it is installed and not running", "`cwai driver start` as an administrator."),
+    "starting": ("its service is starting", None),
+    "stopping": (
+        "its service is stopping: it ends when the last program that uses it has closed it",
+        "End the host (`cwai stop`) and its clients.",
+    ),
+    "other": ("its service is in a state that drivers do not have", "Restart Windows."),
+}
+"""Why it does not run, and what to do."""
+
 _STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class DriverStatus:
-    """The driver on this machine. None is what could not be found out, or does not apply."""
+    """The driver on this machine. None is what could not be found out, or does not apply.
+
+    `obstacles` are why Windows would refuse to load the installed file; `fix` is the next step to a driver that runs.
+    """
 
     state: ServiceState
     reason: str
@@ -74,7 +92,8 @@ class DriverStatus:
     signer: Literal["microsoft", "other"] | None = None
     abi_version: int | None = None
     rules: CodeIntegrity | None = None
-    obstacles: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    fix: str | None = None
 
 
 def installed_image() -> Path:
@@ -89,20 +108,22 @@ def query_driver() -> DriverStatus:
     rules = read_code_integrity()
     file = installed_image()
     image = _image_or_none(file)
-    obstacles = tuple(reasons_against(image, rules)) if image else ()
-    path, signer = (file, image.signer) if image else (None, None)
     state = _service_state()
-    if state == "absent":
-        return DriverStatus(state, "no service is installed", path, signer, None, rules, obstacles)
-    if state != "running":
-        reason = "it is installed and not running" if state == "stopped" else f"its service is {state}"
-        return DriverStatus(state, reason, path, signer, None, rules, obstacles)
+    reason, fix, version = _answer_of_driver() if state == "running" else (*_IDLE[state], None)
+    obstacles = tuple(obstacles_to_loading(image, rules)) if image and state != "running" else ()
+    if obstacles and state == "stopped":
+        fix = obstacles[0].fix
+    path, signer = (file, image.signer) if image else (None, None)
+    return DriverStatus(state, reason, path, signer, version, rules, obstacles, fix)
+
+
+def _answer_of_driver() -> tuple[str, str | None, int | None]:
+    """What the running driver says to a first request: the reason, the fix and the version of its interface."""
     try:
         with KernelDriverBridge.open(writable=False) as bridge:
-            version = bridge.version.abi_version
+            return "it runs and answers", None, bridge.version.abi_version
     except WindowsAiError as error:
-        return DriverStatus(state, f"it runs, but does not answer: {error.message}", path, signer, None, rules)
-    return DriverStatus(state, "it runs and answers", path, signer, version, rules)
+        return f"it runs, but does not answer: {error.message}", error.hint, None
 
 
 def install_driver(image: Path, *, force: bool = False) -> Path:
@@ -114,11 +135,11 @@ def install_driver(image: Path, *, force: bool = False) -> Path:
     Raises DriverStateError: an installed driver is running. Raises DriverAccessDeniedError: no administrator.
     """
     _require_windows()
-    obstacles = reasons_against(read_image(image), read_code_integrity())
+    obstacles = obstacles_to_loading(read_image(image), read_code_integrity())
     if obstacles and not force:
         raise NotAvailableError(
-            f"Windows would refuse to load {image}: {'; '.join(obstacles)}.",
-            hint="docs/kernel-driver.md says how to sign it for tests; everything works without the driver.",
+            f"Windows would refuse to load {image}: {'; '.join(obstacle.reason for obstacle in obstacles)}.",
+            hint=f"{obstacles[0].fix} docs/kernel-driver.md has it all; everything works without the driver.",
         )
     if _service_state() not in {"absent", "stopped"}:
         raise DriverStateError("The installed driver is running.", hint="Stop it first: `cwai driver stop`.")
