@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import mcp_types as types
 
+from codex_windows_ai.errors import EngineError
 from codex_windows_ai.mcp.actions import read_catalogue
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 
@@ -50,7 +51,10 @@ def built_in_resources(runtime: RuntimeAccess) -> tuple[Resource, ...]:
     async def read_statistics() -> str:
         if loading := runtime.loading():
             return json.dumps({"state": "loading", **dict(zip(("stage", "done", "total"), loading, strict=True))})
-        figures = (await runtime.open()).statistics()
+        try:
+            figures = (await runtime.open()).statistics()
+        except EngineError as error:  # Windows' own language model answers alone; it gives no figures
+            return json.dumps({"state": "ready", "reason": error.message})
         derived = {
             "tokens_per_decode_pass": round(figures.tokens_per_decode_pass, 3),
             "cache_hit_rate": round(figures.cache_hit_rate, 4),

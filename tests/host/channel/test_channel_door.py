@@ -162,8 +162,8 @@ async def test_a_client_that_goes_away_takes_all_its_requests_along(tiny_setting
             ]
             for stream in streams:
                 await anext(stream)
-        for stream in streams:
-            with pytest.raises(ChannelClosedError):
+        for stream in streams:  # what has come already is still read
+            with pytest.raises((ChannelClosedError, StopAsyncIteration)):
                 while True:
                     await anext(stream)
         await at_rest(host)

@@ -141,11 +141,11 @@ class _Client:
                 answer.cancel()
 
     async def _report(self, number: int) -> None:
-        loaded = self._host.loaded
-        if loaded is None:
-            await self._fail(number, EngineError("The model is not loaded yet."))
+        statistics = self._host.engine_statistics
+        if statistics is None:
+            await self._fail(number, EngineError("There are no figures: no engine is loaded (yet)."))
         else:
-            await self._channel.send(Message(FromHost.STATISTICS, number, encode_statistics(loaded.statistics())))
+            await self._channel.send(Message(FromHost.STATISTICS, number, encode_statistics(statistics)))
 
     def _release(self, number: int, running: _Running) -> None:
         """Lets the client use the number again; before it hears of the end, because it may do so at once."""

@@ -89,15 +89,14 @@ class DriverRuntime:
             _log.warning("the kernel driver does not list this host (any more): %s", error.message)
 
     async def _report(self) -> None:
-        runtime = await self._host.runtime()
-        statistics = runtime.statistics()
+        statistics = self._host.engine_statistics  # None where Windows' own language model answers alone
         answered, seconds = self._host.metrics.answered
         finished, took = answered - self._answered[0], seconds - self._answered[1]
         self._answered = (answered, seconds)
         await asyncio.to_thread(
             self._bridge.report_stats,
-            queue_depth=statistics.waiting,
-            active_requests=statistics.running,
+            queue_depth=statistics.waiting if statistics else 0,
+            active_requests=statistics.running if statistics else self._host.active_requests,
             latency=took / finished if finished else None,
             prefixes=self._door.prefixes.hashes(),
         )
