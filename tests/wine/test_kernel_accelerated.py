@@ -41,23 +41,18 @@ class Cwai:
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
         """The JSON object of `cwai exec --kernel-accelerated`."""
-        ended, answer = self._document("exec", "--kernel-accelerated", "--json", *arguments, "hi")
-        assert ended == code, answer
-        return answer
+        return self.answers(1, *arguments, code=code)[0]
+
+    def answers(self, clients: int, *arguments: str, code: int = 0) -> list[Any]:
+        """The same of that many processes at once."""
+        started = [self.start("exec", "--kernel-accelerated", "--json", *arguments, "hi") for _ in range(clients)]
+        found = [_document(process) for process in started]
+        assert [ended for ended, _ in found] == [code] * clients, found
+        return [answer for _, answer in found]
 
     def doctor(self) -> Any:
         """What `cwai doctor` finds about the driver."""
-        return self._document("doctor", "--json")[1]["checks"]["kernel.ai_driver"]
-
-    def _document(self, *arguments: str) -> tuple[int, Any]:
-        """The exit code and the JSON object that a command prints."""
-        process = self.start(*arguments)
-        assert process.stdin and process.stdout
-        process.stdin.close()
-        lines = [process.stdout.readline()]
-        while lines[-1] and lines[-1] != "}\n":  # a host that it starts inherits the pipe, which then has no end
-            lines.append(process.stdout.readline())
-        return process.wait(60), json.loads("".join(lines))
+        return _document(self.start("doctor", "--json"))[1]["checks"]["kernel.ai_driver"]
 
     def begin_answer(self) -> subprocess.Popen[str]:
         """A long answer, of which the first text has come."""
@@ -75,6 +70,16 @@ class Cwai:
                 if stream:
                     stream.close()
         self._started.clear()
+
+
+def _document(process: subprocess.Popen[str]) -> tuple[int, Any]:
+    """The exit code and the JSON object that a command prints."""
+    assert process.stdin and process.stdout
+    process.stdin.close()
+    lines = [process.stdout.readline()]
+    while lines[-1] and lines[-1] != "}\n":  # a host that it starts inherits the pipe, which then has no end
+        lines.append(process.stdout.readline())
+    return process.wait(60), json.loads("".join(lines))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +100,9 @@ def observer(machine: DriverMachine) -> Program:
 @pytest.fixture
 def host(cwai: Cwai, observer: Program) -> Iterator[subprocess.Popen[str]]:
     """`cwai serve`, registered with the driver."""
-    yield cwai.start("serve", "--port", "0")
+    process = cwai.start("serve", "--port", "0")
+    until(observer, bool)  # before that a client would start a host of its own
+    yield process
     cwai.end()
     until(observer, lambda adapters: not adapters)
 
@@ -123,19 +130,20 @@ def assert_brokered(answer: dict[str, Any]) -> None:
     assert (answer["finish_reason"], answer["usage"]["output_tokens"]) == ("length", 5)
 
 
-def test_the_host_registers_and_answers_over_channels(
+def test_the_host_registers_and_answers_any_number_of_clients_over_channels(
     cwai: Cwai, host: subprocess.Popen[str], observer: Program
 ) -> None:
     (adapter,) = until(observer, bool)
     assert (adapter["runtime_count"], adapter["providers"]) == (1, ["cpu"])
     assert adapter["adapter_name"].startswith("CPU: ")
 
-    answers = [cwai.answer("--max-output-tokens", "5") for _ in range(2)]
+    first = cwai.answer("--max-output-tokens", "5")
+    later = cwai.answers(4, "--max-output-tokens", "5")
 
-    for answer in answers:
+    for answer in (first, *later):
         assert_brokered(answer)
-    assert answers[0]["text"] == answers[1]["text"]
-    assert answers[1]["usage"]["cached_tokens"] > 0
+        assert answer["text"] == first["text"]
+    assert all(answer["usage"]["cached_tokens"] > 0 for answer in later)
 
 
 def test_a_client_that_is_killed_frees_the_engine_and_the_next_is_answered(
