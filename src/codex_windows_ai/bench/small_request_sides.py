@@ -77,6 +77,8 @@ async def host(bench: Bench) -> AsyncGenerator[tuple[HostRecord, Path, Worker]]:
             record = read_record(home / "state" / "host.json")
             if record is None:
                 raise EngineError("The measured host left no record of where it listens.")
+            async with HostClient(record) as client:
+                await client.authenticate()  # answered once all doors are open
             yield record, home, worker
         finally:
             worker.close()
