@@ -84,8 +84,13 @@ class LlamaServer:
         command = [str(peer.program), *(str(part) for pair in arguments.items() for part in pair)]
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._process = children.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
-        # The environment's proxies are for other machines.
-        self._client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=LONGEST_SECONDS, trust_env=False)
+        self._client = httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            timeout=LONGEST_SECONDS,
+            trust_env=False,  # the environment's proxies are for other machines
+            # It closes idle connections after a few seconds, maybe just when the next request is sent on one.
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
         try:
             self._wait_until_ready()
         except BaseException:
