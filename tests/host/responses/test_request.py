@@ -86,6 +86,14 @@ def test_what_would_change_the_answer_is_refused_by_name(
     assert f"`{param}`" in error["message"]
 
 
+@pytest.mark.parametrize("parameters", [{"top_logprobs": False}, {"background": 0}])
+def test_a_boolean_is_no_number_and_a_number_no_boolean(live_host: LiveHost, parameters: dict[str, Any]) -> None:
+    answer = post(live_host, **parameters)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] in parameters
+
+
 def test_the_response_repeats_the_parameters_that_hold(live_host: LiveHost) -> None:
     response = post(live_host, temperature=0.5, seed=1, metadata={"a": "b"}, tool_choice="auto").json()
 

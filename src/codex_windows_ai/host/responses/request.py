@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from codex_windows_ai.engine.request import Grammar, SamplingParameters
 from codex_windows_ai.host.tool_grammar import json_grammar
@@ -26,6 +26,20 @@ NOT_SUPPORTED = {
     "context_management": "this host does not shorten conversations",
     "moderation": "this host moderates nothing",
 }
+
+
+def _number(value: object) -> object:
+    """Python, and with it a literal, takes False for 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _boolean(value: object) -> object:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -115,10 +129,10 @@ class ResponsesRequest(BaseModel):
     max_tool_calls: int | None = Field(default=None, description="Of tools that OpenAI's servers run themselves.")
 
     # Accepted with the value that asks for nothing.
-    background: Literal[False] | None = None
+    background: Annotated[Literal[False], BeforeValidator(_boolean)] | None = None
     truncation: Literal["disabled"] | None = None
     service_tier: Literal["auto", "default"] | None = None
-    top_logprobs: Literal[0] | None = None
+    top_logprobs: Annotated[Literal[0], BeforeValidator(_number)] | None = None
     previous_response_id: None = None
     conversation: None = None
     prompt: None = None
