@@ -6,11 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from codex_windows_ai.errors import InvalidRequestError
+
+
+class BodyPart(BaseModel):
+    """A part of a body: nothing unknown in it, and no value taken for one of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
 
 Body = TypeVar("Body", bound=BaseModel)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from codex_windows_ai.host.request_body import BodyPart
 
 NOT_SUPPORTED = {
     "audio": "the model writes text only",
@@ -30,10 +32,6 @@ Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 JsonObject = dict[str, Any]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
 def _refuse_other_media(part: object) -> object:
     kind = cast("JsonObject", part).get("type") if isinstance(part, dict) else None
     if kind in ("image_url", "input_audio", "file"):
@@ -41,14 +39,14 @@ def _refuse_other_media(part: object) -> object:
     return cast("object", part)
 
 
-class TextPart(_Part):
+class TextPart(BodyPart):
     """A piece of a message's text."""
 
     type: Literal["text"]
     text: str
 
 
-class RefusalPart(_Part):
+class RefusalPart(BodyPart):
     """What an assistant said instead of an answer."""
 
     type: Literal["refusal"]
@@ -58,7 +56,7 @@ class RefusalPart(_Part):
 TextContent = str | list[Annotated[TextPart, BeforeValidator(_refuse_other_media)]]
 
 
-class InstructionMessage(_Part):
+class InstructionMessage(BodyPart):
     """What the model is told by the program."""
 
     role: Literal["system", "developer"]
@@ -66,7 +64,7 @@ class InstructionMessage(_Part):
     name: str | None = None
 
 
-class UserMessage(_Part):
+class UserMessage(BodyPart):
     """What the model is asked."""
 
     role: Literal["user"]
@@ -74,14 +72,14 @@ class UserMessage(_Part):
     name: str | None = None
 
 
-class CalledFunction(_Part):
+class CalledFunction(BodyPart):
     """A function with the JSON text of its arguments."""
 
     name: str
     arguments: str
 
 
-class FunctionCall(_Part):
+class FunctionCall(BodyPart):
     """A call that the model made before."""
 
     id: str
@@ -89,14 +87,14 @@ class FunctionCall(_Part):
     function: CalledFunction
 
 
-class CalledCustomTool(_Part):
+class CalledCustomTool(BodyPart):
     """A custom tool with the text it was given."""
 
     name: str
     input: str
 
 
-class CustomToolCall(_Part):
+class CustomToolCall(BodyPart):
     """A call of a custom tool that the model made before."""
 
     id: str
@@ -104,7 +102,7 @@ class CustomToolCall(_Part):
     custom: CalledCustomTool
 
 
-class AssistantMessage(_Part):
+class AssistantMessage(BodyPart):
     """What the model answered before; the fields of an answer may be sent back as they came."""
 
     role: Literal["assistant"]
@@ -123,7 +121,7 @@ class AssistantMessage(_Part):
         return self
 
 
-class ToolMessage(_Part):
+class ToolMessage(BodyPart):
     """What a called tool returned."""
 
     role: Literal["tool"]
@@ -134,7 +132,7 @@ class ToolMessage(_Part):
 ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-class FunctionDefinition(_Part):
+class FunctionDefinition(BodyPart):
     """A function that the model may call; `parameters` is a JSON schema."""
 
     name: Name
@@ -143,34 +141,34 @@ class FunctionDefinition(_Part):
     strict: bool | None = None
 
 
-class FunctionTool(_Part):
+class FunctionTool(BodyPart):
     """A tool of the kind that takes JSON."""
 
     type: Literal["function"]
     function: FunctionDefinition
 
 
-class AnyText(_Part):
+class AnyText(BodyPart):
     """Any text may be given to the tool."""
 
     type: Literal["text"]
 
 
-class GrammarDefinition(_Part):
+class GrammarDefinition(BodyPart):
     """A grammar in Lark's or regular expressions' syntax."""
 
     syntax: Literal["lark", "regex"]
     definition: str
 
 
-class GrammarFormat(_Part):
+class GrammarFormat(BodyPart):
     """What is given to the tool matches a grammar."""
 
     type: Literal["grammar"]
     grammar: GrammarDefinition
 
 
-class CustomToolDefinition(_Part):
+class CustomToolDefinition(BodyPart):
     """A tool that takes text."""
 
     name: Name
@@ -178,27 +176,27 @@ class CustomToolDefinition(_Part):
     format: Annotated[AnyText | GrammarFormat, Field(discriminator="type")] | None = None
 
 
-class CustomTool(_Part):
+class CustomTool(BodyPart):
     """A tool of the kind that takes text."""
 
     type: Literal["custom"]
     custom: CustomToolDefinition
 
 
-class ToolName(_Part):
+class ToolName(BodyPart):
     """A tool by its name."""
 
     name: Name
 
 
-class ChosenFunction(_Part):
+class ChosenFunction(BodyPart):
     """The one function that must be called."""
 
     type: Literal["function"]
     function: ToolName
 
 
-class ChosenCustomTool(_Part):
+class ChosenCustomTool(BodyPart):
     """The one custom tool that must be called."""
 
     type: Literal["custom"]
@@ -208,33 +206,33 @@ class ChosenCustomTool(_Part):
 ToolChoice = Annotated[ChosenFunction | ChosenCustomTool, Field(discriminator="type")]
 
 
-class AllowedToolList(_Part):
+class AllowedToolList(BodyPart):
     """Those of the tools that may be called, or of which one must be."""
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[ToolChoice], Field(min_length=1)]
 
 
-class AllowedTools(_Part):
+class AllowedTools(BodyPart):
     """A choice between some of the tools."""
 
     type: Literal["allowed_tools"]
     allowed_tools: AllowedToolList
 
 
-class PlainTextFormat(_Part):
+class PlainTextFormat(BodyPart):
     """Any text."""
 
     type: Literal["text"]
 
 
-class JsonObjectFormat(_Part):
+class JsonObjectFormat(BodyPart):
     """Any JSON object."""
 
     type: Literal["json_object"]
 
 
-class JsonSchema(_Part):
+class JsonSchema(BodyPart):
     """A JSON schema by name; it is always kept to, whatever `strict` says."""
 
     name: Name
@@ -243,21 +241,21 @@ class JsonSchema(_Part):
     strict: bool | None = None
 
 
-class JsonSchemaFormat(_Part):
+class JsonSchemaFormat(BodyPart):
     """JSON that matches a schema."""
 
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
 
-class StreamOptions(_Part):
+class StreamOptions(BodyPart):
     """What a stream has besides the answer; `include_obfuscation` changes nothing here."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class ChatRequest(_Part):
+class ChatRequest(BodyPart):
     """A conversation to be continued."""
 
     model: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from codex_windows_ai.engine.request import Grammar, SamplingParameters
+from codex_windows_ai.host.request_body import BodyPart
 from codex_windows_ai.host.tool_grammar import json_grammar
 
 NOT_SUPPORTED = {
@@ -27,27 +28,11 @@ NOT_SUPPORTED = {
     "moderation": "this host moderates nothing",
 }
 
-
-def _number(value: object) -> object:
-    """Python, and with it a literal, takes False for 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _boolean(value: object) -> object:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class TextFormat(BaseModel):
+class TextFormat(BodyPart):
     """What the answer's text must be. `strict` makes no difference: a schema is always kept to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: str | None = None
@@ -69,16 +54,14 @@ class TextFormat(BaseModel):
         return None if self.json_schema is None else json_grammar(self.json_schema)
 
 
-class TextOptions(BaseModel):
+class TextOptions(BodyPart):
     """The parameter `text`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class ReasoningOptions(BaseModel):
+class ReasoningOptions(BodyPart):
     """The parameter `reasoning`: without effect, because no model here reasons apart from its answer."""
 
     model_config = ConfigDict(extra="allow")
@@ -87,10 +70,8 @@ class ReasoningOptions(BaseModel):
     summary: str | None = None
 
 
-class ResponsesRequest(BaseModel):
+class ResponsesRequest(BodyPart):
     """The body, checked; `input` and `tools` are read item by item elsewhere."""
-
-    model_config = ConfigDict(extra="forbid")
 
     model: str
     input: str | list[dict[str, Any]]
@@ -129,15 +110,22 @@ class ResponsesRequest(BaseModel):
     max_tool_calls: int | None = Field(default=None, description="Of tools that OpenAI's servers run themselves.")
 
     # Accepted with the value that asks for nothing.
-    background: Annotated[Literal[False], BeforeValidator(_boolean)] | None = None
+    background: Annotated[bool, Field(json_schema_extra={"const": False})] | None = None
     truncation: Literal["disabled"] | None = None
     service_tier: Literal["auto", "default"] | None = None
-    top_logprobs: Annotated[Literal[0], BeforeValidator(_number)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
     previous_response_id: None = None
     conversation: None = None
     prompt: None = None
     context_management: None = None
     moderation: None = None
+
+    @field_validator("background")
+    @classmethod
+    def _in_the_foreground(cls, value: bool | None) -> bool | None:
+        if value:  # pydantic's Literal[False] would take 0 as well
+            raise ValueError("must be false")
+        return value
 
     @field_validator("include")
     @classmethod
