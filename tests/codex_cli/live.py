@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,21 +14,19 @@ from typing import Any, Self
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.codex.agent_tools import codex_tools
-from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.host import discovery, state
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.settings import Settings
 from tests.codex_cli.scripted import Script, ScriptedRuntime
+from tests.host.live import PATIENCE, LiveHost
 from tests.served import make_home
 
 TOKEN = "a-token-of-the-codex-tests"
-PATIENCE = 60.0
 
 
 @dataclass
@@ -87,40 +83,25 @@ class Recorder:
         await self._app(scope, receive_and_keep, send_and_keep)
 
 
-@dataclass
-class CodexHost:
+class CodexHost(LiveHost):
     """A host whose model follows `script`; `home` is what `CODEX_WINDOWS_AI_HOME` must be to find it."""
 
-    model: Path
-    home: Path
-    script: Script = field(default_factory=Script)
-    exchanges: list[Exchange] = field(default_factory=list)
+    def __init__(self, model: Path, home: Path) -> None:
+        self.model, self.home = model, home
+        self.script = Script()
+        self.exchanges: list[Exchange] = []
+        settings = Settings(model=str(model), codex_tools=True)
 
-    def __post_init__(self) -> None:
-        settings = Settings(model=str(self.model), codex_tools=True)
-        self.host = Host(settings, token=TOKEN)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        app = Recorder(create_app(self.host, mcp_tools=codex_tools(settings)), self.exchanges)
-        config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="codex-host")
+        def make_app(host: Host) -> ASGIApp:
+            return Recorder(create_app(host, mcp_tools=codex_tools(settings)), self.exchanges)
+
+        super().__init__(settings, TOKEN, make_app)
         self._open = ExitStack()
 
     def begin(self, *answers: Any, otherwise: Any = "Done.") -> None:
         """Sets the script and forgets what was exchanged before."""
         self.script.begin(answers, otherwise=otherwise)
         self.exchanges.clear()
-
-    @property
-    def engine(self) -> Engine:
-        """The engine behind it, once the model is loaded."""
-        runtime = self.host.loaded
-        assert runtime is not None
-        engine = runtime._engine
-        assert engine is not None
-        return engine
 
     @property
     def asked(self) -> list[Exchange]:
@@ -132,7 +113,7 @@ class CodexHost:
         state.WindowsAiRuntime = partial(ScriptedRuntime, script=self.script)  # type: ignore[assignment, misc]
         try:
             self._be_found()
-            self._thread.start()
+            super().__enter__()
             # Answered once the model is loaded; hosts that other tests start load their own.
             headers = {"authorization": f"Bearer {TOKEN}"}
             httpx2.get(f"{self.url}/v1/models", headers=headers, timeout=PATIENCE).raise_for_status()
@@ -143,11 +124,8 @@ class CodexHost:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
-        self._thread.join(PATIENCE)
-        self._socket.close()
+        super().__exit__(kind, error, traceback)
         self._open.close()
-        assert not self._thread.is_alive()
 
     def _be_found(self) -> None:
         """What a host process does so that `cwai` finds it, and starts no other one."""
@@ -159,7 +137,7 @@ class CodexHost:
             make_home(self.home, self.model)
             record = HostRecord(
                 url=self.url,
-                port=self.port,
+                port=int(self.url.rpartition(":")[2]),
                 token_file=str(token_file),
                 pid=os.getpid(),
                 process_start=discovery.process_start(os.getpid()) or "",

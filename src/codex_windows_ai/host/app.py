@@ -23,7 +23,7 @@ from codex_windows_ai.host import control, live_page, metrics, models_list, open
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
 from codex_windows_ai.host.chat.routes import routes as chat_routes
-from codex_windows_ai.host.error_shape import error_body, error_response
+from codex_windows_ai.host.error_shape import error_body, error_response, fault_of
 from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.limits import BodyLimit
 from codex_windows_ai.host.responses.routes import routes as responses_routes
@@ -88,5 +88,5 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 
 async def _report_fault(request: Request, error: Exception) -> Response:
     """A fault of ours; what it says stays in the log."""
-    fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+    fault = fault_of(error)
     return JSONResponse(error_body(fault), status_code=fault.http_status)

@@ -34,6 +34,11 @@ def error_body(error: WindowsAiError) -> dict[str, Any]:
     }
 
 
+def fault_of(error: Exception) -> WindowsAiError:
+    """What a client is told of a fault of ours; what the fault itself says belongs into the log only."""
+    return WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
+
+
 def error_response(error: WindowsAiError) -> JSONResponse:
     """The answer to a request that failed before its stream began."""
     from starlette.responses import JSONResponse

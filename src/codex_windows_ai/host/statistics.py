@@ -66,15 +66,19 @@ def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOc
     }
 
 
+def _requests(figures: EngineStatistics | AgentFigures) -> dict[str, int]:
+    return {
+        "waiting": figures.waiting,
+        "running": figures.running,
+        "finished": figures.finished,
+        "failed": figures.failed,
+        "cancelled": figures.cancelled,
+    }
+
+
 def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[str, Any]:
     return {
-        "requests": {
-            "waiting": figures.waiting,
-            "running": figures.running,
-            "finished": figures.finished,
-            "failed": figures.failed,
-            "cancelled": figures.cancelled,
-        },
+        "requests": _requests(figures),
         "tokens": {
             "input": figures.input_tokens,
             "cached": figures.cached_tokens,
@@ -97,13 +101,7 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
 def _agent(figures: AgentFigures) -> dict[str, Any]:
     return {
         "name": figures.name,
-        "requests": {
-            "waiting": figures.waiting,
-            "running": figures.running,
-            "finished": figures.finished,
-            "failed": figures.failed,
-            "cancelled": figures.cancelled,
-        },
+        "requests": _requests(figures),
         "tokens": {
             "input": figures.input_tokens,
             "cached": figures.cached_tokens,

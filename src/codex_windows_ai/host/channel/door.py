@@ -27,6 +27,7 @@ from codex_windows_ai.host.channel.messages import (
     encode_statistics,
 )
 from codex_windows_ai.host.channel.prefixes import RecentPrefixes
+from codex_windows_ai.host.error_shape import fault_of
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.channel.channel import Channel, Message
 
@@ -116,8 +117,7 @@ class _Client:
         except Exception as error:  # the client must hear of a fault of ours, too
             _log.exception("A request over a channel failed")
             self._release(number, running)
-            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
-            await self._fail(number, fault)
+            await self._fail(number, fault_of(error))
         finally:
             self._release(number, running)
 

@@ -18,7 +18,7 @@ from codex_windows_ai.host.answering import answer_deltas
 from codex_windows_ai.host.chat.answer import ChatAnswer, Completion
 from codex_windows_ai.host.chat.prompt import read_chat
 from codex_windows_ai.host.chat.request import NOT_SUPPORTED, ChatRequest
-from codex_windows_ai.host.error_shape import error_body
+from codex_windows_ai.host.error_shape import error_body, fault_of
 from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.request_body import read_body
 from codex_windows_ai.host.sse import event_stream, unless_disconnected, with_heartbeats
@@ -75,8 +75,7 @@ async def _events(
             yield None, error_body(error)
         except Exception as error:  # the client must hear of a fault of ours, too
             _log.exception("A chat completion failed")
-            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
-            yield None, error_body(fault)
+            yield None, error_body(fault_of(error))
 
 
 routes = [Route("/v1/chat/completions", create_chat_completion, methods=["POST"])]

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from codex_windows_ai.engine.request import Delta, GenerationRequest
 from codex_windows_ai.errors import InvalidRequestError, WindowsAiError
 from codex_windows_ai.host.answering import answer_deltas
+from codex_windows_ai.host.error_shape import fault_of
 from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.request_body import read_body
 from codex_windows_ai.host.responses.events import Event, ResponseEvents
@@ -119,8 +120,7 @@ async def _stream(events: ResponseEvents, deltas: AsyncGenerator[Delta]) -> Asyn
             yield events.fail(error)
         except Exception as error:  # the client must hear of a fault of ours, too
             _log.exception("A response failed")
-            fault = WindowsAiError(f"The host failed with {type(error).__name__}; its log has the details.")
-            yield events.fail(fault)
+            yield events.fail(fault_of(error))
 
 
 async def _numbered(
