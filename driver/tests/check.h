@@ -30,13 +30,26 @@ typedef struct {
 
 #define TEST(function) {#function, function}
 
-static inline int run_tests(const test *tests, size_t count)
+/* The tests of one file. */
+typedef struct {
+    const test *tests;
+    size_t count;
+} test_group;
+
+#define GROUP(tests) {tests, sizeof(tests) / sizeof((tests)[0])}
+
+static inline int run_tests(const test_group *groups, size_t count)
 {
-    for (size_t index = 0; index < count; index++) {
-        tests[index].run();
-        printf("ok %s\n", tests[index].name);
+    size_t passed = 0;
+
+    for (size_t group = 0; group < count; group++) {
+        for (size_t index = 0; index < groups[group].count; index++) {
+            groups[group].tests[index].run();
+            printf("ok %s\n", groups[group].tests[index].name);
+            passed++;
+        }
     }
-    printf("%zu tests passed\n", count);
+    printf("%zu tests passed\n", passed);
     return 0;
 }
 
