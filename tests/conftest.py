@@ -31,3 +31,9 @@ def silent_index() -> Iterator[str]:
     """The address of a package index that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/simple/"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What asynchronous tests run on: the product is written for asyncio."""
+    return "asyncio"

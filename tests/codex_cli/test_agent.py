@@ -21,11 +21,6 @@ from tests.codex_cli.scripted import function_call
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def environment(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host of these tests is this very process, and so is whoever starts Codex."""

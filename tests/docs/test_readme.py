@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from tests.served import ServedHost
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,16 +19,11 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def user(served_host: ServedHost, tmp_path: Path) -> dict[str, object]:
+def user(user_environment: dict[str, str], tmp_path: Path) -> dict[str, object]:
     """A shell with `cwai` on its path, in a folder with a file and a repository, and a host that runs."""
     (tmp_path / "setup.py").write_text("print('hello')\n", encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "CODEX_WINDOWS_AI_HOME": str(served_host.home),
-    }
-    return {"cwd": tmp_path, "env": environment, "capture_output": True, "encoding": "utf-8", "timeout": 120}
+    return {"cwd": tmp_path, "env": user_environment, "capture_output": True, "encoding": "utf-8", "timeout": 120}
 
 
 def commands() -> list[str]:

@@ -137,7 +137,7 @@ class LlamaServer:
 
     def memory_bytes(self) -> int:
         """Physical memory of the process now."""
-        return memory_bytes(self._process)
+        return memory_bytes(self._process.pid)
 
     def close(self) -> None:
         """Ends the process."""

@@ -62,17 +62,12 @@ class Children:
             self.end(process)
 
 
-def memory_bytes(process: subprocess.Popen[Any]) -> int:
+def memory_bytes(pid: int) -> int:
     """Physical memory that would be free without this process and its children.
 
     On Linux the proportional set size: a page that several processes share counts in parts.
     Elsewhere the unique set size, which leaves shared pages out.
     """
-    return memory_of_tree(process.pid)
-
-
-def memory_of_tree(pid: int) -> int:
-    """The same of a process that somebody else started."""
     total = 0
     for one in _tree(pid):
         try:
@@ -156,7 +151,7 @@ class Worker:
 
     def memory_bytes(self) -> int:
         """Its physical memory now."""
-        return memory_bytes(self.process)
+        return memory_bytes(self.process.pid)
 
     def close(self) -> None:
         """Ends the process."""

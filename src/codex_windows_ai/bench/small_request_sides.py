@@ -18,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from codex_windows_ai.bench.context import Bench
-from codex_windows_ai.bench.process import LONGEST_SECONDS, Worker, memory_of_tree
+from codex_windows_ai.bench.process import LONGEST_SECONDS, Worker, memory_bytes
 from codex_windows_ai.bench.small_requests import CHOICES, SCHEMA
 from codex_windows_ai.bench.status_quo import SETTINGS
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message
@@ -63,7 +63,7 @@ async def status_quo(bench: Bench, agents: int, settings: str) -> AsyncGenerator
 
             return ask
 
-        yield Connected([ask_of(client) for client in clients], lambda: sum(memory_of_tree(s.pid) for s in servers))
+        yield Connected([ask_of(client) for client in clients], lambda: sum(memory_bytes(s.pid) for s in servers))
 
 
 @asynccontextmanager

@@ -29,11 +29,6 @@ from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def served(settings: Settings, folder: Path) -> AsyncIterator[tuple[Host, Path]]:
     host = Host(settings)

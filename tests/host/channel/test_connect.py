@@ -14,11 +14,6 @@ from codex_windows_ai.kernel.bridge import KernelDriverBridge, OptimizedPath
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Driver:
     """A client's session: an error for each of the first attempts, at the path or at the channel."""
 

@@ -28,11 +28,6 @@ from codex_windows_ai.windows_ai.runtime import AnswerSource
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Driver:
     """What a session of a runtime sees of the driver."""
 

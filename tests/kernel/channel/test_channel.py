@@ -33,11 +33,6 @@ pytestmark = pytest.mark.anyio
 Serve = Callable[[Channel, int], Awaitable[None]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def listening(path: Path, serve: Serve) -> AsyncIterator[Path]:
     async with ChannelListener(path / "channel.sock", serve) as listener:
