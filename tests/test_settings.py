@@ -69,6 +69,15 @@ def test_a_value_that_is_not_allowed_is_named_with_where_it_may_come_from(text: 
     assert f"CODEX_WINDOWS_AI_{name.upper()}" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("name", ["cloud", "", "engine:tpu", "action:", "action:a\nb", "engine\n"])
+def test_an_unknown_provider_is_told_all_that_there_are(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(provider=name)
+
+    for known in ("auto", "language-model", "engine:gpu", "engine:npu", "engine:cpu", "action:ID"):
+        assert known in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"model =", b"model = 'caf\xe9'"])
 def test_a_file_that_is_not_toml_is_named(content: bytes) -> None:
     write_file("")

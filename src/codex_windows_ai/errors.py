@@ -5,6 +5,7 @@
     │   ├── ContextLengthExceededError  prompt and answer do not fit the model's window
     │   ├── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
     │   ├── RequestTooLargeError        a body larger than the host takes
+    │   ├── ProviderNotAvailableError   the provider that the request names is not open here
     │   ├── UnsupportedRequestError     who answers cannot do what the request asks for
     │   │   └── PromptTooLongError      the prompt does not fit Windows' own language model
     │   └── ContentFilteredError        Windows' content filter blocked the prompt or the answer
@@ -88,6 +89,7 @@ __all__ = [
     "NoRuntimeError",
     "NotAvailableError",
     "PromptTooLongError",
+    "ProviderNotAvailableError",
     "RequestTooLargeError",
     "SettingsError",
     "SetupConflictError",
@@ -160,6 +162,16 @@ class RequestTooLargeError(InvalidRequestError):
 
     code = "request_too_large"
     http_status = 413
+
+
+class ProviderNotAvailableError(InvalidRequestError):
+    """The request names who must answer, and that one is not open here; the host itself is sound."""
+
+    code = "provider_not_available"
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint, param="provider")
 
 
 class AccessError(WindowsAiError):

@@ -7,12 +7,14 @@ The file is `settings.toml` in the user's configuration folder; the variables st
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codex_windows_ai.errors import SettingsError
@@ -23,9 +25,27 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 
 Fallback = Literal["refuse", "announce"]
 Device = Literal["gpu", "npu", "cpu"]
+
+_PROVIDERS = ("auto", "language-model", "engine", "engine:gpu", "engine:npu", "engine:cpu")
+_ACTION = "action:.+"
+
+
+def _known_provider(value: str) -> str:
+    if value not in _PROVIDERS and not re.fullmatch(_ACTION, value):
+        raise PydanticCustomError(
+            "provider",
+            "Must be one of {names}, or action:ID with the id of an app's action",
+            {"names": ", ".join(_PROVIDERS)},
+        )
+    return value
+
+
 Provider = Annotated[
-    str, StringConstraints(pattern=r"^(auto|language-model|action:.+|engine|engine:gpu|engine:npu|engine:cpu)$")
+    str,
+    AfterValidator(_known_provider),
+    WithJsonSchema({"type": "string", "anyOf": [{"enum": list(_PROVIDERS)}, {"pattern": f"^{_ACTION}$"}]}),
 ]
+"""Who may be asked for: by the setting, for everything the host answers; by a request, for itself."""
 
 
 def _home() -> Path | None:

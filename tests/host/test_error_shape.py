@@ -14,6 +14,7 @@ from codex_windows_ai.errors import (
     EngineClosedError,
     InvalidRequestError,
     ModelNotFoundError,
+    ProviderNotAvailableError,
     WindowsAiError,
 )
 from codex_windows_ai.host.error_shape import error_body, error_from_body, error_response
@@ -26,6 +27,7 @@ ERRORS = [
     EngineBusyError("Full.", retry_after=2.5),
     EngineClosedError("It ended."),
     AuthenticationError("Who is there?"),
+    ProviderNotAvailableError("Not open.", hint="Ask another."),
 ]
 
 
@@ -49,6 +51,7 @@ def test_an_error_comes_back_as_it_was(error: WindowsAiError) -> None:
         (ERRORS[4], 429, "rate_limit_error", "rate_limit_exceeded"),
         (ERRORS[5], 503, "server_error", "engine_closed"),
         (ERRORS[6], 401, "invalid_request_error", "invalid_api_key"),
+        (ERRORS[7], 400, "invalid_request_error", "provider_not_available"),
     ],
 )
 def test_status_type_and_code_are_those_that_clients_know(

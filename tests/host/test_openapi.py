@@ -18,7 +18,11 @@ def test_the_document_describes_every_door_and_names_the_model(live_host: LiveHo
 
     assert {"/v1/chat/completions", "/v1/responses", "/v1/models", "/health", "/metrics"} <= document["paths"].keys()
     for request in ("ChatRequest", "ResponsesRequest"):
-        assert document["components"]["schemas"][request]["properties"]["model"]["enum"] == ["tiny"]
+        properties = document["components"]["schemas"][request]["properties"]
+        assert properties["model"]["enum"] == ["tiny"]
+        named, app_action = properties["provider"]["anyOf"][0]["anyOf"]
+        assert {"auto", "language-model", "engine", "engine:gpu"} <= set(named["enum"])
+        assert app_action["pattern"] == "^action:.+$"
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,15 @@ def test_the_engine_can_be_asked_for_by_name(served_host: ServedHost, path: str,
 
 
 @pytest.mark.parametrize(("path", "body"), DOORS)
-def test_a_provider_that_is_not_there_is_an_error_with_those_that_are(
-    served_host: ServedHost, path: str, body: dict[str, Any]
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_provider_that_is_not_open_is_the_requests_fault_and_the_answer_names_those_that_are(
+    served_host: ServedHost, path: str, body: dict[str, Any], stream: bool
 ) -> None:
-    answer = post(served_host, path, {**body, "provider": "language-model"})
+    answer = post(served_host, path, {**body, "provider": "language-model", "stream": stream})
 
-    assert answer.status_code == 501
+    assert answer.status_code == 400
     error = answer.json()["error"]
-    assert error["code"] == "not_available"
+    assert (error["type"], error["code"]) == ("invalid_request_error", "provider_not_available")
+    assert error["param"] == "provider"
     assert "open are: engine:cpu" in error["message"]
+    assert "needs Windows" in error["message"]

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.engine.request import GenerationRequest, Message
-from codex_windows_ai.errors import EngineError, NotAvailableError, UnsupportedRequestError, WindowsAiError
+from codex_windows_ai.errors import (
+    EngineError,
+    NotAvailableError,
+    ProviderNotAvailableError,
+    UnsupportedRequestError,
+    WindowsAiError,
+)
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
@@ -63,8 +69,11 @@ def test_a_request_may_name_its_provider(default_model: Path) -> None:
 
     assert run(ask("engine")).refused == run(ask("engine:cpu")).refused == ()
     assert len(run(ask("auto")).refused) == 3
-    with pytest.raises(NotAvailableError, match="`language-model` is not open here; open are: engine:cpu"):
-        run(ask("language-model"))
+    with pytest.raises(ProviderNotAvailableError, match="`action:A` is not open here; open are: engine:cpu") as caught:
+        run(ask("action:A"))
+    assert caught.value.exit_code == 4
+    with pytest.raises(ProviderNotAvailableError, match="It was refused: no execution provider for a GPU is installed"):
+        run(ask("engine:gpu"))
 
 
 @pytest.mark.parametrize(

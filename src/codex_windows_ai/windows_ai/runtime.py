@@ -14,6 +14,7 @@ from codex_windows_ai.errors import (
     EngineError,
     ModelError,
     NotAvailableError,
+    ProviderNotAvailableError,
     StorageError,
     UnsupportedRequestError,
     WindowsAiError,
@@ -153,7 +154,7 @@ class WindowsAiRuntime:
         """Submits a request; iterate what comes back for its deltas.
 
         Raises InvalidRequestError, ContextLengthExceededError, EngineBusyError at once; EngineError: not open;
-        NotAvailableError: the provider that the request names is not open here.
+        ProviderNotAvailableError: the provider that the request names is not open here.
         """
         providers, refused = self._asked_for(request.provider), list[Refusal]()
         for provider, before in providers:
@@ -268,16 +269,22 @@ class WindowsAiRuntime:
         return self._providers
 
     def _asked_for(self, wanted: str | None) -> list[tuple[Provider, tuple[Refusal, ...]]]:
-        """The providers that may answer a request which names one; nothing was refused then."""
+        """The providers that may answer a request which names one; nothing was refused then.
+
+        Raises ProviderNotAvailableError: it is not open here.
+        """
         opened = self._opened()
         if wanted is None or wanted == "auto":
             return opened
         found = [(provider, ()) for provider, _ in opened if wanted in _names_of(provider.source)]
         if not found:
             names = ", ".join(_names_of(provider.source)[-1] for provider, _ in opened)
-            raise NotAvailableError(
-                f"The provider `{wanted}` is not open here; open are: {names}.",
-                hint=f"Start the host with the setting `provider` at `{wanted}`.",
+            reason = dict(opened[-1][1]).get(wanted)
+            raise ProviderNotAvailableError(
+                f"The provider `{wanted}` is not open here; open are: {names}."
+                + (f" It was refused: {reason.removesuffix('.')}." if reason else ""),
+                hint="Ask for one that is open, or leave `provider` out; to open another one, start the host with the "
+                "setting `provider` at it.",
             )
         return found
 

@@ -40,6 +40,8 @@ def ask(client: OpenAI, parameters: dict[str, Any]) -> Any:
         ({"temperature": "warm"}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 3, "max_completion_tokens": 4}, "max_tokens"),
+        ({"provider": "cloud"}, "provider"),
+        ({"provider": "engine:npu"}, "provider"),
         ({"colour": "blue"}, "colour"),
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),

@@ -71,6 +71,7 @@ def test_what_cannot_change_the_answer_is_accepted(live_host: LiveHost, paramete
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"seed": "one"}, "seed"),
         ({"input": 3}, "input"),
+        ({"provider": "cloud"}, "provider"),
         ({"no_such_thing": 1}, "no_such_thing"),
     ],
 )

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from codex_windows_ai.host.request_body import BodyPart
+from codex_windows_ai.settings import Provider
 
 NOT_SUPPORTED = {
     "audio": "the model writes text only",
@@ -272,7 +273,7 @@ class ChatRequest(BodyPart):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
-    provider: str | None = Field(default=None, description="Who must answer, as the setting of that name.")
+    provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from codex_windows_ai.engine.request import Grammar, SamplingParameters
 from codex_windows_ai.host.request_body import BodyPart
 from codex_windows_ai.host.tool_grammar import json_grammar
+from codex_windows_ai.settings import Provider
 
 NOT_SUPPORTED = {
     "previous_response_id": "this host keeps no responses; send the whole conversation as `input`",
@@ -93,7 +94,7 @@ class ResponsesRequest(BodyPart):
     presence_penalty: _Number | None = None
     frequency_penalty: _Number | None = None
     stop: str | list[str] | None = None
-    provider: str | None = Field(default=None, description="Who must answer, as the setting of that name.")
+    provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
 
     # Accepted: they cannot change the answer.
     store: bool | None = None
