@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -9,8 +10,26 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from codex_windows_ai import errors
+from codex_windows_ai.errors import WindowsAiError
 from tests.host.conftest import TOKEN
 from tests.host.live import LiveHost
+from tests.host.test_metrics import Samples, samples
+
+OUR_FAULTS = {
+    kind.code
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, WindowsAiError) and kind.http_status >= 500
+}
+
+
+def faults(live: LiveHost) -> Samples:
+    """How many requests a fault of the host's own ended: also those whose stream had begun, with the status 200."""
+    return {
+        (name, labels): value
+        for (name, labels), value in samples(live).items()
+        if name == "gen_ai_server_request_duration_seconds_count" and dict(labels)["error_type"] in OUR_FAULTS
+    }
 
 
 def test_the_document_describes_every_door_and_names_the_model(live_host: LiveHost) -> None:
@@ -31,13 +50,15 @@ def test_the_document_describes_every_door_and_names_the_model(live_host: LiveHo
     ids=["short", "long"],
 )
 def test_schemathesis_finds_nothing_wrong(
-    live_host: LiveHost, tmp_path: Path, seconds: int, options: list[str]
+    live_host: LiveHost, tmp_path: Path, caplog: pytest.LogCaptureFixture, seconds: int, options: list[str]
 ) -> None:
-    """No 5xx, no answer and no streamed event that the document does not describe, nothing wrong accepted.
+    """No 5xx, no fault of ours in a stream, nothing answered or streamed that the document does not describe,
+    nothing accepted that it does not allow.
 
     Left out is that everything the document allows is served: that a tool's result follows its
     call, or that a prompt fits the window, cannot be said in a schema.
     """
+    before = faults(live_host)
     done = subprocess.run(
         [
             Path(sysconfig.get_path("scripts")) / "schemathesis",
@@ -64,3 +85,5 @@ def test_schemathesis_finds_nothing_wrong(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 selected / 9 total" in done.stdout
+    assert faults(live_host) == before
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -142,7 +142,7 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
                 "post": _door(
                     "createChatCompletion",
                     "Continues a conversation.",
-                    _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk"), end="[DONE]"),
+                    _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk"), error=_ref("Error"), end="[DONE]"),
                     body="ChatRequest",
                     examples=_with_model(_CHAT_EXAMPLES, models),
                 )
@@ -185,9 +185,11 @@ def _component_schemas() -> dict[str, _Schema]:
     return schema["$defs"]
 
 
-def _streamed(answer: _Schema, event: _Schema, *, end: str | None = None) -> _Schema:
-    """One answer, or its pieces as server-sent events with JSON as their data, and `end` after the last."""
+def _streamed(answer: _Schema, event: _Schema, *, error: _Schema | None = None, end: str | None = None) -> _Schema:
+    """One answer, or its pieces as server-sent events with JSON as their data, and after the last `error` or `end`."""
     data: _Schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": event}
+    if error is not None:
+        data["contentSchema"] = {"anyOf": [event, error]}
     if end is not None:
         data = {"anyOf": [{"const": end}, data]}
     events = {"data": data, "event": {"type": "string"}}
