@@ -1,7 +1,9 @@
-"""The engine against ONNX Runtime GenAI, which nobody here wrote, on the default model."""
+"""The engine against ONNX Runtime GenAI, which nobody here wrote, on the default model's portable graph."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.models.folder import read_model_folder
 
 PROMPTS = (
     "What is the capital of France? Answer in one sentence.",
@@ -20,6 +23,12 @@ PROMPTS = (
     "Why is the sky blue? One sentence.",
 )
 OUTPUT_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def engine(default_model: Path) -> Iterator[Engine]:
+    with Engine(replace(read_model_folder(default_model), cpu_model_file=None)) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

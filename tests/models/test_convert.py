@@ -9,8 +9,10 @@ import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.errors import ModelFileError, StorageError, UnsupportedModelError
+from codex_windows_ai.models import convert as conversion
 from codex_windows_ai.models import reference, storage
 from codex_windows_ai.models.convert import MODEL, convert
+from codex_windows_ai.models.folder import CPU_MODEL, read_model_folder
 from codex_windows_ai.models.gguf_file import GgufFile
 from codex_windows_ai.models.progress import silent
 from tests.models.synthetic import Tiny
@@ -23,10 +25,10 @@ def converted(tiny: Tiny, tmp_path: Path) -> Path:
     return folder
 
 
-def session_of(folder: Path) -> onnxruntime.InferenceSession:
+def session_of(folder: Path, model: str = MODEL) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(folder / model, options, providers=["CPUExecutionProvider"])
 
 
 def run(session, tokens: np.ndarray, past=None, **optional) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -67,19 +69,28 @@ SHAPES = {
 }
 
 
+@pytest.mark.parametrize("model", [MODEL, CPU_MODEL])
 @pytest.mark.parametrize("tiny", SHAPES.values(), ids=SHAPES.keys())
-def test_logits_of_all_positions_follow_the_oracle(tiny: Tiny, tmp_path: Path):
+def test_logits_of_all_positions_follow_the_oracle(tiny: Tiny, model: str, tmp_path: Path):
     folder = converted(tiny, tmp_path)
     tokens = some_tokens(tiny)
     with GgufFile(tmp_path / "tiny.gguf") as file:
         expected = reference.forward(file, tokens)
-    logits, _ = run(session_of(folder), tokens)
+    logits, _ = run(session_of(folder, model), tokens)
     assert logits.shape == expected.shape
     assert relative_error(logits, expected) < 0.06  # int8 activations; a wrong rotation gives 0.5 and more
 
 
-def test_a_step_with_a_past_equals_one_pass_over_everything(tmp_path: Path):
-    session = session_of(converted(Tiny(), tmp_path))
+def test_a_graph_for_processors_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conversion, "MOST_DIVERGENCE", -1)
+    folder = converted(Tiny(), tmp_path)
+    assert not (folder / CPU_MODEL).exists()
+    assert read_model_folder(folder).cpu_model_file is None
+
+
+@pytest.mark.parametrize("model", [MODEL, CPU_MODEL])
+def test_a_step_with_a_past_equals_one_pass_over_everything(model: str, tmp_path: Path):
+    session = session_of(converted(Tiny(), tmp_path), model)
     tokens = some_tokens(Tiny())
     whole, _ = run(session, tokens)
     _, past = run(session, tokens[:, :16])

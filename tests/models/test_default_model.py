@@ -52,7 +52,7 @@ def test_onnxruntime_genai_loads_it_and_answers_alike(default_model: Path):
 
     model = genai.Model(str(default_model))
     tokenizer = genai.Tokenizer(model)
-    messages = json.dumps([{"role": "user", "content": "What is the capital of France?"}])
+    messages = json.dumps([{"role": "user", "content": "What is the capital of France? Answer in one sentence."}])
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True)
     ids = [int(token) for token in tokenizer.encode(prompt)]
     assert ids == Tokenizer.from_file(str(default_model / "tokenizer.json")).encode(prompt).ids

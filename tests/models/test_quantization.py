@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from codex_windows_ai.models.quantization import BLOCK_SIZE, dequantize_rows, quantize_rows
+from codex_windows_ai.models.quantization import BLOCK_SIZE, dequantize_rows, quantize_rows, quantize_whole_rows
 
 
 @given(arrays(np.float32, (2, 2 * BLOCK_SIZE), elements=st.floats(-100, 100, width=32)))
@@ -15,6 +15,15 @@ def test_no_value_is_further_off_than_a_step_of_its_block(values: np.ndarray):
     steps = (np.maximum(blocks.max(2), 0) - np.minimum(blocks.min(2), 0)) / 255
     errors = np.abs(dequantize_rows(quantize_rows(values)) - values).reshape(blocks.shape)
     assert (errors <= steps[:, :, None] * 1.01 + 1e-30).all()
+
+
+@given(arrays(np.float32, (3, 2 * BLOCK_SIZE), elements=st.floats(-100, 100, width=32)))
+def test_whole_rows_have_one_scale_each_and_no_value_is_off_by_more_than_half_a_step(values: np.ndarray):
+    rows = quantize_whole_rows(values)
+    assert (rows.scales == rows.scales[:, :1]).all()
+    assert (rows.zero_points == 128).all()
+    steps = np.abs(values).max(axis=1, keepdims=True) / 127
+    assert (np.abs(dequantize_rows(rows) - values) <= steps * 0.501 + 1e-30).all()
 
 
 def test_a_block_of_zeros_stays_zero():

@@ -34,7 +34,7 @@ _runtime = cast("Any", ort)
 
 
 class Model:
-    """A loaded decoder. `heads` is its number of attention heads, which bounds the threads.
+    """A loaded decoder, from `file`. `heads` is its number of attention heads, which bounds the threads.
 
     `configure_session` is as in EngineConfiguration.
 
@@ -71,6 +71,7 @@ class Model:
                 "`cwai exec` fetch the default one again.",
             ) from error
         self.execution_provider: str = self._session.get_providers()[0]
+        self.file = file
         self.shape = self._read_shape(file)
         self._outputs: list[Any] = self._session.get_outputs()
         self.vocabulary_size = int(self._outputs[0].shape[-1])

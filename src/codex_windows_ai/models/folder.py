@@ -13,6 +13,7 @@ from typing import Any, cast
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
 
 CONFIGURATION = "genai_config.json"
+CPU_MODEL = "model.cpu.onnx"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIGURATION = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -26,6 +27,8 @@ class ModelFolder:
     path: Path
     model_type: str
     model_file: Path
+    cpu_model_file: Path | None
+    """The same weights in a graph that processors compute faster, where our converter made one."""
     tokenizer_file: Path
     context_length: int
     vocabulary_size: int
@@ -76,6 +79,7 @@ def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
         path=path,
         model_type=values.text("model.type"),
         model_file=_existing(path / values.text(f"{decoder}.filename")),
+        cpu_model_file=path / CPU_MODEL if (path / CPU_MODEL).is_file() else None,
         tokenizer_file=tokenizer,
         context_length=values.integer("model.context_length"),
         vocabulary_size=values.integer("model.vocab_size"),

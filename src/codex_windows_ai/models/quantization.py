@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 32
 
 _TOP = 255
+_ROW_TOP = 127
 _SYMMETRIC_TOP, _SYMMETRIC_ZERO = 127, 128  # Q8_0's own grid
 _GRID_TOLERANCE = 0.02  # of a step: float16 scales and float32 sums are far better, other data far worse
 _SAME = 1e-5  # gaps below this part of a block's range are rounding
@@ -61,6 +62,23 @@ def quantize_rows(values: Array) -> QuantizedRows:
         codes.astype(np.uint8).reshape(rows, -1, BLOCK_SIZE),
         scales.astype(np.float32).reshape(rows, -1),
         zero_points.astype(np.uint8).reshape(rows, -1),
+    )
+
+
+def quantize_whole_rows(values: Array) -> QuantizedRows:
+    """Like `quantize_rows`, with one scale for all blocks of a row and zero in the middle.
+
+    Such rows can also be multiplied as int8 integers; `graph` says how.
+    """
+    scales = np.abs(values).max(axis=1) / np.float32(_ROW_TOP)
+    codes = values / _divisors(scales)
+    np.rint(codes, out=codes)
+    codes += np.float32(_SYMMETRIC_ZERO)
+    shape = (len(values), values.shape[1] // BLOCK_SIZE)
+    return QuantizedRows(
+        codes.astype(np.uint8).reshape(*shape, BLOCK_SIZE),
+        np.repeat(scales.astype(np.float32)[:, None], shape[1], axis=1),
+        np.full(shape, _SYMMETRIC_ZERO, np.uint8),
     )
 
 

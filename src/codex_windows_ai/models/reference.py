@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 def forward(file: GgufFile, tokens: NDArray[np.int64]) -> Array:
     """Logits float32 [batch, sequence, vocabulary] of token ids [batch, sequence]."""
     architecture = read_architecture(file)
-    hidden = hidden_states(file, architecture, tokens, lambda name, values: None)
+    hidden = final_states(file, architecture, tokens, lambda name, values: None)
     head = "token_embd" if architecture.tied_embeddings else "output"
-    return _norm(file, architecture, "output_norm", hidden) @ _weight(file, head).T
+    return hidden @ _weight(file, head).T
 
 
-def hidden_states(
+def final_states(
     file: GgufFile, architecture: Architecture, tokens: NDArray[np.int64], observe: Callable[[str, Array], None]
 ) -> Array:
-    """What the last layer hands on, float32 [batch, sequence, hidden_size].
+    """What the last norm hands to the output projection, float32 [batch, sequence, hidden_size].
 
     `observe` is shown the output of every norm on the way, with the norm's name in the file.
     """
@@ -53,7 +53,9 @@ def hidden_states(
         up = normed @ _weight(file, f"{block}.ffn_up").T
         gated = np.asarray(gate / (1 + np.exp(-gate)) * up, np.float32)
         hidden += gated @ _weight(file, f"{block}.ffn_down").T
-    return hidden
+    normed = _norm(file, architecture, "output_norm", hidden)
+    observe("output_norm", normed)
+    return normed
 
 
 def _weight(file: GgufFile, name: str) -> Array:

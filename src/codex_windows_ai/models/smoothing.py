@@ -2,8 +2,8 @@
 
 The kernels round each 32 activations with one scale, so that one large channel coarsens its 31
 neighbours. Dividing a norm's channels by factors and multiplying the columns of the matrices that
-read it by the same factors changes nothing in exact arithmetic, and evens the channels out. On the
-default model this takes the divergence from the float32 model (KL) from 0.0038 to 0.0023.
+read it by the same factors changes nothing in exact arithmetic, and evens the channels out. Where the
+output projection is the embedding, too, the graph divides embedded tokens by its factors again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codex_windows_ai.models.reference import hidden_states
+from codex_windows_ai.models.reference import final_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,5 +52,5 @@ def smoothing_factors(file: GgufFile, architecture: Architecture, tokens: list[i
         logarithms = STRENGTH * np.log(sizes)
         factors[name] = np.exp(logarithms - logarithms.mean()).astype(np.float32)
 
-    hidden_states(file, architecture, np.array([tokens], np.int64), observe)
+    final_states(file, architecture, np.array([tokens], np.int64), observe)
     return factors

@@ -12,7 +12,7 @@ from codex_windows_ai.models.architecture import Architecture, rotary_caches
 from codex_windows_ai.models.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.gguf_file import GgufFile, GgufTensor
 from codex_windows_ai.models.graph import layer_weight
-from codex_windows_ai.models.quantization import BLOCK_SIZE, quantize_rows
+from codex_windows_ai.models.quantization import BLOCK_SIZE, quantize_rows, quantize_whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from codex_windows_ai.models.progress import Progress
 
+_OUTPUT_NORM = "output_norm"
 _SLICE_ELEMENTS = 1_000_000  # dequantised at a time: some tens of megabytes with all temporaries
 
 
@@ -32,6 +33,8 @@ class Matrix:
     parts: tuple[GgufTensor, ...]
     norm: str = ""
     """The norm that it reads, whose smoothing factors its columns take."""
+    whole_rows: bool = False
+    """One scale a row, so that `graph` can also multiply it as integers."""
 
     @property
     def rows(self) -> int:
@@ -49,15 +52,17 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
     hidden, width = architecture.hidden_size, architecture.feed_forward_size
     query, key, vocabulary = architecture.query_size, architecture.key_size, architecture.vocabulary_size
 
-    def matrix(name: str, *parts: tuple[str, int, int], norm: str = "") -> Matrix:
+    def matrix(name: str, *parts: tuple[str, int, int], norm: str = "", whole_rows: bool = False) -> Matrix:
         tensors = (file.tensor(f"{part}.weight", rows, columns) for part, rows, columns in parts)
-        return Matrix(name, tuple(tensors), norm)
+        return Matrix(name, tuple(tensors), norm, whole_rows)
 
     for name, size in _vector_sizes(architecture).items():
         file.tensor(name, size)
-    found = [matrix("embedding", ("token_embd", vocabulary, hidden))]
-    if not architecture.tied_embeddings:
-        found.append(matrix("output", ("output", vocabulary, hidden)))
+    embedding = ("token_embd", vocabulary, hidden)
+    if architecture.tied_embeddings:
+        found = [matrix("embedding", embedding, norm=_OUTPUT_NORM)]
+    else:
+        found = [matrix("embedding", embedding), matrix("output", ("output", vocabulary, hidden), norm=_OUTPUT_NORM)]
     for layer in range(architecture.layers):
         block = f"blk.{layer}"
         found += [
@@ -74,6 +79,7 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
                 (f"{block}.ffn_gate", width, hidden),
                 (f"{block}.ffn_up", width, hidden),
                 norm=f"{block}.ffn_norm",
+                whole_rows=True,
             ),
             matrix(layer_weight(layer, "down"), (f"{block}.ffn_down", hidden, width)),
         ]
@@ -81,7 +87,7 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
 
 
 def _vector_sizes(architecture: Architecture) -> dict[str, int]:
-    sizes = {"output_norm.weight": architecture.hidden_size}
+    sizes = {f"{_OUTPUT_NORM}.weight": architecture.hidden_size}
     for layer in range(architecture.layers):
         for norm in ("attn_norm", "ffn_norm"):
             sizes[f"blk.{layer}.{norm}.weight"] = architecture.hidden_size
@@ -93,7 +99,7 @@ def _vector_sizes(architecture: Architecture) -> dict[str, int]:
 
 def estimated_bytes(architecture: Architecture, matrices: Sequence[Matrix]) -> int:
     """Bytes that the folder will take, rounded up."""
-    block_bytes = BLOCK_SIZE + 4 + 1  # codes, float32 scale, zero point
+    block_bytes = BLOCK_SIZE + 4 + 1  # codes, float32 scale, zero point; scales of rows are far fewer
     weights = sum(matrix.rows * matrix.columns // BLOCK_SIZE * block_bytes + 3 * ALIGNMENT for matrix in matrices)
     caches = architecture.context_length * architecture.head_size * 4
     return weights + caches
@@ -121,7 +127,9 @@ class WeightWriter:
         architecture, output = self.architecture, self.output
         for name, values in zip(("cosines", "sines"), rotary_caches(self.file, architecture), strict=True):
             output.add(name, values)
-        output.add("final_norm", self._vector("output_norm.weight"))
+        output.add("final_norm", self._vector(f"{_OUTPUT_NORM}.weight") / self.factors[_OUTPUT_NORM])
+        if architecture.tied_embeddings:
+            output.add("embedding.unsmoothing", 1 / self.factors[_OUTPUT_NORM])
         for layer in range(architecture.layers):
             for name, part in (("attention_norm", "attn_norm"), ("feed_forward_norm", "ffn_norm")):
                 norm = f"blk.{layer}.{part}"
@@ -154,6 +162,7 @@ class WeightWriter:
         head_size = self.architecture.head_size  # rows change places within a head only
         step = max(1, _SLICE_ELEMENTS // (matrix.columns * head_size)) * head_size
         factors = self.factors[matrix.norm] if matrix.norm else np.float32(1)
+        quantize = quantize_whole_rows if matrix.whole_rows else quantize_rows
         scales: list[NDArray[np.float32]] = []
         zero_points: list[NDArray[np.uint8]] = []
         shape = (matrix.rows, matrix.columns // BLOCK_SIZE, BLOCK_SIZE)
@@ -165,12 +174,15 @@ class WeightWriter:
                 values = self.file.read_rows(part, start, stop)[order[start:stop] - start]
                 if not np.isfinite(values).all():
                     raise ModelFileError(f"{self.file.path}: `{part.name}` holds values that are not finite numbers.")
-                quantized = quantize_rows(values * factors)
+                quantized = quantize(values * factors)
                 self.output.write(quantized.codes)
                 scales.append(quantized.scales)
                 zero_points.append(quantized.zero_points)
         self.output.add(f"{matrix.name}.scales", np.concatenate(scales))
         self.output.add(f"{matrix.name}.zero_points", np.concatenate(zero_points))
+        if matrix.whole_rows:
+            self.output.alias(f"{matrix.name}.rows", f"{matrix.name}.codes", (matrix.rows, matrix.columns))
+            self.output.add(f"{matrix.name}.row_scales", np.concatenate(scales)[:, 0])
 
     def _alias_embedding(self) -> None:
         """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the output projection."""
