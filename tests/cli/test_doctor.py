@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from codex_windows_ai.engine.cpu_graph import cpu_graph
+from codex_windows_ai.models.folder import read_model_folder
 from tests.cli.program import cwai
 from tests.codex.test_launch import put_codex
+from tests.served import make_home
 
 
 def test_a_fresh_machine_is_ready_with_warnings_that_say_the_command(tmp_path: Path) -> None:
@@ -53,6 +56,15 @@ def test_settings_that_do_not_parse_make_it_unhealthy_and_are_named(tmp_path: Pa
     check = json.loads(ran.stdout)["checks"]["config.settings"]
     assert check["status"] == "fail"
     assert "`threads`" in check["summary"]
+
+
+def test_a_model_is_told_with_the_graph_that_this_processor_runs(default_model: Path, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", default_model)
+
+    check = json.loads(cwai("doctor", "--json", home=home).stdout)["checks"]["model.installed"]
+
+    assert check["status"] == "ok"
+    assert check["details"]["cpu_graph"] == cpu_graph(read_model_folder(default_model)).name
 
 
 def test_a_model_that_is_not_there_makes_it_unhealthy(tmp_path: Path) -> None:
