@@ -19,7 +19,10 @@ def test_it_is_healthy_at_once_and_ready_when_the_model_is_loaded(
             first = await client.get("/ready")
             assert (await client.get("/health")).json() == {"status": "ok"}
             assert first.status_code == 503
-            assert first.json() == {"state": "loading", "models": [], "stage": "starting", "done": 0, "total": 0}
+            told = first.json()
+            assert (told.pop("state"), told.pop("models")) == ("loading", [])
+            # The thread that loads may have come further than its start.
+            assert told in ({"stage": "starting", "done": 0, "total": 0}, {"stage": "loading", "done": 0, "total": 1})
             await host.runtime()
             assert (await client.get("/ready")).json() == {"state": "ready", "models": ["tiny"]}
 
