@@ -36,6 +36,17 @@ def test_the_package_declares_what_windows_asks_for() -> None:
     assert tuple(map(int, newest.split("."))) >= (10, 0, 26226, 0)
 
 
+def test_the_package_brings_the_app_runtime_since_a_process_with_identity_gets_it_in_no_other_way() -> None:
+    """Of the version that the projections are made for, which is what the bootstrapper asks for without identity."""
+    runtime = find(read("AppxManifest.xml"), "Dependencies/PackageDependency")
+
+    pinned = (FOLDER.parents[1] / "scripts" / "requirements.txt").read_text(encoding="utf-8")
+    made_for = re.search(r"^winrt-microsoft-windowsappruntime-bootstrap==4!([\d.]+)", pinned, re.MULTILINE)
+    assert made_for
+    assert runtime.get("Name") == f"Microsoft.WindowsAppRuntime.{made_for[1].partition('.')[0]}"
+    assert runtime.get("MinVersion") == f"{made_for[1]}.0"
+
+
 def test_every_prefix_that_older_builds_do_not_know_may_be_ignored() -> None:
     text = (FOLDER / "AppxManifest.xml").read_text(encoding="utf-8")
 
@@ -46,11 +57,12 @@ def test_every_prefix_that_older_builds_do_not_know_may_be_ignored() -> None:
 
 
 def test_program_and_package_name_each_other_and_have_the_projects_version() -> None:
-    package, program = read("AppxManifest.xml"), read("cwai.exe.manifest")
+    package, program = read("AppxManifest.xml"), read("python.exe.manifest")
     identity, link = find(package, "Identity"), find(program, "msix:msix")
 
     assert (link.get("packageName"), link.get("publisher")) == (identity.get("Name"), identity.get("Publisher"))
-    assert link.get("applicationId") == find(package, "Applications/Application").get("Id")
+    application = find(package, "Applications/Application")
+    assert (application.get("Id"), application.get("Executable")) == (link.get("applicationId"), "python.exe")
     ours = f"{version('codex-windows-ai')}.0"
     assert identity.get("Version") == find(program, "asm:assemblyIdentity").get("version") == ours
 

@@ -72,7 +72,7 @@ def identity_gate(full_name: str | None) -> Gate:
     """Windows gives its model to packages only."""
     if full_name:
         return Gate("package_identity", "open", f"running as the package {full_name}")
-    fix = f'Register the sparse package and start `cwai` through it: {_GUIDE}, "Package identity".'
+    fix = f'Register the sparse package: {_GUIDE}, "Package identity".'
     return Gate("package_identity", "closed", "this process has no package identity", fix)
 
 
