@@ -18,8 +18,9 @@ if [ ! -f "$folder/test_signing.key" ]; then
         -keyout "$folder/test_signing.key" -out "$folder/test_signing.cer" 2>/dev/null)
 fi
 
+mkdir -p "$(dirname "$signed")"
 rm -f "$signed"
 osslsigncode sign -h sha256 -ph -time "${SIGNING_TIME:-$(date +%s)}" -n "codex-windows-ai kernel driver" \
     -certs "$folder/test_signing.cer" -key "$folder/test_signing.key" -in "$driver" -out "$signed" >/dev/null
 osslsigncode verify -CAfile "$folder/test_signing.cer" -in "$signed" >/dev/null
-echo "$signed is signed; its certificate is $folder/test_signing.cer" >&2
+echo "$signed is signed; its certificate is $folder/test_signing.cer"

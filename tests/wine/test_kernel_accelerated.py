@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from codex_windows_ai.settings import DEFAULT_MODEL
+from tests.docs.documents import blocks
 from tests.engine.tiny_model import make_tiny_model
 from tests.wine.driver_machine import DriverMachine, Program
 from tests.wine.windows import windows_path
@@ -144,6 +146,22 @@ def test_the_host_registers_and_answers_any_number_of_clients_over_channels(
         assert_brokered(answer)
         assert answer["text"] == first["text"]
     assert all(answer["usage"]["cached_tokens"] > 0 for answer in later)
+
+
+def test_the_program_of_the_document_works_as_printed_but_for_the_models_name(
+    machine: DriverMachine, host: subprocess.Popen[str], observer: Program
+) -> None:
+    (adapter,) = until(observer, bool)
+    (block,) = blocks("python", windows_only=True)
+
+    ran = machine.python("-c", block.text.replace(DEFAULT_MODEL, "tiny"))
+    printed, _ = ran.communicate(timeout=60)
+
+    assert ran.returncode == 0, machine.errors
+    choice, described = printed.splitlines()
+    assert choice.startswith("runtime ")
+    assert choice.endswith("it is the only one that fits")
+    assert described.startswith(adapter["adapter_name"])
 
 
 def test_a_client_that_is_killed_frees_the_engine_and_the_next_is_answered(
