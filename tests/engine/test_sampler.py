@@ -205,7 +205,7 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, value: float) -> Non
     with pytest.raises(InvalidRequestError, match=f"`{name}` must be between .* given: {value}") as refused:
         check_sampling(replace(SamplingParameters(), **{name: value}))
 
-    assert refused.value.http_status == 400
+    assert (refused.value.http_status, refused.value.param) == (400, name)
 
 
 @pytest.mark.parametrize(

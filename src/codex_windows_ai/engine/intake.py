@@ -41,7 +41,8 @@ class Intake:
             raise InvalidRequestError("A stop string must not be empty.")
         if request.top_logprobs is not None and not 0 <= request.top_logprobs <= MOST_ALTERNATIVES:
             raise InvalidRequestError(
-                f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}."
+                f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}.",
+                param="top_logprobs",
             )
         prompt = self._encode(request)
         return Sequence(
@@ -74,7 +75,9 @@ class Intake:
     def _max_output_tokens(self, request: GenerationRequest, prompt_tokens: int) -> int:
         asked = request.max_output_tokens
         if asked is not None and asked < 1:
-            raise InvalidRequestError(f"`max_output_tokens` must be at least 1; given: {asked}.")
+            raise InvalidRequestError(
+                f"`max_output_tokens` must be at least 1; given: {asked}.", param="max_output_tokens"
+            )
         needed, window = prompt_tokens + (asked or 1), self._folder.context_length
         if needed > window:
             raise ContextLengthExceededError(

@@ -39,9 +39,9 @@ def check_sampling(sampling: SamplingParameters) -> None:
     for name, (low, high) in ranges.items():
         value = getattr(sampling, name)
         if not low <= value <= high:  # NaN fails every comparison and is refused too
-            raise InvalidRequestError(f"`{name}` must be between {low:g} and {high:g}; given: {value}.")
+            raise InvalidRequestError(f"`{name}` must be between {low:g} and {high:g}; given: {value}.", param=name)
     if sampling.seed is not None and not 0 <= sampling.seed < 2**64:
-        raise InvalidRequestError(f"`seed` must be between 0 and 2^64 - 1; given: {sampling.seed}.")
+        raise InvalidRequestError(f"`seed` must be between 0 and 2^64 - 1; given: {sampling.seed}.", param="seed")
 
 
 class Sampler:

@@ -291,7 +291,7 @@ def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
         ({"input": ""}, openai.BadRequestError, "invalid_request", None),
         ({"input": "word " * 20_000}, openai.BadRequestError, "context_length_exceeded", None),
         ({"previous_response_id": "resp_1"}, openai.BadRequestError, "invalid_request", "previous_response_id"),
-        ({"temperature": 9}, openai.BadRequestError, "invalid_request", None),
+        ({"temperature": 9}, openai.BadRequestError, "invalid_request", "temperature"),
         ({"tool_choice": "required"}, openai.BadRequestError, "invalid_request", "tool_choice"),
         ({"tools": [{**LABELS, "strict": True}]}, openai.BadRequestError, "invalid_grammar", "tools"),
         (
