@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from codex_windows_ai.engine.request import Delta
@@ -21,8 +22,9 @@ class Stream:
 
     def __init__(self) -> None:
         self._items: deque[Delta | WindowsAiError] = deque()
-        self._changed = threading.Condition()
-        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._waiter: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
         self._ended = False
 
     @property
@@ -32,32 +34,57 @@ class Stream:
 
     def put(self, item: Delta | WindowsAiError) -> None:
         """Adds a piece; an error or a delta with a finish reason is the last."""
-        with self._changed:
+        with self._lock:
             self._items.append(item)
             self._ended = isinstance(item, WindowsAiError) or item.finish_reason is not None
             waiter, self._waiter = self._waiter, None
             self._changed.notify_all()
         if waiter is not None:
-            loop, future = waiter
+            loop, on_change = waiter
             with contextlib.suppress(RuntimeError):  # the reader's loop was closed: nobody is left to wake
-                loop.call_soon_threadsafe(_wake, future)
+                loop.call_soon_threadsafe(on_change)
 
     def get(self) -> Delta | None:
         """Waits for the next piece; None after the last."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._items or self._ended)
             return self._pop()
 
     async def get_async(self) -> Delta | None:
         """Waits for the next piece; None after the last."""
         while True:
-            with self._changed:
+            with self._lock:
                 if self._items or self._ended:
                     return self._pop()
                 loop = asyncio.get_running_loop()
                 waiter = loop.create_future()
-                self._waiter = (loop, waiter)
+                self._waiter = (loop, partial(_wake, waiter))
             await waiter
+
+    def take(self) -> list[Delta] | None:
+        """The pieces that are there, without waiting; None after the last. An error waits for what came before it."""
+        with self._lock:
+            if self._ended and not self._items:
+                return None
+            taken: list[Delta] = []
+            while self._items and isinstance(piece := self._items[0], Delta):
+                taken.append(piece)
+                self._items.popleft()
+            if not taken and self._items:
+                self._pop()
+            return taken
+
+    def listen_once(self, on_change: Callable[[], None]) -> None:
+        """Calls back once, in the running event loop, when there is something to `take`, or was the last.
+
+        It is for the one reader, who then does not wait otherwise: a callback costs less than a task that is woken.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if not self._items and not self._ended:
+                self._waiter = (loop, on_change)
+                return
+        loop.call_soon(on_change)
 
     def _pop(self) -> Delta | None:
         item = self._items.popleft() if self._items else None
@@ -97,6 +124,17 @@ class Generation:
         """Ends the request; the stream ends with the finish reason "cancelled"."""
         if not self._stream.ended:
             self._cancel()
+
+    def take(self) -> list[Delta] | None:
+        """The pieces that are there, without waiting; None after the last. An error waits for what came before it."""
+        return self._stream.take()
+
+    def listen_once(self, on_change: Callable[[], None]) -> None:
+        """Calls back once, in the running event loop, when there is something to `take`, or was the last.
+
+        Not while iterating.
+        """
+        self._stream.listen_once(on_change)
 
     async def aclose(self) -> None:
         """Cancels the request if it has not ended."""

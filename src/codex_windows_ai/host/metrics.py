@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -86,6 +87,8 @@ class Metrics:
             buckets=_TOKEN_BUCKETS,
         )
         self._registry.register(_EngineCollector(loaded))
+        # Finding a histogram's series takes longer than adding to it, and there are few.
+        self._series = lru_cache(maxsize=None)(Histogram.labels)
         self._finished = 0
         self._seconds = 0.0
 
@@ -115,17 +118,17 @@ class Metrics:
             if measurement.usage is not None and measurement.timings is not None:
                 self._answered(labels, measurement.usage, measurement.timings)
             else:
-                self._duration.labels(*labels, error).observe(time.perf_counter() - started)
+                self._series(self._duration, *labels, error).observe(time.perf_counter() - started)
 
     def _answered(self, labels: Sequence[str], usage: Usage, timings: Timings) -> None:
         self._finished += 1
         self._seconds += timings.total / 1000
-        self._duration.labels(*labels, "").observe(timings.total / 1000)
-        self._first_token.labels(*labels).observe((timings.queue + timings.prefill) / 1000)
+        self._series(self._duration, *labels, "").observe(timings.total / 1000)
+        self._series(self._first_token, *labels).observe((timings.queue + timings.prefill) / 1000)
         if usage.output_tokens > 1:
-            self._token_time.labels(*labels).observe(timings.decode / 1000 / (usage.output_tokens - 1))
-        self._tokens.labels(*labels, "input").observe(usage.input_tokens)
-        self._tokens.labels(*labels, "output").observe(usage.output_tokens)
+            self._series(self._token_time, *labels).observe(timings.decode / 1000 / (usage.output_tokens - 1))
+        self._series(self._tokens, *labels, "input").observe(usage.input_tokens)
+        self._series(self._tokens, *labels, "output").observe(usage.output_tokens)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
         """All figures in the format that an Accept header asks for, and its media type."""

@@ -82,7 +82,8 @@ class Host:
         EngineClosedError: the host ends.
         """
         opening = self.start()
-        await asyncio.wait({opening})
+        if not opening.done():
+            await asyncio.wait({opening})
         if opening.cancelled():
             raise stopping_error()
         return opening.result()

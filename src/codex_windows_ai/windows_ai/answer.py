@@ -57,6 +57,17 @@ class Answer(Generation):
         super().cancel()
         self._observe(None)
 
+    def take(self) -> list[Delta] | None:
+        """The pieces that are there, without waiting; None after the last. An error waits for what came before it."""
+        try:
+            deltas = super().take()
+        except WindowsAiError as error:
+            self._observe(error)
+            raise
+        for delta in deltas or ():
+            self._observe(delta)
+        return deltas
+
     def __next__(self) -> Delta:
         try:
             delta = super().__next__()

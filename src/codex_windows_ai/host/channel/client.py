@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from types import TracebackType
@@ -29,7 +30,7 @@ class ChannelClient:
         self._channel = channel
         self.chosen = chosen
         self._numbers = itertools.count(1)
-        self._answers: dict[int, asyncio.Queue[Answer]] = {}
+        self._answers: dict[int, _Answers] = {}
 
     @property
     def brokered_by(self) -> str:
@@ -54,23 +55,23 @@ class ChannelClient:
         cancels it, too. Raises what the host says was wrong; ChannelClosedError: the host is gone.
         """
         number = next(self._numbers)
-        answers = self._answers[number] = asyncio.Queue[Answer]()
+        answers = self._answers[number] = _Answers()
         cancelling = asyncio.create_task(self._cancel_on(cancel, number)) if cancel else None
         ended = False
         try:
             await self._channel.send(Message(FromClient.REQUEST, number, encode_request(request)))
             while not ended:
                 answer = await answers.get()
-                if isinstance(answer, WindowsAiError):
-                    ended = True
-                    raise answer
-                if isinstance(answer, EngineStatistics):
-                    raise ChannelCorruptError("The host answered a request with its statistics.")
-                if isinstance(answer, AnswerSource):
-                    yield replace(answer, transport="channel", brokered_by=self.brokered_by)
-                else:
+                if isinstance(answer, Delta):
                     ended = answer.finish_reason is not None
                     yield answer
+                elif isinstance(answer, AnswerSource):
+                    yield replace(answer, transport="channel", brokered_by=self.brokered_by)
+                elif isinstance(answer, WindowsAiError):
+                    ended = True
+                    raise answer
+                else:
+                    raise ChannelCorruptError("The host answered a request with its statistics.")
         finally:
             if cancelling is not None:
                 cancelling.cancel()
@@ -84,7 +85,7 @@ class ChannelClient:
         Raises EngineError: its model is not loaded yet. ChannelClosedError: the host is gone.
         """
         number = next(self._numbers)
-        answers = self._answers[number] = asyncio.Queue[Answer]()
+        answers = self._answers[number] = _Answers()
         try:
             await self._channel.send(Message(FromClient.STATISTICS, number))
             answer = await answers.get()
@@ -110,11 +111,30 @@ class ChannelClient:
             for message in self._channel.take():
                 answer = decode_answer(message.kind, message.payload)
                 if waiting := self._answers.get(message.request):  # else its request was given up
-                    waiting.put_nowait(answer)
+                    waiting.put(answer)
         except ChannelError as error:
             self._end(error)
 
     def _end(self, error: ChannelError) -> None:
         self._channel.close()
         for waiting in self._answers.values():
-            waiting.put_nowait(error)
+            waiting.put(error)
+
+
+class _Answers:
+    """What came for one request, for the one task that reads it; an `asyncio.Queue` does more and costs more."""
+
+    def __init__(self) -> None:
+        self._items: deque[Answer] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, answer: Answer) -> None:
+        self._items.append(answer)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Answer:
+        while not self._items:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._items.popleft()

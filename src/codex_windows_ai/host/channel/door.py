@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import itertools
 import logging
+from collections import deque
 from dataclasses import replace
 
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import (
     ChannelClosedError,
     ChannelCorruptError,
@@ -17,11 +19,12 @@ from codex_windows_ai.errors import (
     EngineError,
     WindowsAiError,
 )
+from codex_windows_ai.host.channel.forwarding import forward
 from codex_windows_ai.host.channel.messages import (
     FromClient,
     FromHost,
     decode_request,
-    encode_delta,
+    delta_message,
     encode_error,
     encode_source,
     encode_statistics,
@@ -71,46 +74,84 @@ class _Client:
         self.agent = agent
         self._running: dict[int, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._arrived: deque[Message] = deque()
+        self._held_up: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
     async def serve(self) -> None:
+        """Until the client is gone or breaks the protocol, which is raised.
+
+        What it sends is handled in the very callback that tells of it. Only where there is no room for a reply this
+        task waits, and takes nothing more from the client until it has read.
+        """
         while True:
-            message = await self._channel.receive()
-            match message.kind:
-                case FromClient.REQUEST:
-                    await self._start(message)
-                case FromClient.CANCEL:
-                    if running := self._running.get(message.request):
-                        running.cancel()
-                case FromClient.STATISTICS:
-                    await self._report(message.request)
-                case _:
-                    raise ChannelCorruptError(f"It sent a message of an unknown kind, {message.kind}.")
+            self._channel.listen(self._take)
+            await self._channel.send(await self._held_up)
+            self._held_up = asyncio.get_running_loop().create_future()
+
+    def _take(self) -> None:
+        try:
+            while not self._held_up.done():
+                if not self._arrived:
+                    self._arrived.extend(self._channel.take())
+                if not self._arrived:
+                    return
+                reply = self._handle(self._arrived.popleft())
+                if reply is not None and not self._channel.send_now(reply):
+                    self._held_up.set_result(reply)
+        except Exception as error:
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """Ends `serve`, and with it all requests."""
+        if not self._held_up.done():
+            self._held_up.set_exception(error)
+        self._channel.close()
+
+    def _handle(self, message: Message) -> Message | None:
+        """Begins what a message asks for; a reply where there is one at once."""
+        match message.kind:
+            case FromClient.REQUEST:
+                return self._start(message)
+            case FromClient.CANCEL:
+                if running := self._running.get(message.request):
+                    running.cancel()
+                return None
+            case FromClient.STATISTICS:
+                return self._statistics(message.request)
+            case _:
+                raise ChannelCorruptError(f"It sent a message of an unknown kind, {message.kind}.")
 
     async def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _start(self, message: Message) -> None:
+    def _start(self, message: Message) -> Message | None:
         number = message.request
         if number in self._running:
             raise ChannelCorruptError(f"It used the number {number} for two requests at once.")
         if len(self._running) >= MOST_REQUESTS:
-            await self._fail(
+            return _refusal(
                 number, EngineBusyError(f"{MOST_REQUESTS} requests of this channel run already.", retry_after=1.0)
             )
-        else:
-            self._running[number] = running = _Running()
-            task = asyncio.create_task(self._answer(number, running, message.payload))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._running[number] = running = _Running()
+        task = asyncio.create_task(self._answer(number, running, message.payload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return None
+
+    def _statistics(self, number: int) -> Message:
+        statistics = self._host.engine_statistics
+        if statistics is None:
+            return _refusal(number, EngineError("There are no figures: no engine is loaded (yet)."))
+        return Message(FromHost.STATISTICS, number, encode_statistics(statistics))
 
     async def _answer(self, number: int, running: _Running, payload: bytes) -> None:
         try:
             with self._host.serving(self.agent):
                 await self._generate(number, running, payload)
-        except ChannelError:
-            self._channel.close()  # ends `serve`, and with it the other requests
+        except ChannelError as error:
+            self._end(error)
         except WindowsAiError as error:
             self._release(number, running)
             await self._fail(number, error)
@@ -127,25 +168,20 @@ class _Client:
         self.prefixes.note(request)
         answer = await asyncio.to_thread(runtime.stream, request)
         running.begin(answer)
+        tokens = request.top_logprobs is not None
         with self._host.metrics.measure(answer.source, "generate") as measurement:
+
+            def message_of(delta: Delta) -> Message:
+                if delta.finish_reason is not None:
+                    measurement.usage, measurement.timings = delta.usage, delta.timings
+                    self._release(number, running)
+                return delta_message(number, delta, tokens=tokens)
+
             try:
                 await self._channel.send(Message(FromHost.SOURCE, number, encode_source(answer.source)))
-                async for delta in answer:
-                    if delta.finish_reason is not None:
-                        measurement.usage, measurement.timings = delta.usage, delta.timings
-                        self._release(number, running)
-                    wanted = delta if request.top_logprobs is not None else replace(delta, tokens=())
-                    # Sending waits for a slow client; the engine does not, its pieces wait in between.
-                    await self._channel.send(Message(FromHost.DELTA, number, encode_delta(wanted)))
+                await forward(answer, self._channel, message_of, together=not tokens)
             finally:
                 answer.cancel()
-
-    async def _report(self, number: int) -> None:
-        statistics = self._host.engine_statistics
-        if statistics is None:
-            await self._fail(number, EngineError("There are no figures: no engine is loaded (yet)."))
-        else:
-            await self._channel.send(Message(FromHost.STATISTICS, number, encode_statistics(statistics)))
 
     def _release(self, number: int, running: _Running) -> None:
         """Lets the client use the number again; before it hears of the end, because it may do so at once."""
@@ -154,7 +190,11 @@ class _Client:
 
     async def _fail(self, number: int, error: WindowsAiError) -> None:
         with contextlib.suppress(ChannelError):  # `serve` hears of it as well
-            await self._channel.send(Message(FromHost.ERROR, number, encode_error(error)))
+            await self._channel.send(_refusal(number, error))
+
+
+def _refusal(number: int, error: WindowsAiError) -> Message:
+    return Message(FromHost.ERROR, number, encode_error(error))
 
 
 class _Running:

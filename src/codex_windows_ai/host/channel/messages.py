@@ -1,12 +1,13 @@
 """What client and host say to each other over a channel.
 
-| from | kind | payload, JSON in UTF-8 | followed by |
+| from | kind | payload: JSON, in UTF-8 | followed by |
 |---|---|---|---|
-| client | REQUEST | a GenerationRequest; its `agent` is the channel's, whatever it says | SOURCE, DELTA…, or ERROR |
+| client | REQUEST | a GenerationRequest; its `agent` is the channel's, whatever it says | SOURCE, TEXT…, or ERROR |
 | client | CANCEL | nothing | the last DELTA, with the finish reason "cancelled" |
 | client | STATISTICS | nothing | STATISTICS |
 | host | SOURCE | an AnswerSource | |
-| host | DELTA | a Delta; the last has its finish reason | |
+| host | TEXT | a Delta with nothing but text: that text itself, not as JSON | TEXT or DELTA |
+| host | DELTA | a Delta; the last of an answer has its finish reason | |
 | host | ERROR | the error as the HTTP doors write it | nothing more to this request |
 | host | STATISTICS | the engine's figures | |
 
@@ -24,6 +25,7 @@ from codex_windows_ai.engine.request import Delta, GenerationRequest
 from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.errors import ChannelCorruptError, InvalidRequestError, WindowsAiError
 from codex_windows_ai.host.error_shape import error_body, error_from_body
+from codex_windows_ai.kernel.channel.channel import Message
 from codex_windows_ai.windows_ai.runtime import AnswerSource
 
 
@@ -42,9 +44,12 @@ class FromHost(IntEnum):
     DELTA = 2
     ERROR = 3
     STATISTICS = 4
+    TEXT = 5
 
 
 _BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # a token need not be whole characters
+
+_TOKENS = {"tokens"}
 
 _requests = TypeAdapter(GenerationRequest)
 _sources = TypeAdapter(AnswerSource)
@@ -75,9 +80,11 @@ def encode_source(source: AnswerSource) -> bytes:
     return _sources.dump_json(source)
 
 
-def encode_delta(delta: Delta) -> bytes:
-    """A piece of an answer."""
-    return _deltas.dump_json(delta)
+def delta_message(number: int, delta: Delta, *, tokens: bool) -> Message:
+    """A piece of the answer to a request, with or without its tokens."""
+    if delta.finish_reason is None and not tokens:
+        return Message(FromHost.TEXT, number, delta.text.encode())
+    return Message(FromHost.DELTA, number, _deltas.dump_json(delta, exclude=None if tokens else _TOKENS))
 
 
 def encode_error(error: WindowsAiError) -> bytes:
@@ -97,6 +104,8 @@ def decode_answer(kind: int, payload: bytes) -> AnswerSource | Delta | EngineSta
     """
     try:
         match kind:
+            case FromHost.TEXT:
+                return Delta(text=payload.decode())
             case FromHost.SOURCE:
                 return _sources.validate_json(payload)
             case FromHost.DELTA:

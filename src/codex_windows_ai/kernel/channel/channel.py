@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from codex_windows_ai.errors import ChannelClosedError, ChannelCorruptError
 from codex_windows_ai.kernel.channel.ring import Record, RingReader, RingWriter
@@ -28,8 +27,7 @@ MOST_PARTIAL_MESSAGES = 64
 _CONTINUED = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """`kind` says what it is (below 2**31), `request` which request of this channel it belongs to."""
 
     kind: int
@@ -81,6 +79,7 @@ class Channel:
         self._room = asyncio.Event()
         self._arrival = asyncio.Event()
         self._sending = asyncio.Lock()
+        self._senders = 0
         self._received: deque[Message] = deque()
         self._partial: dict[tuple[int, int], bytearray] = {}
         self._listener: Callable[[], None] | None = None
@@ -98,21 +97,38 @@ class Channel:
         Raises ChannelClosedError: the other side is gone. ChannelCorruptError: it broke the protocol.
         ValueError: the message is longer than LONGEST_MESSAGE.
         """
+        if self.send_now(message):
+            return
         if len(message.payload) > LONGEST_MESSAGE:
             raise ValueError(f"A message of {len(message.payload)} bytes; the longest has {LONGEST_MESSAGE}.")
         size = self._writer.longest_payload
         pieces = [message.payload[at : at + size] for at in range(0, len(message.payload), size)] or [b""]
-        for number, piece in enumerate(pieces, 1):
-            kind = message.kind if number == len(pieces) else message.kind | _CONTINUED
-            await self._write(Record(kind, message.request, piece))
+        self._senders += 1
+        try:
+            for number, piece in enumerate(pieces, 1):
+                kind = message.kind if number == len(pieces) else message.kind | _CONTINUED
+                await self._write(Record(kind, message.request, piece))
+        finally:
+            self._senders -= 1
+
+    def send_now(self, message: Message) -> bool:
+        """Sends a message if there is room for it in one record and nobody waits for room; False if not.
+
+        Raises ChannelClosedError, ChannelCorruptError as `send` does.
+        """
+        self._check_writable()
+        if self._senders or len(message.payload) > self._writer.longest_payload:
+            return False
+        written = self._writer.write(Record(*message))
+        if written:
+            self._link.wake_peer()
+        return written
 
     async def _write(self, record: Record) -> None:
         async with self._sending:  # first come, first written, also where there is no room
             while True:
                 self._room.clear()
-                self._check_open()
-                if self._link.gone:
-                    raise _gone()
+                self._check_writable()
                 if self._writer.write(record):
                     self._link.wake_peer()
                     return
@@ -176,6 +192,11 @@ class Channel:
     def _check_open(self) -> None:
         if self._closed:
             raise ChannelClosedError("The channel was closed on this side.")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._link.gone:
+            raise _gone()
 
     def close(self) -> None:
         """Ends the channel; who waits in `send` or `receive` gets ChannelClosedError."""

@@ -21,7 +21,9 @@ from pathlib import Path
 from codex_windows_ai.errors import HostStartError, HostUnreachableError, NotAvailableError
 from codex_windows_ai.kernel.channel.channel import Channel
 
-VERSION = 1
+VERSION = 2
+"""Of the handshake, the ring and the messages."""
+
 CHANNEL_BYTES = 1024**2
 """Memory of one channel, half of it each way."""
 
@@ -61,15 +63,19 @@ class LinuxLink:
 
     def wake_peer(self) -> None:
         """Wakes the other side."""
-        with contextlib.suppress(BlockingIOError):  # its counter is full: it is as awake as can be
+        try:
             os.eventfd_write(self._peer, 1)
+        except BlockingIOError:
+            return  # its counter is full: it is as awake as can be
 
     def listen(self, on_change: Callable[[], None]) -> None:
         """Calls back whenever the other side wakes this one or is gone."""
 
         def wake() -> None:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 os.eventfd_read(self._own)
+            except BlockingIOError:
+                return  # nobody did after all
             on_change()
 
         def end() -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codex_windows_ai.errors import ChannelCorruptError
 
@@ -34,14 +34,14 @@ POSITIONS_BYTES = 128
 """Before the ring's data: the writer's position, and 64 bytes further the reader's."""
 
 _HEADER = struct.Struct("<IIQII")
+_LENGTH_AND_CHECKSUM = struct.Struct("<II")
 _IDENTITY = struct.Struct("<QII")
 _READ_POSITION = 64 // 8
 _ATTEMPTS = 100
 _SEQUENCE_MASK = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """`kind` and `request` mean to the ring no more than the payload does."""
 
     kind: int
@@ -86,30 +86,31 @@ class RingWriter(_Ring):
         Raises ChannelCorruptError: the reader claims to have read what cannot be. ValueError: the payload
         is longer than `longest_payload`.
         """
-        length = len(record.payload)
+        kind, request, payload = record
+        length = len(payload)
         if length > self.longest_payload:
             raise ValueError(f"A payload of {length} bytes in a ring that takes {self.longest_payload}.")
         size = _padded(length)
-        read = self._positions[_READ_POSITION]
-        if not self._peer <= read <= self._position:
-            raise self._corrupt(f"it read up to {read}, of {self._position} bytes written")
+        position, read = self._position, self._positions[_READ_POSITION]
+        if not self._peer <= read <= position:
+            raise self._corrupt(f"it read up to {read}, of {position} bytes written")
         self._peer = read
-        if self._position + size - read > self.capacity:
+        if position + size - read > self.capacity:
             return False
-        identity = (self._sequence, record.kind, record.request)
-        header = _HEADER.pack(length, _checksum(identity, record.payload), *identity)
-        self._store(self._position, header)
-        self._store(self._position + _HEADER.size, record.payload)
-        self._position += size
+        identity = _IDENTITY.pack(self._sequence, kind, request)
+        self._store(_LENGTH_AND_CHECKSUM.pack(length, _checksum(identity, payload)) + identity + payload)
+        self._position = position + size
         self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
         self._positions[0] = self._position
         return True
 
-    def _store(self, position: int, content: bytes) -> None:
-        start = position % self.capacity
-        first = min(len(content), self.capacity - start)
-        self._data[start : start + first] = content[:first]
-        if first < len(content):
+    def _store(self, content: bytes) -> None:
+        start = self._position % self.capacity
+        first = self.capacity - start
+        if len(content) <= first:
+            self._data[start : start + len(content)] = content
+        else:
+            self._data[start:] = content[:first]
             self._data[: len(content) - first] = content[first:]
 
 
@@ -151,7 +152,7 @@ class RingReader(_Ring):
             size = _padded(length)
             if length <= self.longest_payload and self._position + size <= written and sequence == self._sequence:
                 payload = self._load(self._position + _HEADER.size, length)
-                if _checksum((sequence, kind, request), payload) == checksum:
+                if _checksum(header[_LENGTH_AND_CHECKSUM.size :], payload) == checksum:
                     self._position += size
                     self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
                     return Record(kind, request, payload)
@@ -167,5 +168,5 @@ def _padded(length: int) -> int:
     return (_HEADER.size + length + 7) & ~7
 
 
-def _checksum(identity: tuple[int, int, int], payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(_IDENTITY.pack(*identity)))
+def _checksum(identity: bytes, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(identity))
