@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codex_windows_ai.engine.generation import Generation, Stream
 from codex_windows_ai.engine.request import Delta
@@ -176,6 +178,74 @@ def test_writing_to_a_reader_whose_loop_is_gone_harms_nobody() -> None:
         requested.stream.put(piece)
     del reader
     assert requested.read() == PIECES
+
+
+@given(st.lists(st.sampled_from(["put", "take"]), max_size=20), st.sampled_from([PIECES[2], EngineError("gone")]))
+def test_what_is_taken_without_waiting_is_what_was_put_in(steps: list[str], last: Delta | WindowsAiError) -> None:
+    stream, put, taken = Stream(), list[Delta](), list[Delta]()
+    for number, step in enumerate(steps):
+        if step == "put":
+            put.append(Delta(text=str(number)))
+            stream.put(put[-1])
+        else:
+            taken += stream.take() or []
+            assert taken == put
+    stream.put(last)
+    if isinstance(last, Delta):
+        put.append(last)
+    elif len(taken) < len(put):  # an error waits for what came before it
+        taken += stream.take() or []
+    if isinstance(last, Delta):
+        taken += stream.take() or []
+    else:
+        with pytest.raises(EngineError, match="gone"):
+            stream.take()
+    assert taken == put
+    assert stream.take() is None
+
+
+def test_who_listens_is_called_back_once_in_its_own_loop_when_something_came() -> None:
+    requested = Requested()
+    generation = requested.generation
+    assert generation is not None
+
+    async def main() -> list[tuple[int, list[Delta] | None]]:
+        loop, heard = threading.get_ident(), list[tuple[int, list[Delta] | None]]()
+        called = asyncio.Event()
+
+        def on_change() -> None:
+            heard.append((threading.get_ident(), generation.take()))
+            called.set()
+
+        generation.listen_once(on_change)
+        assert generation.take() == []
+        await asyncio.to_thread(requested.stream.put, PIECES[0])
+        await asyncio.wait_for(called.wait(), PATIENCE)
+        await asyncio.to_thread(requested.stream.put, PIECES[1])  # nobody listens any more
+        await asyncio.sleep(0)
+        assert [thread == loop for thread, _ in heard] == [True]
+        return heard
+
+    ((_, taken),) = asyncio.run(main())
+    assert taken == PIECES[:1]
+    assert generation.take() == PIECES[1:2]
+
+
+@pytest.mark.parametrize("read_before", [0, 3])
+def test_who_listens_when_something_is_there_or_was_the_last_is_called_back_soon(read_before: int) -> None:
+    stream = Stream()
+    for piece in PIECES:
+        stream.put(piece)
+    for _ in range(read_before):
+        stream.get()
+
+    async def main() -> list[Delta] | None:
+        heard: asyncio.Future[list[Delta] | None] = asyncio.get_running_loop().create_future()
+        stream.listen_once(lambda: heard.set_result(stream.take()))
+        assert not heard.done()  # never from within
+        return await asyncio.wait_for(heard, PATIENCE)
+
+    assert asyncio.run(main()) == (None if read_before else PIECES)
 
 
 def test_dropping_the_generation_cancels_the_request() -> None:

@@ -61,6 +61,20 @@ def test_the_status_has_the_figures(open_client: OpenClient, tiny_settings: Sett
     asyncio.run(look())
 
 
+def test_who_asks_for_the_status_has_the_host_look_for_the_driver_first(open_client: OpenClient) -> None:
+    async def look() -> None:
+        host = Host(Settings(model="absent"), token=TOKEN)
+
+        async def register() -> None:
+            host.tell_channels(open=True, detail="Found.")
+
+        host.look_for_driver = register
+        async with open_client(host) as client:
+            assert (await client.get("/status")).json()["channels"] == {"open": True, "detail": "Found."}
+
+    asyncio.run(look())
+
+
 def test_a_challenge_is_answered_with_a_proof_of_the_token(open_client: OpenClient) -> None:
     async def look() -> None:
         async with open_client(headers={}) as client:

@@ -48,6 +48,7 @@ def test_status_has_the_keys_that_others_rely_on(served_host: ServedHost) -> Non
     assert status["uptime_seconds"] > 0
     assert {"version", "requests", "active_requests", "agents"} < status.keys()
     assert status["queue"]["running"] == 0
+    assert status["channels"] == {"open": True, "detail": f"At {served_host.home / 'state' / 'channel.sock'}."}
 
 
 def test_status_in_words_names_address_state_and_models(served_host: ServedHost) -> None:

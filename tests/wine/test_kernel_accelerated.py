@@ -52,6 +52,13 @@ class Cwai:
         assert [ended for ended, _ in found] == [code] * clients, found
         return [answer for _, answer in found]
 
+    def channels(self) -> Any:
+        """What `cwai status` says of the channels of the host, once that runs."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "channels" not in (status := _document(self.start("status", "--json"))[1]):
+            assert time.monotonic() < deadline, status
+        return status["channels"]
+
     def doctor(self) -> Any:
         """What `cwai doctor` finds about the driver."""
         return _document(self.start("doctor", "--json"))[1]["checks"]["kernel.ai_driver"]
@@ -212,3 +219,21 @@ def test_without_the_driver_the_command_says_so_and_the_doctor_what_is_wrong(
     assert stopped["status"] == "warning"
     assert "it is installed and not running; Windows would not load it: it has no signature" in stopped["summary"]
     assert "sign_test.sh" in stopped["remediation"]
+
+
+def test_a_host_that_is_older_than_the_driver_registers_once_that_is_there(cwai: Cwai, machine: DriverMachine) -> None:
+    machine.administrator.do("stop")
+    try:
+        host = cwai.start("serve", "--port", "0")
+        before = cwai.channels()
+    finally:
+        machine.administrator.do("start")
+
+    assert not before["open"]
+    assert "The kernel driver is not running" in before["detail"]
+    try:
+        assert_brokered(cwai.answer("--max-output-tokens", "5"))
+        assert cwai.channels() == {"open": True, "detail": "Registered with the kernel driver."}
+        assert host.poll() is None  # no other one was started
+    finally:
+        cwai.end()

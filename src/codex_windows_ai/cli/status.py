@@ -52,6 +52,8 @@ def _text(status: dict[str, Any]) -> str:
         "models": ", ".join(status["models"]) or "none loaded",
         "requests": f"{status['active_requests']} of {status['agents']} agents now, {status['requests']} in all",
     }
+    channels = status["channels"]
+    lines["channels"] = f"{'open' if channels['open'] else 'none'}: {channels['detail']}"
     if queue := status["queue"]:
         lines["queue"] = f"{queue['waiting']} waiting, {queue['running']} running"
     return "".join(f"{name + ':':<12}{value}\n" for name, value in lines.items())

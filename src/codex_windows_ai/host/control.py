@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -43,8 +44,10 @@ async def load(request: Request) -> JSONResponse:
 
 
 async def status(request: Request) -> JSONResponse:
-    """What `cwai status` shows."""
+    """What `cwai status` shows; a host that is older than the kernel driver finds it now at the latest."""
     host: Host = request.app.state.host
+    if host.look_for_driver is not None:
+        await host.look_for_driver()
     return JSONResponse(describe(host))
 
 
@@ -74,6 +77,7 @@ def describe(host: Host) -> dict[str, Any]:
         "requests": host.requests,
         "active_requests": host.active_requests,
         "agents": host.active_agents,
+        "channels": asdict(host.channels),
         "queue": figures
         and {
             "waiting": figures.waiting,

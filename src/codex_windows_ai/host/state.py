@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Literal
 
 from codex_windows_ai.engine.generation import Generation
@@ -20,10 +22,20 @@ from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
 
 State = Literal["loading", "ready", "failed", "stopping"]
 
+_log = logging.getLogger(__name__)
+
 
 def stopping_error() -> EngineClosedError:
     """What a request hears of a host that ends."""
     return EngineClosedError("The host is ending.", hint="Ask again: the next request starts a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """Whether clients can have channels, and by what way, or why not."""
+
+    open: bool
+    detail: str
 
 
 class Host:
@@ -59,6 +71,10 @@ class Host:
         """What each agent has running and what it got."""
         self.viewing = Viewing()
         """Who may look at the statistics besides those who have the token."""
+        self.channels = ChannelState(False, "The channel door is not open yet.")
+        """As `tell_channels` said last."""
+        self.look_for_driver: Callable[[], Awaitable[None]] | None = None
+        """Registers with the kernel driver if that is there by now; set where it can come while the host runs."""
         self.abandoned = False
         """The host was closed while a model loaded in a thread, which nothing can end but the process."""
         self._opening: asyncio.Task[WindowsAiRuntime] | None = None
@@ -127,6 +143,13 @@ class Host:
     def active_agents(self) -> int:
         """Agents with a request that runs now."""
         return len(self._agents)
+
+    def tell_channels(self, *, open: bool, detail: str) -> None:
+        """Says to whoever asks whether clients can have channels, and to the log when that changes."""
+        state = ChannelState(open, detail)
+        if state != self.channels:
+            self.channels = state
+            _log.info("channels: %s", detail)
 
     @contextlib.contextmanager
     def serving(self, agent: str) -> Generator[None]:

@@ -20,7 +20,9 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.host.channel import door
 from codex_windows_ai.host.channel.client import ChannelClient
 from codex_windows_ai.host.channel.door import ChannelDoor
+from codex_windows_ai.host.channel.messages import FromClient, FromHost, encode_request
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.kernel.channel import linux
 from codex_windows_ai.kernel.channel.channel import Message as ChannelMessage
 from codex_windows_ai.kernel.channel.linux import ChannelListener, connect_channel
 from codex_windows_ai.settings import Settings
@@ -183,6 +185,56 @@ async def test_more_requests_than_a_channel_may_have_are_refused_each(
             *(answer(client, asking("x", max_output_tokens=3)) for _ in range(3)), return_exceptions=True
         )
         assert [type(outcome) for outcome in outcomes] == [tuple, EngineBusyError, EngineBusyError]
+
+
+async def test_replies_wait_for_a_client_that_does_not_read_and_so_does_what_it_sends_after_them(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "CHANNEL_BYTES", 8192)  # room for a few replies
+    async with served(tiny_settings, tmp_path) as (host, path), await connect_channel(path) as channel:
+        await host.runtime()
+        for number in range(60):
+            await channel.send(ChannelMessage(FromClient.STATISTICS, number))
+        await channel.send(ChannelMessage(FromClient.REQUEST, 60, encode_request(asking("x", max_output_tokens=1))))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert host.requests == 0
+        replies = [await channel.receive() for _ in range(61)]
+        assert [reply.request for reply in replies] == list(range(61))
+        assert {reply.kind for reply in replies} == {FromHost.STATISTICS, FromHost.SOURCE}
+
+
+async def test_a_client_that_goes_away_while_replies_wait_for_it_is_let_go(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "CHANNEL_BYTES", 8192)
+    async with served(tiny_settings, tmp_path) as (host, path):
+        await host.runtime()
+        async with await connect_channel(path) as channel:
+            for number in range(60):
+                await channel.send(ChannelMessage(FromClient.STATISTICS, number))
+            for _ in range(100):
+                await asyncio.sleep(0)
+        async with connected(path) as client:
+            assert (await answer(client, asking("x", grammar=Grammar("regex", "fine"))))[0] == "fine"
+
+
+async def test_a_client_that_sends_and_never_reads_is_not_listened_to_for_ever(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "CHANNEL_BYTES", 8192)
+    monkeypatch.setattr(door, "MOST_UNREAD", 2)
+    async with served(tiny_settings, tmp_path) as (_, path), await connect_channel(path) as channel:
+        sent = 0
+        while channel.send_now(ChannelMessage(FromClient.REQUEST, sent, b"nonsense")):
+            sent += 1
+            assert sent < 500
+            for _ in range(20):  # the host may take what it takes
+                await asyncio.sleep(0)
+        replies = [await channel.receive() for _ in range(sent)]
+        assert sorted(reply.request for reply in replies) == list(range(sent))
+        assert {reply.kind for reply in replies} == {FromHost.ERROR}
+        assert sum(b"Not a request" in reply.payload for reply in replies) > 2
 
 
 @pytest.mark.parametrize("kind", [0, 4, 77])

@@ -40,6 +40,19 @@ class Driver:
         self.closed = True
 
 
+class Reminder:
+    """Reminds the host, which registers with `driver` then; without one it does not."""
+
+    def __init__(self, driver: Driver | None = None) -> None:
+        self.called = 0
+        self._driver = driver
+
+    async def __call__(self) -> None:
+        self.called += 1
+        if self._driver is not None:
+            self._driver.no_path.clear()
+
+
 def use(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KernelDriverBridge, "open", lambda: driver)
 
@@ -49,28 +62,43 @@ async def test_a_runtime_that_takes_no_client_just_now_is_asked_again_and_so_is_
 ) -> None:
     driver = Driver(refusals=[ChannelRefusedError("busy"), ChannelRefusedError("busy")])
     use(driver, monkeypatch)
+    remind = Reminder()
 
-    bridge, path, channel = await open_best_channel("tiny", 7)
+    bridge, path, channel = await open_best_channel("tiny", 7, remind=remind)
 
     assert driver.asked == [("tiny", 7)] * 3
     assert driver.tried == [1, 2, 3]
+    assert remind.called == 0
     assert (cast(Driver, bridge), path.runtime_id, cast(str, channel)) == (driver, 3, "a channel to 3")
     assert not driver.closed
+
+
+async def test_a_host_that_is_older_than_the_driver_is_reminded_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(no_path=[NoRuntimeError("none")] * 5)
+    use(driver, monkeypatch)
+    remind = Reminder(driver)
+
+    await open_best_channel("tiny", 0, remind=remind)
+
+    assert remind.called == 1
+    assert driver.tried == [2]
 
 
 async def test_a_host_that_is_about_to_register_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver(no_path=[NoRuntimeError("none"), NoRuntimeError("none")])
     use(driver, monkeypatch)
+    remind = Reminder()
 
-    await open_best_channel("tiny", 0)
+    await open_best_channel("tiny", 0, remind=remind)
 
     assert driver.tried == [3]
+    assert remind.called == 1
 
 
 @pytest.mark.parametrize(
     ("driver", "kind", "hint"),
     [
-        (Driver(no_path=[NoRuntimeError("none")] * 2), NoRuntimeError, "cwai stop"),
+        (Driver(no_path=[NoRuntimeError("none")] * 2), NoRuntimeError, "cwai status"),
         (Driver(refusals=[ChannelRefusedError("busy")] * 2), ChannelRefusedError, "--kernel-accelerated"),
     ],
 )
@@ -78,10 +106,11 @@ async def test_patience_ends_with_the_reason_and_what_to_do(
     driver: Driver, kind: type[WindowsAiError], hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(driver, monkeypatch)
+    remind = Reminder()
     monkeypatch.setattr(connect, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(kind) as caught:
-        await open_best_channel("tiny", 0)
+        await open_best_channel("tiny", 0, remind=remind)
 
     assert hint in (caught.value.hint or "")
     assert len(driver.asked) == 1
@@ -91,9 +120,10 @@ async def test_patience_ends_with_the_reason_and_what_to_do(
 async def test_a_driver_that_fails_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver(refusals=[DriverError("out of memory")])
     use(driver, monkeypatch)
+    remind = Reminder()
 
     with pytest.raises(DriverError, match="out of memory"):
-        await open_best_channel("tiny", 0)
+        await open_best_channel("tiny", 0, remind=remind)
 
     assert driver.tried == [1]
     assert driver.closed

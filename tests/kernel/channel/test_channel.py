@@ -97,6 +97,68 @@ async def test_a_reader_that_stopped_reading_holds_up_only_its_sender(tmp_path: 
         await asyncio.gather(*sent)
 
 
+async def test_what_finds_room_is_sent_without_waiting_and_the_rest_is_not(tmp_path: Path) -> None:
+    async with both_sides(tmp_path) as (client, runtime):
+        sent = 0
+        while runtime.send_now(Message(1, sent, b"x" * 100_000)):
+            sent += 1
+        assert sent == 5  # of half a MiB
+        assert not runtime.send_now(Message(1, sent, b"x" * 100_000))
+        for number in range(sent):
+            assert (await client.receive()).request == number
+        assert runtime.send_now(Message(1, sent, b"x" * 100_000))
+
+
+async def test_what_takes_several_records_is_not_sent_without_waiting(tmp_path: Path) -> None:
+    async with both_sides(tmp_path) as (client, runtime):
+        longest = CHANNEL_BYTES // 2
+        assert not runtime.send_now(Message(1, 1, bytes(longest)))
+        assert runtime.send_now(Message(1, 2, b"short"))
+        assert (await client.receive()).payload == b"short"
+
+
+async def test_nothing_overtakes_a_message_that_waits_for_room(tmp_path: Path) -> None:
+    async with both_sides(tmp_path) as (client, runtime):
+        first, long = Message(1, 1, bytes(1000)), Message(1, 1, bytes(CHANNEL_BYTES))
+        assert runtime.send_now(first)  # so that the long one's first three records fit, and nearly a fourth
+        waiting = asyncio.create_task(runtime.send(long))
+        await asyncio.sleep(0)
+        assert not runtime.send_now(Message(2, 2, b"in a hurry"))
+        assert await client.receive() == first
+        assert await client.receive() == long
+        await waiting
+        assert runtime.send_now(Message(2, 2, b"in a hurry"))
+        assert (await client.receive()).kind == 2
+
+
+async def test_a_sender_that_gives_up_waiting_for_room_leaves_the_way_free(tmp_path: Path) -> None:
+    async with both_sides(tmp_path) as (client, runtime):
+        while runtime.send_now(Message(1, 1, b"x" * 100_000)):
+            pass
+        waiting = asyncio.create_task(runtime.send(Message(1, 2, b"x" * 100_000)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        for _ in range(5):
+            await client.receive()
+        assert runtime.send_now(Message(1, 3))
+        assert (await client.receive()).request == 3
+
+
+async def test_who_sends_without_waiting_hears_of_the_end_and_of_a_peer_that_lies(tmp_path: Path) -> None:
+    async with both_sides(tmp_path) as (client, runtime):
+        struct.pack_into("<Q", client._link.memory, len(client._link.memory) // 2 + 64, 2**40)  # what it has read
+        with pytest.raises(ChannelCorruptError, match="broke its protocol"):
+            runtime.send_now(Message(1, 1))
+        runtime.close()
+        with pytest.raises(ChannelClosedError, match="on this side"):
+            runtime.send_now(Message(1, 1))
+        with pytest.raises(ChannelClosedError):
+            await client.receive()
+        with pytest.raises(ChannelClosedError, match="other side"):
+            client.send_now(Message(1, 1))
+
+
 async def test_a_message_too_long_to_take_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     async with both_sides(tmp_path) as (client, _):
         with pytest.raises(ValueError, match="longest"):
@@ -172,7 +234,7 @@ async def test_versions_that_differ_are_named(tmp_path: Path, monkeypatch: pytes
                 return original.pack(magic, version + 1)
 
         monkeypatch.setattr(linux, "_HELLO", Newer)
-        with pytest.raises(NotAvailableError, match="version 2"):
+        with pytest.raises(NotAvailableError, match=f"version {linux.VERSION + 1}"):
             await connect_channel(path)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 
 from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.errors import ChannelRefusedError, NoRuntimeError, NotAvailableError
 from codex_windows_ai.host.channel.client import ChannelClient
 from codex_windows_ai.host.channel.listening import channel_socket
 from codex_windows_ai.host.channel.prefixes import prefix_hash
+from codex_windows_ai.host.client import HostClient
+from codex_windows_ai.host.discovery import read_record
 from codex_windows_ai.kernel.bridge import KernelDriverBridge, OptimizedPath
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
 from codex_windows_ai.kernel.channel.channel import Channel
@@ -26,14 +29,14 @@ async def connect(request: GenerationRequest, model: str) -> ChannelClient:
 
     Raises NotAvailableError: no driver runs here (its subclass says why), or this operating system has
     no channels. NoRuntimeError, ChannelRefusedError, DriverError: the driver knows no such runtime, the
-    runtime takes no client, or the driver failed. HostUnreachableError: on Linux, the host does not listen.
+    runtime takes no client, or the driver failed. HostUnreachableError: the host does not listen, or not answer.
     """
     if sys.platform == "linux":
         from codex_windows_ai.kernel.channel.linux import connect_channel
 
         return ChannelClient(await connect_channel(channel_socket()), chosen="the host is the only runtime here")
     if sys.platform == "win32":
-        bridge, path, brokered = await open_best_channel(model, prefix_hash(request))
+        bridge, path, brokered = await open_best_channel(model, prefix_hash(request), remind=_remind_host)
         link = WindowsLink(brokered, on_close=bridge.close)
         return ChannelClient(Channel(link, client=True), chosen=path.explanation)
     raise NotAvailableError(
@@ -41,17 +44,30 @@ async def connect(request: GenerationRequest, model: str) -> ChannelClient:
     )
 
 
-async def open_best_channel(model: str, prefix: int) -> tuple[KernelDriverBridge, OptimizedPath, BrokeredChannel]:
+async def _remind_host() -> None:
+    """Has a host that is older than the driver look for it, as it does when it is asked for its status."""
+    record = read_record()
+    if record is None:
+        return
+    async with HostClient(record) as client:
+        await client.authenticate()
+        await client.status()
+
+
+async def open_best_channel(
+    model: str, prefix: int, *, remind: Callable[[], Awaitable[None]]
+) -> tuple[KernelDriverBridge, OptimizedPath, BrokeredChannel]:
     """A session with the driver, the runtime it chose, and a channel to that; the caller closes session and channel.
 
     A host whose model was just loaded is about to register, and one that just took a client takes the
     next in a moment: both look like a refusal, so the driver is asked again for PATIENCE_SECONDS, each
-    time for the runtime that is the best by then.
+    time for the runtime that is the best by then. Where it knows none, `remind` is called once.
 
     Raises as `connect` does.
     """
     bridge = await asyncio.to_thread(KernelDriverBridge.open)
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    reminded = False
     try:
         while True:
             try:
@@ -59,6 +75,9 @@ async def open_best_channel(model: str, prefix: int) -> tuple[KernelDriverBridge
             except (NoRuntimeError, ChannelRefusedError) as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise _after_patience(error) from error
+                if isinstance(error, NoRuntimeError) and not reminded:
+                    reminded = True
+                    await remind()
             await asyncio.sleep(_PAUSE_SECONDS)
     except BaseException:
         bridge.close()
@@ -72,6 +91,6 @@ def _try_best(bridge: KernelDriverBridge, model: str, prefix: int) -> tuple[Opti
 
 def _after_patience(error: NoRuntimeError | ChannelRefusedError) -> NoRuntimeError | ChannelRefusedError:
     if isinstance(error, NoRuntimeError):
-        hint = "A host registers when it starts; one that is older than the driver does not: `cwai stop` ends it."
+        hint = "`cwai status` says whether the host is registered with the driver, or why not."
         return NoRuntimeError(error.message, hint=hint)
     return ChannelRefusedError(error.message, hint="It is very busy: try again, or leave out --kernel-accelerated.")

@@ -37,6 +37,9 @@ from codex_windows_ai.kernel.channel.channel import Channel, Message
 MOST_REQUESTS = 64
 """Of one channel at a time."""
 
+MOST_UNREAD = 64
+"""Answers of one channel that have ended and that the client has not read to their end."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -131,9 +134,9 @@ class _Client:
         if number in self._running:
             raise ChannelCorruptError(f"It used the number {number} for two requests at once.")
         if len(self._running) >= MOST_REQUESTS:
-            return _refusal(
-                number, EngineBusyError(f"{MOST_REQUESTS} requests of this channel run already.", retry_after=1.0)
-            )
+            return _busy(number, f"{MOST_REQUESTS} requests of this channel run already.")
+        if len(self._tasks) - len(self._running) >= MOST_UNREAD:
+            return _busy(number, f"{MOST_UNREAD} answers of this channel wait to be read.")
         self._running[number] = running = _Running()
         task = asyncio.create_task(self._answer(number, running, message.payload))
         self._tasks.add(task)
@@ -191,6 +194,10 @@ class _Client:
     async def _fail(self, number: int, error: WindowsAiError) -> None:
         with contextlib.suppress(ChannelError):  # `serve` hears of it as well
             await self._channel.send(_refusal(number, error))
+
+
+def _busy(number: int, reason: str) -> Message:
+    return _refusal(number, EngineBusyError(reason, retry_after=1.0))
 
 
 def _refusal(number: int, error: WindowsAiError) -> Message:

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Self
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.errors import ChannelRefusedError, DriverError, DriverStateError, WindowsAiError
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class DriverRuntime:
-    """A session with the driver, from the moment the model is loaded until `close`."""
+    """Registered from the moment the model is loaded until `close`; owns `bridge`, its session with the driver."""
 
     def __init__(
         self,
@@ -46,16 +45,16 @@ class DriverRuntime:
         self._loop = asyncio.get_running_loop()
         self._channels: set[asyncio.Task[None]] = set()
         self._threads: list[threading.Thread] = []
-        self._reporting = asyncio.create_task(self._register_and_report())
         self._answered = (0, 0.0)
+        self.settled = asyncio.Event()
+        """Set once the host is registered, or could not be."""
+        host.tell_channels(open=False, detail="Registered with the kernel driver once the model is loaded.")
+        self._reporting = asyncio.create_task(self._register_and_report())
 
-    @classmethod
-    async def open(cls, host: Host, door: ChannelDoor) -> Self:
-        """Opens a session; it registers the host once its model is loaded.
-
-        Raises DriverError: there is no driver, it is of another version, or this user may not open it.
-        """
-        return cls(host, door, await asyncio.to_thread(KernelDriverBridge.open))
+    @property
+    def ended(self) -> bool:
+        """The host could not be registered, or reports are not taken any more."""
+        return self._reporting.done()
 
     async def close(self) -> None:
         """Ends the session, and with it the registration and all channels."""
@@ -82,11 +81,16 @@ class DriverRuntime:
                 thread = threading.Thread(target=self._accept, name=f"channels {number}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            self._host.tell_channels(open=True, detail="Registered with the kernel driver.")
+            self.settled.set()
             while True:
                 await self._report()
                 await asyncio.sleep(REPORT_SECONDS)
         except WindowsAiError as error:
-            _log.warning("the kernel driver does not list this host (any more): %s", error.message)
+            detail = f"Not registered with the kernel driver (any more): {error.message}"
+            self._host.tell_channels(open=False, detail=detail)
+        finally:
+            self.settled.set()
 
     async def _report(self) -> None:
         statistics = self._host.engine_statistics  # None where Windows' own language model answers alone

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from codex_windows_ai.errors import DriverError, HostStartError, NotAvailableError
+from codex_windows_ai.errors import HostStartError
 from codex_windows_ai.host.channel.door import ChannelDoor
-from codex_windows_ai.host.channel.driver_runtime import DriverRuntime
+from codex_windows_ai.host.channel.registration import DriverRegistration
 from codex_windows_ai.host.state import Host
 from codex_windows_ai.settings import state_folder
-
-_log = logging.getLogger(__name__)
 
 
 def channel_socket() -> Path:
@@ -24,16 +21,25 @@ def channel_socket() -> Path:
 
 @asynccontextmanager
 async def open_channel_door(host: Host) -> AsyncGenerator[None]:
-    """Where the door cannot be opened the log says why, and the host's other doors do without it."""
+    """Where the door cannot be opened the status and the log say why, and the host's other doors do without it.
+
+    On Windows it opens once the kernel driver is there, which may be later.
+    """
     door = ChannelDoor(host)
     async with AsyncExitStack() as stack:
-        try:
-            if sys.platform == "linux":
-                from codex_windows_ai.kernel.channel.linux import ChannelListener
+        if sys.platform == "linux":
+            from codex_windows_ai.kernel.channel.linux import ChannelListener
 
-                await stack.enter_async_context(ChannelListener(channel_socket(), door.serve))
-            elif sys.platform == "win32":
-                stack.push_async_callback((await DriverRuntime.open(host, door)).close)
-        except (HostStartError, NotAvailableError, DriverError) as error:
-            _log.info("no channels: %s %s", error.message, error.hint or "")
+            try:
+                listener = await stack.enter_async_context(ChannelListener(channel_socket(), door.serve))
+            except HostStartError as error:
+                host.tell_channels(open=False, detail=" ".join(filter(None, (error.message, error.hint))))
+            else:
+                host.tell_channels(open=True, detail=f"At {listener.path}.")
+        elif sys.platform == "win32":
+            registration = DriverRegistration(host, door)
+            host.look_for_driver = registration.look
+            stack.push_async_callback(registration.close)
+        else:
+            host.tell_channels(open=False, detail=f"There are no channels on {sys.platform}.")
         yield
