@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 32
 
 _TOP = 255
-_ROW_TOP = 127
 _SYMMETRIC_TOP, _SYMMETRIC_ZERO = 127, 128  # Q8_0's own grid
 _GRID_TOLERANCE = 0.02  # of a step: float16 scales and float32 sums are far better, other data far worse
 _SAME = 1e-5  # gaps below this part of a block's range are rounding
@@ -70,7 +69,7 @@ def quantize_whole_rows(values: Array) -> QuantizedRows:
 
     Such rows can also be multiplied as int8 integers; `graph` says how.
     """
-    scales = np.abs(values).max(axis=1) / np.float32(_ROW_TOP)
+    scales = np.abs(values).max(axis=1) / np.float32(_SYMMETRIC_TOP)
     codes = values / _divisors(scales)
     np.rint(codes, out=codes)
     codes += np.float32(_SYMMETRIC_ZERO)
