@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codex_windows_ai.models import convert, download, graph, reference
+from codex_windows_ai.models import attention, convert, download, graph, reference
 from codex_windows_ai.models.folder import CPU_MODEL, TOKENIZER
 from codex_windows_ai.models.gguf_file import GgufFile
 from codex_windows_ai.models.progress import silent
@@ -54,7 +54,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def converted_logits(session, tokens: np.ndarray) -> np.ndarray:
-    feeds = {graph.INPUT_IDS: tokens, graph.ATTENTION_MASK: np.ones_like(tokens)}
+    feeds = {graph.INPUT_IDS: tokens, attention.ATTENTION_MASK: np.ones_like(tokens)}
     for value in session.get_inputs():
         if value.name not in feeds:
             feeds[value.name] = np.zeros((len(tokens), value.shape[1], 0, value.shape[3]), np.float32)

@@ -67,6 +67,8 @@ def check_invariants(core: EngineCore, clients: list[Client]) -> None:
         assert sequence.cached_tokens <= sequence.prompt_length
     assert core.rows.nbytes <= core.configuration.row_bytes
     assert batch.sequences or core.rows.nbytes == 0
+    assert core.shared.nbytes <= core.configuration.shared_bytes
+    assert batch.sequences or core.shared.nbytes == 0
     assert core.cache.nbytes <= core.configuration.cache_bytes
     blocks = list(core.cache.blocks())
     assert len(blocks) == core.cache.size
@@ -163,6 +165,7 @@ def configuration(**changes: int) -> EngineConfiguration:
     max_sequences=st.integers(1, 6),
     cache_blocks=st.sampled_from([0, 1, 3, 12, 500]),
     row_tokens=st.sampled_from([512, 1100, 100_000]),
+    shared_tokens=st.sampled_from([0, 64, 500]),
 )
 def test_seeded_requests_are_exact_whatever_else_happens(
     tiny_model: ModelFolder,
@@ -172,6 +175,7 @@ def test_seeded_requests_are_exact_whatever_else_happens(
     max_sequences: int,
     cache_blocks: int,
     row_tokens: int,
+    shared_tokens: int,
 ) -> None:
     core = oracle_core(tiny_model)
     oracle = Oracle(core)
@@ -184,6 +188,8 @@ def test_seeded_requests_are_exact_whatever_else_happens(
             prefill_seconds=seconds,
             cache_bytes=cache_blocks * BLOCK_TOKENS * token_bytes,
             row_bytes=row_tokens * token_bytes,
+            shared_bytes=shared_tokens * token_bytes,
+            shared_saving=16,
         ),
     )
     clients: list[Client] = []

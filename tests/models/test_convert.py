@@ -98,6 +98,31 @@ def test_a_step_with_a_past_equals_one_pass_over_everything(model: str, tmp_path
     np.testing.assert_array_equal(rest, whole[:, 16:])
 
 
+@pytest.mark.parametrize("tiny", SHAPES.values(), ids=SHAPES.keys())
+def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(tiny: Tiny, tmp_path: Path):
+    session = session_of(converted(tiny, tmp_path), CPU_MODEL)
+    random = np.random.default_rng(5)
+    prefix, own, new = (random.integers(0, len(tiny.vocabulary()), (3, length)) for length in (16, 7, 1))
+    _, past = run(session, np.hstack([np.tile(prefix[:1], (3, 1)), own]))
+    expected, present = run(session, new, past)
+
+    shared = {name.replace("past_key_values", "shared"): values[0, :, :16] for name, values in past.items()}
+    behind = {name: values[:, :, 16:] for name, values in past.items()}
+    logits, present_behind = run(session, new, behind, shared_length=np.array([16]), **shared)
+
+    assert relative_error(logits, expected) < 0.03  # int8 activations
+    for name, values in present_behind.items():
+        assert relative_error(values, present[name][:, :, 16:]) < 0.03
+    unlike, _ = run(session, new, behind, shared_length=np.array([17]), **shared)
+    assert relative_error(unlike, expected) > 0.1  # so that the bound says something
+
+
+def test_without_a_shared_prefix_the_graph_for_processors_needs_none(tmp_path: Path):
+    session = session_of(converted(Tiny(), tmp_path), CPU_MODEL)
+    optional = {value.name for value in session.get_overridable_initializers()}
+    assert optional == {"logits_to_keep", "shared_length", *(f"shared.{n}.{p}" for n in "01" for p in ("key", "value"))}
+
+
 @pytest.mark.parametrize(("keep", "kept"), [(0, 24), (1, 1), (5, 5), (100, 24)])
 def test_logits_to_keep_gives_the_last_positions_and_zero_gives_all(keep: int, kept: int, tmp_path: Path):
     session = session_of(converted(Tiny(), tmp_path))

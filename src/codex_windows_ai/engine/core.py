@@ -27,6 +27,7 @@ from codex_windows_ai.engine.prefix_exchange import PrefixExchange
 from codex_windows_ai.engine.request import FinishReason, GenerationRequest
 from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
+from codex_windows_ai.engine.shared_prefix import SharedPrefixes
 from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.errors import (
     DeadlineExceededError,
@@ -53,12 +54,18 @@ class EngineCore:
         self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
         self.batch = Batch(self.rows)
         self._prefixes = PrefixExchange(self.cache, self.batch)
+        self.shared = SharedPrefixes(
+            self.rows,
+            self.configuration.shared_bytes if self.model.shares_prefixes else 0,
+            self.configuration.shared_saving,
+            forget=self.model.forget_prefix,
+        )
         self.counters = TokenCounters()
         self._pacer = PrefillPacer(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
         self._intake = Intake(folder, self.configuration, self.model.vocabulary_size, self.rows.longest_row)
         self._finished = self._failed = self._cancelled = 0
-        self._decode_passes = self._decode_tokens = 0
+        self._decode_passes = self._shared_passes = self._decode_tokens = 0
         self._prefill_tokens = self._input_tokens = self._cached_tokens = 0
         self._drafted = self._accepted = 0
 
@@ -162,8 +169,10 @@ class EngineCore:
         past = [sequence.computed for sequence in sequences]
         self.batch.reserve(max(past) + 1)
         tokens = np.array([[sequence.tokens[-1]] for sequence in sequences], dtype=np.int64)
-        logits = self.model.forward(self.rows, sequences[0].row, tokens, past)
+        prefix = self.shared.of(sequences)
+        logits = self.model.forward(self.rows, sequences[0].row, tokens, past, prefix=prefix)
         self._decode_passes += 1
+        self._shared_passes += prefix is not None
         for sequence in sequences:  # all of them first: a row that moves takes its computed tokens along
             sequence.advance(1, together=1)
         for sequence, row in zip(sequences, logits, strict=True):
@@ -288,6 +297,8 @@ class EngineCore:
     def _drop(self, sequence: Sequence) -> None:
         self._prefixes.leave(sequence)
         self.batch.remove(sequence)
+        if not len(self.batch):
+            self.shared.release()
 
     def statistics(self) -> EngineStatistics:
         """The figures now."""
@@ -299,6 +310,7 @@ class EngineCore:
             cancelled=self._cancelled,
             forward_passes=self.model.forward_passes,
             decode_passes=self._decode_passes,
+            shared_passes=self._shared_passes,
             decode_tokens=self._decode_tokens,
             prefill_tokens=self._prefill_tokens,
             input_tokens=self._input_tokens,
@@ -307,6 +319,8 @@ class EngineCore:
             accepted_tokens=self._accepted,
             row_bytes=self.rows.nbytes,
             row_bytes_budget=self.rows.budget_bytes,
+            shared_bytes=self.shared.nbytes,
+            shared_bytes_budget=self.configuration.shared_bytes,
             cache_blocks=self.cache.size,
             cache_bytes=self.cache.nbytes,
             cache_bytes_budget=self.configuration.cache_bytes,

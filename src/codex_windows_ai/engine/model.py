@@ -18,6 +18,7 @@ import onnxruntime as ort
 import psutil
 
 from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
+from codex_windows_ai.engine.shared_prefix import SharedPrefix
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 
 Logits = npt.NDArray[np.float32]
@@ -77,25 +78,36 @@ class Model:
         self.vocabulary_size = int(self._outputs[0].shape[-1])
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
         self._keeps_logits = _LOGITS_TO_KEEP in optional
+        self.shares_prefixes: bool = "shared_length" in optional
+        """Whether `forward` takes a prefix."""
         self._keep: dict[int, Any] = {}
-        self._bindings: dict[tuple[int, int], Any] = {}
+        self._bindings: dict[tuple[int, int, SharedPrefix | None], Any] = {}
         self._bound_generation = -1
         self.forward_passes = 0
 
     def forward(
-        self, rows: KeyValueRows, first: int, tokens: npt.NDArray[np.int64], past: Sequence[int], *, keep: int = 1
+        self,
+        rows: KeyValueRows,
+        first: int,
+        tokens: npt.NDArray[np.int64],
+        past: Sequence[int],
+        *,
+        keep: int = 1,
+        prefix: SharedPrefix | None = None,
     ) -> Logits:
         """Runs `tokens` [batch, new] after `past` [batch] tokens of the rows from `first` on.
 
         Their keys and values are written behind the past. Returns the logits of the last `keep`
         positions, [batch, keep, vocabulary]. A batch larger than one takes one new token a row.
+        With `prefix`, which `past` includes, every row's first tokens are read from there, in passes
+        with one new token a row.
         """
         batch, new = tokens.shape
-        lengths = np.asarray(past, dtype=np.int64) + new
+        lengths = np.asarray(past, dtype=np.int64) + new - (len(prefix) if prefix is not None else 0)
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
         kept = keep if self._keeps_logits else new
         logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
-        binding = self._binding(rows, first, batch)
+        binding = self._binding(rows, first, batch, prefix)
         binding.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
         binding.bind_cpu_input("attention_mask", mask)
         if self._keeps_logits:
@@ -104,6 +116,10 @@ class Model:
         self._session.run_with_iobinding(binding)
         self.forward_passes += 1
         return logits[:, -keep:]
+
+    def forget_prefix(self) -> None:
+        """Lets go of the memory of prefixes that `forward` was given."""
+        self._bindings = {key: binding for key, binding in self._bindings.items() if key[2] is None}
 
     def end_profile(self) -> Path:
         """Ends the profile that `configure_session` asked for; where ONNX Runtime wrote it."""
@@ -115,19 +131,24 @@ class Model:
             self._keep[keep] = _runtime.OrtValue.ortvalue_from_numpy(np.array([keep], dtype=np.int64))
         return self._keep[keep]
 
-    def _binding(self, rows: KeyValueRows, first: int, batch: int) -> Any:
-        """A binding whose past and present are the memory of those rows; kept until memory moves."""
+    def _binding(self, rows: KeyValueRows, first: int, batch: int, prefix: SharedPrefix | None) -> Any:
+        """A binding whose past and present are the memory of those rows behind the prefix; kept until memory moves."""
         if rows.generation != self._bound_generation:
             self._bindings.clear()
             self._bound_generation = rows.generation
-        binding = self._bindings.get((first, batch))
+        binding = self._bindings.get((first, batch, prefix))
         if binding is None:
-            binding = self._bindings[first, batch] = self._session.io_binding()
+            binding = self._bindings[first, batch, prefix] = self._session.io_binding()
+            for name, value in prefix.inputs.items() if prefix is not None else ():
+                binding.bind_ortvalue_input(name, value)
             dtype = self.shape.dtype.type
+            skipped = rows.token_bytes * len(prefix) if prefix is not None else 0
             for index, layer in enumerate(rows.layers):
                 for part, name in enumerate(("key", "value")):
                     view = layer[part, first : first + batch]
-                    arguments = ("cpu", 0, dtype, view.shape, view.ctypes.data)
+                    # Tokens lie `token_bytes` apart in every head of every row, so what follows the prefix has
+                    # the view's own shape; of what that puts behind the last row's end nothing is touched.
+                    arguments = ("cpu", 0, dtype, view.shape, view.ctypes.data + skipped)
                     binding.bind_input(f"past_key_values.{index}.{name}", *arguments)
                     binding.bind_output(f"present.{index}.{name}", *arguments)
         return binding

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class EngineStatistics:
     """Figures since the engine started, and the state it is in.
 
+    `shared_passes` are those decode passes that read a prefix which all their rows share only once.
     `decode_tokens` over `decode_passes` is the batch occupancy: tokens that one decode pass gave.
     """
 
@@ -19,6 +20,7 @@ class EngineStatistics:
     cancelled: int
     forward_passes: int
     decode_passes: int
+    shared_passes: int
     decode_tokens: int
     prefill_tokens: int
     input_tokens: int
@@ -27,6 +29,8 @@ class EngineStatistics:
     accepted_tokens: int
     row_bytes: int
     row_bytes_budget: int
+    shared_bytes: int
+    shared_bytes_budget: int
     cache_blocks: int
     cache_bytes: int
     cache_bytes_budget: int

@@ -95,6 +95,12 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
             "evictions": figures.cache_evictions,
         },
         "running_memory": {"bytes": figures.row_bytes, "budget_bytes": figures.row_bytes_budget},
+        "shared_prefix": {
+            "bytes": figures.shared_bytes,
+            "budget_bytes": figures.shared_bytes_budget,
+            "passes": figures.shared_passes,
+            "of_passes": figures.decode_passes,
+        },
     }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models import folder, graph
+from codex_windows_ai.models import attention, folder, graph
 from codex_windows_ai.models.architecture import Architecture, read_architecture
 from codex_windows_ai.models.external_data import ExternalDataWriter
 from codex_windows_ai.models.gguf_file import GgufFile
@@ -58,8 +58,8 @@ def convert(source: Path, target: Path, progress: Progress) -> None:
             WeightWriter(file, architecture, factors, writer).write(matrices, progress)
         finally:
             writer.close()
-    for name, integer_products in ((MODEL, False), (folder.CPU_MODEL, True)):
-        model = graph.build_model(graph.GraphSpec(architecture, integer_products), writer.tensors)
+    for name, for_processors in ((MODEL, False), (folder.CPU_MODEL, True)):
+        model = graph.build_model(graph.GraphSpec(architecture, for_processors), writer.tensors)
         (target / name).write_bytes(model.SerializeToString())
     _prove(target, architecture, np.array([sample[:_PROOF_TOKENS]], np.int64))
     progress("convert", len(matrices), len(matrices))
@@ -102,14 +102,14 @@ def genai_config(architecture: Architecture, tokenizer: Tokenizer) -> dict[str, 
                 "hidden_size": architecture.hidden_size,
                 "inputs": {
                     "input_ids": graph.INPUT_IDS,
-                    "attention_mask": graph.ATTENTION_MASK,
-                    "past_key_names": graph.PAST_KEY,
-                    "past_value_names": graph.PAST_VALUE,
+                    "attention_mask": attention.ATTENTION_MASK,
+                    "past_key_names": attention.PAST_KEY,
+                    "past_value_names": attention.PAST_VALUE,
                 },
                 "outputs": {
                     "logits": graph.LOGITS,
-                    "present_key_names": graph.PRESENT_KEY,
-                    "present_value_names": graph.PRESENT_VALUE,
+                    "present_key_names": attention.PRESENT_KEY,
+                    "present_value_names": attention.PRESENT_VALUE,
                 },
                 "num_attention_heads": architecture.heads,
                 "num_hidden_layers": architecture.layers,
@@ -154,9 +154,9 @@ def _log_probabilities(model: Path, architecture: Architecture, tokens: NDArray[
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # the optional input draws a warning
     empty = np.zeros((1, architecture.kv_heads, 0, architecture.head_size), np.float32)
-    feeds = {graph.INPUT_IDS: tokens, graph.ATTENTION_MASK: np.ones_like(tokens)}
+    feeds = {graph.INPUT_IDS: tokens, attention.ATTENTION_MASK: np.ones_like(tokens)}
     for layer in range(architecture.layers):
-        feeds |= {graph.PAST_KEY % layer: empty, graph.PAST_VALUE % layer: empty}
+        feeds |= {attention.PAST_KEY % layer: empty, attention.PAST_VALUE % layer: empty}
     try:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         logits = np.asarray(session.run([graph.LOGITS], feeds)[0], np.float32)

@@ -12,38 +12,50 @@ input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it. A 
 Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value`, like the past.
 
 There are two graphs over the same weights. The portable one multiplies as that builder's does, and every
-runtime and device takes it. The other, for processors, computes the widest products, half of all work, as
-integers: a row of activations is rounded to 8 bits with one scale instead of one for 32 of them, and
-ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'.
+runtime and device takes it. The other, for processors, computes the products of `INTEGER_PRODUCTS`, more than
+half of all work, as integers: a row of activations is rounded to 8 bits with one scale instead of one for 32
+of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. It also has optional
+inputs for a prefix that all rows share, in passes with one new token a row: `shared_length` int64 [1], the
+prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length, head_size]. All other inputs
+and outputs then have only what follows the prefix; `attention` is where it is read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 
 from codex_windows_ai.models.architecture import Architecture
+from codex_windows_ai.models.attention import (
+    ATTENTION_MASK,
+    PAST_KEY,
+    PAST_VALUE,
+    PRESENT_KEY,
+    PRESENT_VALUE,
+    SHARED_KEY,
+    SHARED_LENGTH,
+    SHARED_VALUE,
+    Attention,
+)
+from codex_windows_ai.models.graph_builder import MICROSOFT, WEIGHT_BITS, GraphBuilder
 from codex_windows_ai.models.quantization import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnx import NodeProto, ValueInfoProto
+    from onnx import ValueInfoProto
 
 INPUT_IDS = "input_ids"
-ATTENTION_MASK = "attention_mask"
 LOGITS_TO_KEEP = "logits_to_keep"
 LOGITS = "logits"
-PAST_KEY, PAST_VALUE = "past_key_values.%d.key", "past_key_values.%d.value"
-PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
 
-_MICROSOFT = "com.microsoft"
+INTEGER_PRODUCTS = ("attention_output", "gate_up")
+"""Parts of a layer whose activations bear one scale a row; those of the others would cost quality."""
+
 _OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
-_WEIGHT_BITS = 8
-_INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +63,8 @@ class GraphSpec:
     """What the graph depends on; the weights come as initializers that `weights.WeightWriter` names."""
 
     architecture: Architecture
-    integer_products: bool = False
-    """The graph for processors instead of the portable one."""
+    for_processors: bool = False
+    """Instead of the portable one."""
 
 
 def layer_weight(layer: int, part: str) -> str:
@@ -64,97 +76,12 @@ def layer_weight(layer: int, part: str) -> str:
     return f"layers.{layer}.{part}"
 
 
-class _GraphBuilder:
-    """Collects nodes; each method returns the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def node(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, domain=domain, **attributes))
-        return output
-
-    def constant(self, name: str, values: list[int]) -> str:
-        return self.array(name, np.array(values, np.int64))
-
-    def array(self, name: str, values: np.ndarray[Any, Any]) -> str:
-        if all(tensor.name != name for tensor in self.constants):
-            self.constants.append(numpy_helper.from_array(values, name))
-        return name
-
-    def matmul(self, source: str, weight: str, columns: int, rows: int, output: str, bias: str = "") -> str:
-        inputs = [source, f"{weight}.codes", f"{weight}.scales", f"{weight}.zero_points"]
-        if bias:
-            inputs += ["", bias]  # the input between is the group index
-        return self.node(
-            "MatMulNBits",
-            inputs,
-            output,
-            _MICROSOFT,
-            K=columns,
-            N=rows,
-            bits=_WEIGHT_BITS,
-            block_size=BLOCK_SIZE,
-            accuracy_level=_INT8_ACTIVATIONS,
-        )
-
-    def integer_matmul(self, source: str, weight: str, output: str) -> str:
-        """The product with a matrix that has one scale a row, each row of `source` rounded to 8 bits with one too.
-
-        Kernels are fast for uint8 activations with int8 weights, so the weights' codes change their sign
-        bit; ONNX Runtime folds what is constant when it loads the graph.
-        """
-        step = self.array("one_127th", np.array(1 / 127, np.float32))
-        centre = self.array("centre", np.array(128, np.uint8))
-        size = self.node("Abs", [source], f"{output}.size")
-        largest = self.node("ReduceMax", [size, self.constant("last_axis", [-1])], f"{output}.largest", keepdims=1)
-        unit = self.node("Div", [source, largest], f"{output}.unit")
-        codes = self.node("QuantizeLinear", [unit, step, centre], f"{output}.codes")
-        flipped = self.node("BitwiseXor", [f"{weight}.rows", centre], f"{weight}.flipped")
-        signed = self.node("Cast", [flipped], f"{weight}.signed", to=TensorProto.INT8)
-        columns = self.node("Transpose", [signed], f"{weight}.columns", perm=[1, 0])
-        product = self.node(
-            "MatMulIntegerToFloat",
-            [codes, columns, step, f"{weight}.row_scales", centre],
-            f"{output}.product",
-            _MICROSOFT,
-        )
-        return self.node("Mul", [product, largest], output)
-
-    def add_and_norm(self, source: str, residual: str, weight: str, epsilon: float, output: str) -> tuple[str, str]:
-        """The normalised sum and the sum itself."""
-        total = f"{output}.sum"
-        self.nodes.append(
-            helper.make_node(
-                "SkipSimplifiedLayerNormalization",
-                [source, residual, weight],
-                [output, "", "", total],
-                name=output,
-                domain=_MICROSOFT,
-                epsilon=epsilon,
-            )
-        )
-        return output, total
-
-
 def build_model(spec: GraphSpec, weights: Sequence[TensorProto]) -> ModelProto:
     """The model over the given initializers, which `convert.write_weights` makes."""
     architecture = spec.architecture
-    build = _GraphBuilder()
-    lengths, longest = _sequence_lengths(build)
-    hidden = build.node(
-        "GatherBlockQuantized",
-        ["embedding.rows", INPUT_IDS, "embedding.scales", "embedding.zero_points"],
-        "embedding",
-        _MICROSOFT,
-        bits=_WEIGHT_BITS,
-        block_size=BLOCK_SIZE,
-        gather_axis=0,
-        quantize_axis=1,
-    )
-    if architecture.tied_embeddings:  # the rows are smoothed for the output projection
-        hidden = build.node("Mul", [hidden, "embedding.unsmoothing"], "embedding.plain")
+    build = GraphBuilder()
+    attention = Attention(build, architecture, cascade=spec.for_processors)
+    hidden = _embedded(build, architecture)
     normed = build.node(
         "SimplifiedLayerNormalization",
         [hidden, layer_weight(0, "attention_norm")],
@@ -164,52 +91,68 @@ def build_model(spec: GraphSpec, weights: Sequence[TensorProto]) -> ModelProto:
         stash_type=1,
     )
     for layer in range(architecture.layers):
-        attended = _attention(build, spec, layer, normed, lengths, longest)
+        context = attention.context(layer, _packed(build, architecture, layer, normed))
+        last = layer + 1 == architecture.layers
+        if last:  # nothing but the logits depends on what follows
+            context, hidden = _kept(build, context, "kept_context"), _kept(build, hidden, "kept_hidden")
         normed, hidden = build.add_and_norm(
-            attended,
+            _product(
+                build, spec, layer, "attention_output", context, architecture.query_size, architecture.hidden_size
+            ),
             hidden,
             layer_weight(layer, "feed_forward_norm"),
             architecture.norm_epsilon,
             f"layers.{layer}.feed_forward_input",
         )
-        fed = _feed_forward(build, spec, layer, normed)
-        last = layer + 1 == architecture.layers
         normed, hidden = build.add_and_norm(
-            fed,
+            _feed_forward(build, spec, layer, normed),
             hidden,
             "final_norm" if last else layer_weight(layer + 1, "attention_norm"),
             architecture.norm_epsilon,
             "final" if last else f"layers.{layer + 1}.attention_input",
         )
-    _logits(build, architecture, normed)
-    used = {name for node in build.nodes for name in node.input}
+    build.matmul(normed, "output", architecture.hidden_size, architecture.vocabulary_size, LOGITS)
     graph = helper.make_graph(
         build.nodes,
         architecture.model_type,
-        _inputs(architecture),
+        _inputs(spec),
         _outputs(architecture),
-        [*(weight for weight in weights if weight.name in used), *build.constants],
+        [*(weight for weight in weights if weight.name in build.used), *build.constants],
     )
     return helper.make_model(
         graph,
         producer_name="codex-windows-ai",
         ir_version=_IR_VERSION,
-        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_MICROSOFT, _MICROSOFT_OPSET)],
+        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, _MICROSOFT_OPSET)],
     )
 
 
-def _sequence_lengths(build: _GraphBuilder) -> tuple[str, str]:
-    """GroupQueryAttention's seqlens_k (tokens of a row, less one) and total_sequence_length, both int32."""
-    ones = build.node("ReduceSum", [ATTENTION_MASK, build.constant("axis_1", [1])], "lengths", keepdims=0)
-    less_one = build.node("Sub", [ones, build.constant("one", [1])], "lengths_less_one")
-    lengths = build.node("Cast", [less_one], "lengths_int32", to=TensorProto.INT32)
-    width = build.node("Shape", [ATTENTION_MASK], "longest_int64", start=1, end=2)
-    return lengths, build.node("Cast", [width], "longest", to=TensorProto.INT32)
+def _embedded(build: GraphBuilder, architecture: Architecture) -> str:
+    hidden = build.node(
+        "GatherBlockQuantized",
+        ["embedding.rows", INPUT_IDS, "embedding.scales", "embedding.zero_points"],
+        "embedding",
+        MICROSOFT,
+        bits=WEIGHT_BITS,
+        block_size=BLOCK_SIZE,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+    if architecture.tied_embeddings:  # the rows are smoothed for the output projection
+        return build.node("Mul", [hidden, "embedding.unsmoothing"], "embedding.plain")
+    return hidden
 
 
-def _attention(build: _GraphBuilder, spec: GraphSpec, layer: int, normed: str, lengths: str, longest: str) -> str:
-    architecture = spec.architecture
-    packed = build.matmul(
+def _product(build: GraphBuilder, spec: GraphSpec, layer: int, part: str, source: str, columns: int, rows: int) -> str:
+    weight, output = layer_weight(layer, part), f"layers.{layer}.{part}.output"
+    if spec.for_processors and part in INTEGER_PRODUCTS:
+        return build.integer_matmul(source, weight, output)
+    return build.matmul(source, weight, columns, rows, output)
+
+
+def _packed(build: GraphBuilder, architecture: Architecture, layer: int, normed: str) -> str:
+    """Queries, keys and values as one product."""
+    return build.matmul(
         normed,
         layer_weight(layer, "query_key_value"),
         architecture.hidden_size,
@@ -217,56 +160,34 @@ def _attention(build: _GraphBuilder, spec: GraphSpec, layer: int, normed: str, l
         f"layers.{layer}.packed",
         layer_weight(layer, "query_key_value.bias") if architecture.attention_bias else "",
     )
-    context = f"layers.{layer}.context"
-    build.nodes.append(
-        helper.make_node(
-            "GroupQueryAttention",
-            [packed, "", "", PAST_KEY % layer, PAST_VALUE % layer, lengths, longest, "cosines", "sines"],
-            [context, PRESENT_KEY % layer, PRESENT_VALUE % layer],
-            name=context,
-            domain=_MICROSOFT,
-            num_heads=architecture.heads,
-            kv_num_heads=architecture.kv_heads,
-            do_rotary=1,
-            rotary_interleaved=0,
-        )
-    )
-    weight = layer_weight(layer, "attention_output")
-    return build.matmul(context, weight, architecture.query_size, architecture.hidden_size, f"layers.{layer}.attended")
 
 
-def _feed_forward(build: _GraphBuilder, spec: GraphSpec, layer: int, normed: str) -> str:
+def _feed_forward(build: GraphBuilder, spec: GraphSpec, layer: int, normed: str) -> str:
     """SwiGLU (arXiv 2002.05202): down(silu(gate) * up), gate and up as one product."""
-    architecture, weight, both = spec.architecture, layer_weight(layer, "gate_up"), f"layers.{layer}.gate_up.output"
-    width = architecture.feed_forward_size
-    if spec.integer_products:
-        build.integer_matmul(normed, weight, both)
-    else:
-        build.matmul(normed, weight, architecture.hidden_size, 2 * width, both)
+    hidden, width = spec.architecture.hidden_size, spec.architecture.feed_forward_size
+    both = _product(build, spec, layer, "gate_up", normed, hidden, 2 * width)
     gate, up = f"layers.{layer}.gate", f"layers.{layer}.up"
-    build.nodes.append(
-        helper.make_node("Split", [both], [gate, up], name=f"layers.{layer}.split", axis=-1, num_outputs=2)
-    )
+    build.nodes_of("Split", [both], [gate, up], axis=-1, num_outputs=2)
     sigmoid = build.node("Sigmoid", [gate], f"layers.{layer}.sigmoid")
     silu = build.node("Mul", [gate, sigmoid], f"layers.{layer}.silu")
     gated = build.node("Mul", [silu, up], f"layers.{layer}.gated")
-    return build.matmul(gated, layer_weight(layer, "down"), width, architecture.hidden_size, f"layers.{layer}.fed")
+    return _product(build, spec, layer, "down", gated, width, hidden)
 
 
-def _logits(build: _GraphBuilder, architecture: Architecture, normed: str) -> None:
-    """Slices `normed[:, -logits_to_keep:]`: with 0 that is everything, as -0 is the first position."""
+def _kept(build: GraphBuilder, source: str, output: str) -> str:
+    """`source[:, -logits_to_keep:]`: with 0 that is everything, as -0 is the first position."""
     build.constant(LOGITS_TO_KEEP, [0])
-    start = build.node("Neg", [LOGITS_TO_KEEP], "kept_start")
+    start = build.node("Neg", [LOGITS_TO_KEEP], f"{output}.start")
     end = build.constant("end", [np.iinfo(np.int64).max])
-    kept = build.node("Slice", [normed, start, end, "axis_1"], "kept")
-    build.matmul(kept, "output", architecture.hidden_size, architecture.vocabulary_size, LOGITS)
+    return build.node("Slice", [source, start, end, build.constant("axis_1", [1])], output)
 
 
 def _value(name: str, data_type: int, shape: Sequence[int | str]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, data_type, shape)
 
 
-def _inputs(architecture: Architecture) -> list[ValueInfoProto]:
+def _inputs(spec: GraphSpec) -> list[ValueInfoProto]:
+    architecture = spec.architecture
     past = ("batch", architecture.kv_heads, "past", architecture.head_size)
     return [
         _value(INPUT_IDS, TensorProto.INT64, ("batch", "sequence")),
@@ -277,6 +198,19 @@ def _inputs(architecture: Architecture) -> list[ValueInfoProto]:
             for name in (PAST_KEY, PAST_VALUE)
         ),
         _value(LOGITS_TO_KEEP, TensorProto.INT64, (1,)),
+        *(_shared_prefix(architecture) if spec.for_processors else ()),
+    ]
+
+
+def _shared_prefix(architecture: Architecture) -> list[ValueInfoProto]:
+    prefix = (architecture.kv_heads, "shared", architecture.head_size)
+    return [
+        _value(SHARED_LENGTH, TensorProto.INT64, (1,)),
+        *(
+            _value(name % layer, TensorProto.FLOAT, prefix)
+            for layer in range(architecture.layers)
+            for name in (SHARED_KEY, SHARED_VALUE)
+        ),
     ]
 
 

@@ -11,7 +11,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.storage import sha256
 
 RECORD = "conversion.json"
-VERSION = 3
+VERSION = 4
 """Raised when models installed by an earlier release must be made again."""
 
 

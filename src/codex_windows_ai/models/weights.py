@@ -11,7 +11,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.architecture import Architecture, rotary_caches
 from codex_windows_ai.models.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.gguf_file import GgufFile, GgufTensor
-from codex_windows_ai.models.graph import layer_weight
+from codex_windows_ai.models.graph import INTEGER_PRODUCTS, layer_weight
 from codex_windows_ai.models.quantization import BLOCK_SIZE, quantize_rows, quantize_whole_rows
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ class Matrix:
     parts: tuple[GgufTensor, ...]
     norm: str = ""
     """The norm that it reads, whose smoothing factors its columns take."""
-    whole_rows: bool = False
-    """One scale a row, so that `graph` can also multiply it as integers."""
+
+    @property
+    def whole_rows(self) -> bool:
+        """One scale a row, so that `graph` can also multiply it as integers."""
+        return self.name.rpartition(".")[2] in INTEGER_PRODUCTS
 
     @property
     def rows(self) -> int:
@@ -52,9 +55,9 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
     hidden, width = architecture.hidden_size, architecture.feed_forward_size
     query, key, vocabulary = architecture.query_size, architecture.key_size, architecture.vocabulary_size
 
-    def matrix(name: str, *parts: tuple[str, int, int], norm: str = "", whole_rows: bool = False) -> Matrix:
+    def matrix(name: str, *parts: tuple[str, int, int], norm: str = "") -> Matrix:
         tensors = (file.tensor(f"{part}.weight", rows, columns) for part, rows, columns in parts)
-        return Matrix(name, tuple(tensors), norm, whole_rows)
+        return Matrix(name, tuple(tensors), norm)
 
     for name, size in _vector_sizes(architecture).items():
         file.tensor(name, size)
@@ -79,7 +82,6 @@ def weight_matrices(file: GgufFile, architecture: Architecture) -> list[Matrix]:
                 (f"{block}.ffn_gate", width, hidden),
                 (f"{block}.ffn_up", width, hidden),
                 norm=f"{block}.ffn_norm",
-                whole_rows=True,
             ),
             matrix(layer_weight(layer, "down"), (f"{block}.ffn_down", hidden, width)),
         ]

@@ -1,0 +1,227 @@
+"""The prefix that decoding rows share: found where it pays, read once, and nobody's answer but faster."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.request import Delta, GenerationRequest, SamplingParameters
+from codex_windows_ai.engine.sequence import Sequence
+from codex_windows_ai.engine.shared_prefix import LENGTH_STEP, SharedPrefix, SharedPrefixes
+from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.rows import SHAPE, block_of, new_sequence, read
+
+PREFIX = tuple(int(token) for token in np.random.default_rng(3).integers(0, 256, 100))
+SHARED = 96  # whole steps in PREFIX
+
+
+def start(folder: ModelFolder, **changes: int) -> EngineCore:
+    values = {"threads": 1, "max_sequences": 6, "shared_saving": 32}
+    return EngineCore(folder, EngineConfiguration(**(values | changes)))
+
+
+@pytest.fixture(scope="module")
+def core(tiny_model: ModelFolder) -> EngineCore:
+    """For its `prepare`; it never runs a step here."""
+    return start(tiny_model)
+
+
+@pytest.fixture
+def found() -> Iterator[SharedPrefixes]:
+    """Over rows that hold numbers which tell their tokens."""
+    rows = KeyValueRows(SHAPE, 2**30)
+    rows.ensure(6, 256, used=0)
+    for row in range(6):
+        rows.write(row, 0, block_of(row, 200))
+    yield SharedPrefixes(rows, 2**20, 32, forget=lambda: None)
+
+
+def sequences(core: EngineCore, *owns: tuple[int, ...], seed: int | None = None) -> list[Sequence]:
+    """Whose prompts are PREFIX and what is their own, all read."""
+    made = [new_sequence(core, PREFIX + own, seed=seed) for own in owns]
+    for row, sequence in enumerate(made):
+        sequence.row = row
+        sequence.advance(sequence.prompt_length - 1, together=2)
+    return made
+
+
+OWN = ((1, 2, 3), (7, 8), (5, 6, 7, 8), (9, 9))
+
+
+def test_what_all_begin_with_is_found_in_whole_steps_and_holds_the_first_rows_numbers(
+    core: EngineCore, found: SharedPrefixes
+) -> None:
+    prefix = found.of(sequences(core, *OWN))
+    assert prefix is not None
+    assert prefix.tokens == list(PREFIX[:SHARED])
+    assert found.nbytes == prefix.nbytes == SHARED * SHAPE.bytes_per_token
+    assert prefix.inputs["shared_length"].numpy().tolist() == [SHARED]
+    expected = read(found._rows, 0, SHARED)
+    for layer in range(SHAPE.layers):
+        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.key"].numpy(), expected[layer, 0])
+        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.value"].numpy(), expected[layer, 1])
+
+
+def test_what_is_held_serves_whoever_shares_it_and_no_other(core: EngineCore, found: SharedPrefixes) -> None:
+    four = sequences(core, *OWN)
+    first = found.of(four)
+    assert found.of(four[:3]) is first
+    assert found.of([*four, *sequences(core, (4,))]) is first
+    longer = found.of(sequences(core, *[(1,) * 30 + own for own in OWN]))
+    assert longer is not None and longer is not first and len(longer) == 128
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_rows_read_their_own(core: EngineCore, found: SharedPrefixes, count: int) -> None:
+    assert found.of(sequences(core, *OWN[:count])) is None
+    assert found.nbytes == 0
+
+
+def test_short_prefixes_are_read_in_every_row(core: EngineCore, found: SharedPrefixes) -> None:
+    assert found.of([*sequences(core, *OWN), new_sequence(core, PREFIX[:8])]) is None
+
+
+def test_with_a_seeded_request_among_them_all_read_their_own(core: EngineCore, found: SharedPrefixes) -> None:
+    unseeded, seeded = sequences(core, *OWN), sequences(core, (1,), seed=1)
+    assert found.of([*unseeded, *seeded]) is None
+    assert found.of(unseeded) is not None
+
+
+def test_the_last_token_before_the_new_one_is_never_shared(core: EngineCore, found: SharedPrefixes) -> None:
+    alike = [new_sequence(core, PREFIX[:SHARED]) for _ in range(5)]
+    for sequence in alike:
+        sequence.row = 0
+        sequence.advance(SHARED, together=2)
+    prefix = found.of(alike)
+    assert prefix is not None and len(prefix) == SHARED - LENGTH_STEP
+
+
+def test_the_budget_bounds_its_length(core: EngineCore, found: SharedPrefixes) -> None:
+    small = SharedPrefixes(found._rows, 50 * SHAPE.bytes_per_token, 32, forget=lambda: None)
+    prefix = small.of(sequences(core, *OWN))
+    assert prefix is not None and len(prefix) == 48
+    assert SharedPrefixes(found._rows, 0, 32, forget=lambda: None).of(sequences(core, *OWN)) is None
+
+
+def test_released_it_is_found_again(core: EngineCore, found: SharedPrefixes) -> None:
+    four = sequences(core, *OWN)
+    assert found.of(four) is not None
+    found.release()
+    assert found.nbytes == 0
+    assert found.of(four) is not None
+
+
+class Client:
+    """Who asked, and the tokens that came."""
+
+    def __init__(self, core: EngineCore, own: tuple[int, ...], seed: int | None = None, tokens: int = 12) -> None:
+        self.deltas: list[Delta] = []
+        self.core = core
+        request = GenerationRequest(
+            prompt_token_ids=PREFIX + own,
+            max_output_tokens=tokens,
+            sampling=SamplingParameters(seed=seed),
+            top_logprobs=0,
+            agent=str(own),
+        )
+        core.enqueue(core.prepare(request, self.deliver))
+
+    def deliver(self, item: Delta | WindowsAiError) -> None:
+        assert isinstance(item, Delta), item
+        self.deltas.append(item)
+
+    @property
+    def logprobs(self) -> list[float]:
+        return [token.logprob or 0 for delta in self.deltas for token in delta.tokens]
+
+
+def run(core: EngineCore) -> None:
+    while not core.idle:
+        core.step()
+
+
+def test_answers_are_as_likely_as_those_without_it(tiny_model: ModelFolder) -> None:
+    results: list[list[list[float]]] = []
+    for budget in (2**20, 0):
+        core = start(tiny_model, shared_bytes=budget)
+        clients = [Client(core, own) for own in OWN]
+        run(core)
+        assert bool(core.statistics().shared_passes) == bool(budget)
+        results.append([client.logprobs[:6] for client in clients])
+    np.testing.assert_allclose(*results, atol=0.1)  # int8 activations
+
+
+def test_a_pass_writes_the_same_keys_and_values_and_nothing_else(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model, shared_bytes=0)
+    for own in OWN:
+        Client(core, own)
+    while len(core.batch.decoding) < len(OWN):
+        core.step()
+    decoding = core.batch.decoding
+    past = [sequence.computed for sequence in decoding]
+    core.batch.reserve(max(past) + 1)
+    tokens = np.array([[sequence.tokens[-1]] for sequence in decoding])
+    before = [layer.copy() for layer in core.rows.layers]
+    results, logits = [], []
+    for prefix in (None, SharedPrefix(core.rows, decoding[0].row, list(PREFIX[:SHARED]))):
+        for layer, kept in zip(core.rows.layers, before, strict=True):
+            layer[:] = kept
+        logits.append(core.model.forward(core.rows, decoding[0].row, tokens, past, prefix=prefix))
+        results.append([layer.copy() for layer in core.rows.layers])
+    for plain, shared, kept in zip(*results, before, strict=True):
+        np.testing.assert_allclose(shared, plain, atol=0.05)
+        np.testing.assert_array_equal(shared != kept, plain != kept)
+    np.testing.assert_allclose(*logits, atol=0.2)
+
+
+def test_at_rest_its_memory_is_given_back(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model)
+    for own in OWN:
+        Client(core, own)
+    while not core.statistics().shared_passes:
+        core.step()
+    assert core.statistics().shared_bytes == SHARED * core.model.shape.bytes_per_token
+    held = core.shared.of(core.batch.decoding)
+    assert held is not None
+    memory, held = weakref.ref(held), None
+    run(core)
+    gc.collect()
+    assert (core.statistics().shared_bytes, memory()) == (0, None)
+
+
+def test_a_model_that_takes_no_prefix_is_given_none(tiny_model: ModelFolder) -> None:
+    core = start(replace(tiny_model, cpu_model_file=None))
+    assert not core.model.shares_prefixes
+    clients = [Client(core, own) for own in OWN]
+    run(core)
+    assert core.statistics().shared_passes == 0
+    assert all(client.deltas[-1].finish_reason for client in clients)
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=30, max_size=80), min_size=3, max_size=6))
+def test_what_is_shared_is_what_all_begin_with(core: EngineCore, prompts: list[list[int]]) -> None:
+    rows = KeyValueRows(SHAPE, 2**30)
+    rows.ensure(6, 256, used=0)
+    alike = [new_sequence(core, (1,) * 20 + tuple(prompt)) for prompt in prompts]
+    for sequence in alike:
+        sequence.row = 0
+        sequence.advance(sequence.prompt_length, together=2)
+    prefix = SharedPrefixes(rows, 2**20, 16, forget=lambda: None).of(alike)
+    assert prefix is not None
+    tokens = [sequence.tokens for sequence in alike]
+    assert all(other[: len(prefix)] == prefix.tokens for other in tokens)
+    longer = min(map(len, tokens)) > len(prefix) + LENGTH_STEP
+    assert not (
+        longer and all(other[: len(prefix) + LENGTH_STEP] == tokens[0][: len(prefix) + LENGTH_STEP] for other in tokens)
+    )
