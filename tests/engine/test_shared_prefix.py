@@ -114,6 +114,14 @@ def test_the_budget_bounds_its_length(core: EngineCore, found: SharedPrefixes) -
     assert SharedPrefixes(found._rows, 0, 32, forget=lambda: None).of(sequences(core, *OWN)) is None
 
 
+def test_there_are_never_two(core: EngineCore, found: SharedPrefixes) -> None:
+    held: list[int] = []
+    prefixes = SharedPrefixes(found._rows, 2**20, 32, forget=lambda: held.append(prefixes.nbytes))
+    assert prefixes.of(sequences(core, *OWN)) is not None
+    assert prefixes.of(sequences(core, *[(1,) * 30 + own for own in OWN])) is not None
+    assert held == [0]
+
+
 def test_released_it_is_found_again(core: EngineCore, found: SharedPrefixes) -> None:
     four = sequences(core, *OWN)
     assert found.of(four) is not None
