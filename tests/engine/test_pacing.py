@@ -16,13 +16,21 @@ def pacer_of(most_tokens: int = 256) -> PrefillPacer:
 
 
 def test_the_first_piece_of_a_prompt_is_moderate() -> None:
-    assert pacer_of(256).piece(0, 0.08) == PrefillPacer.FIRST_PIECE
-    assert pacer_of(48).piece(0, 0.08) == 48
+    assert pacer_of(256).piece(0, 0.08, LONG) == PrefillPacer.FIRST_PIECE
+    assert pacer_of(48).piece(0, 0.08, LONG) == 48
+
+
+@pytest.mark.parametrize("rate", [0, 0.001, 10])
+def test_the_rest_of_a_short_prompt_is_read_at_once_however_long_that_takes(rate: float) -> None:
+    assert pacer_of(512).piece(rate, 0.01, PrefillPacer.SHORT_PROMPT_TOKENS) == PrefillPacer.SHORT_PROMPT_TOKENS
+    assert pacer_of(512).piece(rate, 0.01, PrefillPacer.SHORT_PROMPT_TOKENS + 1) < PrefillPacer.SHORT_PROMPT_TOKENS
+    assert pacer_of(48).piece(rate, 0.01, 48) == 48
+    assert pacer_of(48).piece(rate, 0.01, 49) <= 48
 
 
 @given(st.integers(1, 512), st.floats(1e-6, 100), st.floats(-1, 1))
 def test_a_piece_takes_its_time_and_stays_within_its_bounds(most: int, rate: float, seconds: float) -> None:
-    piece = pacer_of(most).piece(rate, seconds)
+    piece = pacer_of(most).piece(rate, seconds, LONG)
 
     assert min(PrefillPacer.SMALLEST_PIECE, most) <= piece <= most
     assert piece in (most, PrefillPacer.SMALLEST_PIECE) or abs(piece - seconds / rate) <= 1

@@ -223,7 +223,7 @@ class EngineCore:
         seconds = self._pacer.seconds
         while self._pacer.fits(seconds) and (sequence := self._next_to_prefill()):
             with self._failing(sequence):
-                self._prefill_chunk(sequence, self._pacer.piece(sequence.seconds_per_token, seconds))
+                self._prefill_chunk(sequence, seconds)
             seconds = self._pacer.seconds - (time.perf_counter() - started)
 
     def _next_to_prefill(self) -> Sequence | None:
@@ -234,20 +234,20 @@ class EngineCore:
             ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining, longest)]
         return self.counters.choose(ready)
 
-    def _prefill_chunk(self, sequence: Sequence, budget: int) -> None:
+    def _prefill_chunk(self, sequence: Sequence, seconds: float) -> None:
         sequence.start()
         # Room for the whole prompt and a first piece of the answer at once: growing copies every row.
         self.batch.reserve(min(sequence.longest, sequence.prompt_length + KeyValueRows.LENGTH_STEP))
         self._prefixes.take(sequence)
         started = time.perf_counter()
         remaining, past = sequence.remaining, sequence.computed
-        chunk = sequence.next_chunk(budget)
+        chunk = sequence.next_chunk(self._pacer.piece(sequence.seconds_per_token, seconds, remaining))
         tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
         logits = self.model.forward(self.rows, sequence.row, tokens, [past])
         sequence.advance(chunk, together=chunk)
-        seconds = time.perf_counter() - started
-        sequence.seconds_per_token = seconds / chunk
-        self._pacer.prefilled(seconds, remaining)
+        took = time.perf_counter() - started
+        sequence.seconds_per_token = took / chunk
+        self._pacer.prefilled(took, remaining)
         self._prefill_tokens += chunk
         self.counters.charge(sequence.agent, chunk)
         self._prefixes.give(sequence)

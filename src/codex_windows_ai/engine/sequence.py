@@ -114,11 +114,11 @@ class Sequence:
         Chunks end on multiples that block borders are among, so that the cache can take over, and
         never leave a single token: one token alone would go through another attention kernel.
         """
-        remaining = self.remaining
-        if remaining <= max(budget + 1, PrefillPacer.SHORT_PROMPT_TOKENS):
+        remaining, step = self.remaining, PrefillPacer.SMALLEST_PIECE
+        budget = max(budget, step)
+        if remaining <= budget + 1:
             return remaining
-        step = PrefillPacer.SMALLEST_PIECE
-        chunk = (self.computed + max(budget, step)) // step * step - self.computed
+        chunk = (self.computed + budget) // step * step - self.computed
         return remaining if remaining - chunk == 1 else chunk
 
     def advance(self, tokens: int, *, together: int) -> None:
