@@ -52,6 +52,8 @@ class _Round:
     busy: float
     memory_bytes: int
     answers: tuple[str, ...] = ()
+    tokens_a_pass: float | None = None
+    """What a decode pass gave; None where nobody counts it."""
 
 
 def run(bench: Bench, size: SmallRequestsSize | None = None) -> Outcome:
@@ -99,6 +101,7 @@ async def _ask_all(connect: Connect, work: SmallRequests) -> _Round:
     """All agents at once, each with its next request once it is answered."""
     async with connect() as connected:
         await asyncio.gather(*(ask("Classify.", f"warm-up {n}") for n, ask in enumerate(connected.asks)))
+        passes_before, tokens_before = await connected.decoded() if connected.decoded else (0, 0)
         psutil.cpu_percent()
         peak = [connected.memory_bytes()]
         watching = asyncio.create_task(_watch(connected, peak))
@@ -109,11 +112,13 @@ async def _ask_all(connect: Connect, work: SmallRequests) -> _Round:
         seconds = time.perf_counter() - began
         busy = psutil.cpu_percent() / 100
         watching.cancel()
+        passes, tokens = await connected.decoded() if connected.decoded else (0, 0)
     latencies = tuple(latency for of_agent in results for latency, _ in of_agent)
     answers = tuple(answer for of_agent in results for _, answer in of_agent)
     if strange := set(answers) - set(CHOICES):
         raise EngineError(f"A measured answer is none of the choices: {strange}")
-    return _Round(latencies, seconds, busy, max(peak), answers)
+    tokens_a_pass = (tokens - tokens_before) / (passes - passes_before) if connected.decoded else None
+    return _Round(latencies, seconds, busy, max(peak), answers, tokens_a_pass)
 
 
 async def _agent(ask: Ask, instruction: str, items: Sequence[str]) -> list[tuple[float, str]]:
@@ -166,9 +171,11 @@ def _cause(bench: Bench, start: Callable[[], Side], work: SmallRequests) -> _Rou
 
 
 def _figures(rounds: Sequence[_Round]) -> dict[str, Spread]:
+    tokens_a_pass = tuple(one.tokens_a_pass for one in rounds if one.tokens_a_pass is not None)
     return {
         **latency_figures([one.latencies for one in rounds]),
         "requests_per_s": Spread(tuple(len(one.latencies) / one.seconds for one in rounds)),
+        **({"tokens_a_pass": Spread(tokens_a_pass)} if tokens_a_pass else {}),
         "busy_share": Spread(tuple(one.busy for one in rounds)),
         "memory_bytes": Spread(tuple(float(one.memory_bytes) for one in rounds)),
     }

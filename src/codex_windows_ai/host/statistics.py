@@ -95,11 +95,11 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
             "evictions": figures.cache_evictions,
         },
         "running_memory": {"bytes": figures.row_bytes, "budget_bytes": figures.row_bytes_budget},
-        "shared_prefix": {
-            "bytes": figures.shared_bytes,
-            "budget_bytes": figures.shared_bytes_budget,
-            "passes": figures.shared_passes,
-            "of_passes": figures.decode_passes,
+        "shared_prefix": {"bytes": figures.shared_bytes, "budget_bytes": figures.shared_bytes_budget},
+        "decode": {
+            "passes": figures.decode_passes,
+            "with_shared_prefix": figures.shared_passes,
+            "tokens": figures.decode_tokens,
         },
     }
 
