@@ -66,8 +66,8 @@ class Attention:
     def _prepare_cascade(self) -> None:
         """The optional inputs, and what every layer needs of them.
 
-        `positions` [batch, 1] is where each row's one new token stands, `row_ends` [batch, 1, total] hides what
-        lies behind a row's end.
+        `positions` [batch, 1] is where each row's one new token stands; `visible` [batch, 1, total] is true up
+        to each row's end.
         """
         build, architecture = self._build, self._architecture
         build.constant(SHARED_LENGTH, [0])
@@ -79,10 +79,9 @@ class Attention:
         build.reshape(is_shared, [], "is_shared")
         ends = build.node("Unsqueeze", ["lengths_less_one", build.constant("axis_1", [1])], "row_positions")
         build.node("Add", [ends, SHARED_LENGTH], "positions")
-        hidden = build.node("Equal", [ATTENTION_MASK, build.constant("zero", [0])], "hidden")
-        hidden = build.node("Cast", [hidden], "hidden_float32", to=TensorProto.FLOAT)
-        penalty = build.node("Mul", [hidden, build.array("masked", np.array(_MASKED, np.float32))], "penalty")
-        build.node("Unsqueeze", [penalty, "axis_1"], "row_ends")
+        seen = build.node("Cast", [ATTENTION_MASK], "seen", to=TensorProto.BOOL)
+        build.node("Unsqueeze", [seen, "axis_1"], "visible")
+        build.array("masked", np.array(_MASKED, np.float32))
 
     def _group_query_attention(
         self, build: GraphBuilder, layer: int, packed: str, outputs: list[str], *more: str, **attributes: int
@@ -116,7 +115,8 @@ class Attention:
         )
         row = build.reshape(f"{at}.row", [-1, heads, size], f"{at}.row_heads")
         scores = build.reshape(scores, [0, 0, -1], f"{at}.row_scores_3")
-        scores = build.node("Add", [scores, "row_ends"], f"{at}.row_masked")
+        # Behind a row's end nobody wrote scores: what lies there may be no number at all.
+        scores = build.node("Where", ["visible", scores, "masked"], f"{at}.row_visible")
         row_sum = self._log_sum(build, scores, build.node("Softmax", [scores], f"{at}.row_softmax", axis=-1))
 
         prefix, prefix_sum = self._over_prefix(build, layer, packed)
