@@ -43,7 +43,8 @@ QUESTION = "What is the weather in Paris?"
 
 
 def test_a_string_is_answered(client: OpenAI, model: str) -> None:
-    response = client.responses.create(model=model, input="What is the capital of France?", max_output_tokens=20)
+    question = "What is the capital of France? Answer in one sentence."
+    response = client.responses.create(model=model, input=question, max_output_tokens=20)
 
     assert "Paris" in response.output_text
     assert response.status == "completed"
