@@ -116,6 +116,11 @@ class WindowsAiError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def message_and_hint(self) -> str:
+        """Both in one text, for where there is one place for text."""
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
 
 class InvalidRequestError(WindowsAiError):
     """The request cannot be served as it is: a wrong value, an empty prompt.

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.request import Delta, GenerationRequest, SamplingParameters
 from codex_windows_ai.engine.sequence import Sequence
-from codex_windows_ai.engine.shared_prefix import LENGTH_STEP, SharedPrefix, SharedPrefixes
+from codex_windows_ai.engine.shared_prefix import SharedPrefix, SharedPrefixes
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.rows import SHAPE, block_of, new_sequence, read
@@ -66,11 +67,11 @@ def test_what_all_begin_with_is_found_in_whole_steps_and_holds_the_first_rows_nu
     assert prefix is not None
     assert prefix.tokens == list(PREFIX[:SHARED])
     assert found.nbytes == prefix.nbytes == SHARED * SHAPE.bytes_per_token
-    assert prefix.inputs["shared_length"].numpy().tolist() == [SHARED]
+    assert prefix.inputs["shared_length"].tolist() == [SHARED]
     expected = read(found._rows, 0, SHARED)
     for layer in range(SHAPE.layers):
-        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.key"].numpy(), expected[layer, 0])
-        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.value"].numpy(), expected[layer, 1])
+        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.key"], expected[layer, 0])
+        np.testing.assert_array_equal(prefix.inputs[f"shared.{layer}.value"], expected[layer, 1])
 
 
 def test_what_is_held_serves_whoever_shares_it_and_no_other(core: EngineCore, found: SharedPrefixes) -> None:
@@ -104,7 +105,7 @@ def test_the_last_token_before_the_new_one_is_never_shared(core: EngineCore, fou
         sequence.row = 0
         sequence.advance(SHARED, together=2)
     prefix = found.of(alike)
-    assert prefix is not None and len(prefix) == SHARED - LENGTH_STEP
+    assert prefix is not None and len(prefix) == SHARED - BLOCK_TOKENS
 
 
 def test_the_budget_bounds_its_length(core: EngineCore, found: SharedPrefixes) -> None:
@@ -229,7 +230,8 @@ def test_what_is_shared_is_what_all_begin_with(core: EngineCore, prompts: list[l
     assert prefix is not None
     tokens = [sequence.tokens for sequence in alike]
     assert all(other[: len(prefix)] == prefix.tokens for other in tokens)
-    longer = min(map(len, tokens)) > len(prefix) + LENGTH_STEP
+    longer = min(map(len, tokens)) > len(prefix) + BLOCK_TOKENS
     assert not (
-        longer and all(other[: len(prefix) + LENGTH_STEP] == tokens[0][: len(prefix) + LENGTH_STEP] for other in tokens)
+        longer
+        and all(other[: len(prefix) + BLOCK_TOKENS] == tokens[0][: len(prefix) + BLOCK_TOKENS] for other in tokens)
     )

@@ -72,11 +72,6 @@ class KeyValueRows:
         """Bytes held now."""
         return self._bytes(self.rows, self.length)
 
-    @property
-    def token_bytes(self) -> int:
-        """From one token's keys, or values, of one head to the next token's."""
-        return self.shape.head_size * self.shape.dtype.itemsize
-
     def ensure(self, rows: int, length: int, *, used: int) -> None:
         """Grows to at least that many rows and tokens a row; the first `used` tokens of rows are kept.
 

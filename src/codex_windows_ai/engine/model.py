@@ -103,7 +103,7 @@ class Model:
         with one new token a row.
         """
         batch, new = tokens.shape
-        lengths = np.asarray(past, dtype=np.int64) + new - (len(prefix) if prefix is not None else 0)
+        lengths = np.asarray(past, dtype=np.int64) + new - len(prefix or ())
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
         kept = keep if self._keeps_logits else new
         logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
@@ -139,16 +139,17 @@ class Model:
         binding = self._bindings.get((first, batch, prefix))
         if binding is None:
             binding = self._bindings[first, batch, prefix] = self._session.io_binding()
-            for name, value in prefix.inputs.items() if prefix is not None else ():
-                binding.bind_ortvalue_input(name, value)
+            if prefix is not None:  # as the key above it keeps the memory of these values
+                for name, values in prefix.inputs.items():
+                    binding.bind_ortvalue_input(name, _runtime.OrtValue.ortvalue_from_numpy(values))
             dtype = self.shape.dtype.type
-            skipped = rows.token_bytes * len(prefix) if prefix is not None else 0
             for index, layer in enumerate(rows.layers):
                 for part, name in enumerate(("key", "value")):
                     view = layer[part, first : first + batch]
-                    # Tokens lie `token_bytes` apart in every head of every row, so what follows the prefix has
+                    # Tokens lie equally far apart in every head of every row, so what follows the prefix has
                     # the view's own shape; of what that puts behind the last row's end nothing is touched.
-                    arguments = ("cpu", 0, dtype, view.shape, view.ctypes.data + skipped)
+                    address = view.ctypes.data + len(prefix or ()) * view.strides[2]
+                    arguments = ("cpu", 0, dtype, view.shape, address)
                     binding.bind_input(f"past_key_values.{index}.{name}", *arguments)
                     binding.bind_output(f"present.{index}.{name}", *arguments)
         return binding

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, cast
 
 import numpy as np
-import onnxruntime as ort
+import numpy.typing as npt
 
 from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.sequence import Sequence
 
-LENGTH_STEP = 16
-"""Prefixes are so many tokens long, or a multiple."""
-
 _UNPROFITABLE_ROWS = 2  # what two rows save is what the plain products lose against GroupQueryAttention
-
-_runtime = cast("Any", ort)
 
 
 class SharedPrefix:
@@ -34,10 +29,10 @@ class SharedPrefix:
         size = (shape.layers, 2, shape.key_value_heads, len(tokens), shape.head_size)
         self._storage = np.empty(size, dtype=shape.dtype)
         rows.read(row, 0, self._storage)
-        self.inputs: dict[str, Any] = {"shared_length": _value(np.array([len(tokens)], np.int64))}
-        """By name; they hold the memory."""
-        for layer, part in itertools.product(range(shape.layers), range(2)):
-            self.inputs[f"shared.{layer}.{('key', 'value')[part]}"] = _value(self._storage[layer, part])
+        self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([len(tokens)], np.int64)}
+        """By name; `shared.N.key` and `.value` are [heads, tokens, head size]."""
+        for layer, (part, name) in itertools.product(range(shape.layers), enumerate(("key", "value"))):
+            self.inputs[f"shared.{layer}.{name}"] = self._storage[layer, part]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -51,7 +46,7 @@ class SharedPrefix:
 class SharedPrefixes:
     """Finds what the rows of a pass share, where that saves reading `least_saving` tokens.
 
-    It holds at most one prefix, within its budget. `forget` lets go of what else holds a prefix's
+    A prefix is whole blocks. It holds at most one, within its budget. `forget` lets go of what else holds a prefix's
     memory; it is called when a prefix is of no more use.
     """
 
@@ -90,7 +85,7 @@ class SharedPrefixes:
         if any(sequence.exact for sequence in sequences):
             return False
         length = min(self._longest, *(sequence.computed - 1 for sequence in sequences), _common_length(sequences))
-        length = length // LENGTH_STEP * LENGTH_STEP
+        length = length // BLOCK_TOKENS * BLOCK_TOKENS
         if (len(sequences) - _UNPROFITABLE_ROWS) * length < self._least_saving:
             return False
         tokens = sequences[0].tokens[:length]
@@ -106,7 +101,3 @@ def _common_length(sequences: list[Sequence]) -> int:
     first, last = min(tokens), max(tokens)
     unlike = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return next(unlike, min(len(first), len(last)))
-
-
-def _value(array: np.ndarray[Any, Any]) -> Any:
-    return _runtime.OrtValue.ortvalue_from_numpy(array)

@@ -24,7 +24,7 @@ def error_body(error: WindowsAiError) -> dict[str, Any]:
     """
     return {
         "error": {
-            "message": f"{error.message} {error.hint}" if error.hint else error.message,
+            "message": error.message_and_hint,
             "type": _type_of(error),
             "param": getattr(error, "param", None),
             "code": error.code,

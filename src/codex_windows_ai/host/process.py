@@ -113,7 +113,7 @@ def _add_model(record: HostRecord, model: str) -> None:
     try:
         discovery.write_record(replace(record, models=(model,)))
     except StorageError as error:  # clients find the host without it
-        log.warning("%s %s", error.message, error.hint)
+        log.warning("%s", error.message_and_hint)
 
 
 def _idle_stop(settings: Settings, options: ServeOptions) -> float | None:

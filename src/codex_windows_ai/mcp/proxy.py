@@ -88,8 +88,8 @@ class StdioProxy:
             self._carry(message, exchange)
         except WindowsAiError as error:
             if message.is_request and not exchange.cancelled:
-                text = f"{error.message} {error.hint}" if error.hint else error.message
-                self._write(error_line(message.id, error.json_rpc_code, text, {"code": error.code}))
+                data = {"code": error.code}
+                self._write(error_line(message.id, error.json_rpc_code, error.message_and_hint, data))
         finally:
             with self._changed:
                 if self._running.get(message.key) is exchange:

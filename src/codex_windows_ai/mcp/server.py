@@ -117,7 +117,7 @@ def create_mcp(
         try:
             return await resource.contents()
         except WindowsAiError as error:
-            raise MCPError(error.json_rpc_code, describe_error(error), {"code": error.code}) from error
+            raise MCPError(error.json_rpc_code, error.message_and_hint, {"code": error.code}) from error
 
     server: Server[Any] = Server(
         NAME,
@@ -134,11 +134,6 @@ def create_mcp(
     return McpDoor(server)
 
 
-def describe_error(error: WindowsAiError) -> str:
-    """An error with what to do about it, as an agent reads it."""
-    return f"{error.message} {error.hint}" if error.hint else error.message
-
-
 async def _answer_call(tool: Tool, given: Mapping[str, Any], call: Call) -> ProtocolResult:
     try:
         arguments = tool.arguments.model_validate(given)
@@ -147,7 +142,7 @@ async def _answer_call(tool: Tool, given: Mapping[str, Any], call: Call) -> Prot
     try:
         return tool.protocol_result(await tool.run(arguments, call))
     except WindowsAiError as error:
-        return _failed(describe_error(error))
+        return _failed(error.message_and_hint)
     except MCPError:
         raise
     except Exception as error:

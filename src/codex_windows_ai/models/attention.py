@@ -132,7 +132,6 @@ class Attention:
         """What the heads read of the prefix, [batch, heads, head_size], and the logarithm of their sums."""
         architecture, at = self._architecture, f"layers.{layer}.prefix"
         heads, kv_heads, size = architecture.heads, architecture.kv_heads, architecture.head_size
-        grouped = [-1, kv_heads, heads // kv_heads, size]
         bounds = [build.constant("zero", [0]), build.constant("query_end", [architecture.query_size])]
         query = build.node("Slice", [packed, *bounds, build.constant("axis_2", [2])], f"{at}.query")
         query = build.node(
@@ -144,16 +143,15 @@ class Attention:
             interleaved=0,
         )
 
-        def by_head(source: str, name: str) -> str:  # [kv_heads, rows of all, width]
-            moved = build.node("Transpose", [source], f"{name}.by_head", perm=[1, 0, 2, 3])
-            return build.reshape(moved, [kv_heads, -1, size], f"{name}.flat")
+        query = build.reshape(query, [-1, kv_heads, heads // kv_heads, size], f"{at}.grouped")
+        query = build.node("Transpose", [query], f"{at}.by_head", perm=[1, 0, 2, 3])
+        query = build.reshape(query, [kv_heads, -1, size], f"{at}.queries")
 
         def by_row(source: str, width: int, name: str) -> str:  # [batch, heads, width]
             apart = build.reshape(source, [kv_heads, -1, heads // kv_heads, width], f"{name}.apart")
             moved = build.node("Transpose", [apart], f"{name}.by_row", perm=[1, 0, 2, 3])
             return build.reshape(moved, [-1, heads, width], f"{name}.rows")
 
-        query = by_head(build.reshape(query, grouped, f"{at}.grouped"), f"{at}.queries")
         scores = build.node(
             "FusedMatMul", [query, SHARED_KEY % layer], f"{at}.scores", MICROSOFT, transB=1, alpha=size**-0.5
         )

@@ -94,7 +94,7 @@ def build_model(spec: GraphSpec, weights: Sequence[TensorProto]) -> ModelProto:
         context = attention.context(layer, _packed(build, architecture, layer, normed))
         last = layer + 1 == architecture.layers
         if last:  # nothing but the logits depends on what follows
-            context, hidden = _kept(build, context, "kept_context"), _kept(build, hidden, "kept_hidden")
+            context, hidden = _kept(build, context, hidden)
         normed, hidden = build.add_and_norm(
             _product(
                 build, spec, layer, "attention_output", context, architecture.query_size, architecture.hidden_size
@@ -174,12 +174,12 @@ def _feed_forward(build: GraphBuilder, spec: GraphSpec, layer: int, normed: str)
     return _product(build, spec, layer, "down", gated, width, hidden)
 
 
-def _kept(build: GraphBuilder, source: str, output: str) -> str:
-    """`source[:, -logits_to_keep:]`: with 0 that is everything, as -0 is the first position."""
+def _kept(build: GraphBuilder, *sources: str) -> list[str]:
+    """Of each source `source[:, -logits_to_keep:]`: with 0 that is everything, as -0 is the first position."""
     build.constant(LOGITS_TO_KEEP, [0])
-    start = build.node("Neg", [LOGITS_TO_KEEP], f"{output}.start")
-    end = build.constant("end", [np.iinfo(np.int64).max])
-    return build.node("Slice", [source, start, end, build.constant("axis_1", [1])], output)
+    start = build.node("Neg", [LOGITS_TO_KEEP], "kept_start")
+    end, axis = build.constant("end", [np.iinfo(np.int64).max]), build.constant("axis_1", [1])
+    return [build.node("Slice", [source, start, end, axis], f"{source}.kept") for source in sources]
 
 
 def _value(name: str, data_type: int, shape: Sequence[int | str]) -> ValueInfoProto:

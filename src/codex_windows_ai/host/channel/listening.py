@@ -33,7 +33,7 @@ async def open_channel_door(host: Host) -> AsyncGenerator[None]:
             try:
                 listener = await stack.enter_async_context(ChannelListener(channel_socket(), door.serve))
             except HostStartError as error:
-                host.tell_channels(open=False, detail=" ".join(filter(None, (error.message, error.hint))))
+                host.tell_channels(open=False, detail=error.message_and_hint)
             else:
                 host.tell_channels(open=True, detail=f"At {listener.path}.")
         elif sys.platform == "win32":

@@ -73,7 +73,7 @@ class DriverRegistration:
         try:
             bridge = await asyncio.to_thread(self._open_bridge)
         except (DriverError, NotAvailableError) as error:
-            self._tell(" ".join(filter(None, (error.message, error.hint))))
+            self._tell(error.message_and_hint)
         else:
             self._runtime = DriverRuntime(self._host, self._door, bridge, self._make_link)
 
