@@ -52,8 +52,8 @@ class BatchMachine(RuleBasedStateMachine):
     def any_of(self, data: st.DataObject, sequences: list[Sequence]) -> Sequence:
         return sequences[data.draw(st.integers(0, len(sequences) - 1))]
 
-    @rule(prompt=st.integers(2, 300), output=st.integers(1, 200))
-    def admit(self, prompt: int, output: int) -> None:
+    @rule(prompt=st.integers(2, 300), output=st.integers(1, 200), borrowed=st.sampled_from([0, 0, 1, 60]))
+    def admit(self, prompt: int, output: int, borrowed: int) -> None:
         sequence = new_sequence(self.core, prompt, output)
         room = self.batch.has_room_for(sequence)
         longest = max([sequence.longest, *(other.longest for other in self.batch.sequences)])
@@ -62,6 +62,8 @@ class BatchMachine(RuleBasedStateMachine):
         if room:
             self.batch.add(sequence)
             self.written[sequence] = block_of(0, 0)
+            if borrowed < prompt:
+                sequence.borrowed = sequence.computed = borrowed
 
     @precondition(lambda self: self.batch.prefilling)
     @rule(data=st.data(), tokens=st.integers(1, 150))
@@ -89,8 +91,8 @@ class BatchMachine(RuleBasedStateMachine):
     def every_sequence_finds_what_it_wrote(self) -> None:
         assert set(self.batch.sequences) == set(self.written)
         for sequence, block in self.written.items():
-            if sequence.computed:
-                assert (read(self.batch.rows, sequence.row, sequence.computed) == block).all()
+            if held := sequence.in_row:
+                assert (read(self.batch.rows, sequence.row, len(held), held.start) == block).all()
 
     @invariant()
     def rows_that_decode_are_neighbours(self) -> None:

@@ -180,10 +180,10 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
     unlucky = Client(core, agent="unlucky")
     resize = core.rows.resize
 
-    def out_of_memory(rows: int, length: int, *, used: int) -> None:
+    def out_of_memory(rows: int, length: int, *, kept: list[range]) -> None:
         if length:
             raise MemoryError("no memory left")
-        resize(rows, length, used=used)
+        resize(rows, length, kept=kept)
 
     monkeypatch.setattr(core.rows, "resize", out_of_memory)
     while not unlucky.ends:
@@ -210,7 +210,7 @@ def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
     large = Client(core, max_output_tokens=200)
     resize = core.rows.resize
 
-    def fail_once(rows: int, length: int, *, used: int) -> None:
+    def fail_once(rows: int, length: int, *, kept: list[range]) -> None:
         monkeypatch.setattr(core.rows, "resize", resize)
         raise MemoryError("no memory left")
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.oracle import Oracle
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
+from codex_windows_ai.engine.sampler import log_softmax
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import EngineError, WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
@@ -65,6 +67,10 @@ def check_invariants(core: EngineCore, clients: list[Client]) -> None:
         assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
         assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
         assert sequence.cached_tokens <= sequence.prompt_length
+        assert sequence.borrowed in (0, len(core.shared._held or ())) and sequence.borrowed <= sequence.computed
+        assert not (sequence.exact and sequence.borrowed)
+    borrowers = [sequence for sequence in batch.sequences if sequence.borrowed]
+    assert {id(sequence) for sequence in borrowers} == {id(sequence) for sequence in core.shared._borrowers}
     assert core.rows.nbytes <= core.configuration.row_bytes
     assert batch.sequences or core.rows.nbytes == 0
     assert core.shared.nbytes <= core.configuration.shared_bytes
@@ -165,7 +171,7 @@ def configuration(**changes: int) -> EngineConfiguration:
     max_sequences=st.integers(1, 6),
     cache_blocks=st.sampled_from([0, 1, 3, 12, 500]),
     row_tokens=st.sampled_from([512, 1100, 100_000]),
-    shared_tokens=st.sampled_from([0, 64, 500]),
+    shared_tokens=st.sampled_from([0, 64, 500, 2000]),
 )
 def test_seeded_requests_are_exact_whatever_else_happens(
     tiny_model: ModelFolder,
@@ -240,6 +246,68 @@ def test_seeded_requests_are_exact_whatever_else_happens(
             assert client.tokens == wanted
             assert "".join(d.text for d in client.deltas) == "".join(d.text for d in expected)
             assert client.deltas[-1].finish_reason == expected[-1].finish_reason
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> GenerationRequest:
+    """Nearly all begin with the same long prefix."""
+    shared = draw(st.sampled_from([300, 300, 300, 290, 250, 160, 0]))
+    own = draw(st.lists(st.integers(0, 255), min_size=1, max_size=60))
+    return GenerationRequest(
+        prompt_token_ids=SHARED[:shared] + tuple(own),
+        sampling=SamplingParameters(seed=draw(st.sampled_from([None, None, None, None, 1]))),
+        max_output_tokens=draw(st.integers(1, 30)),
+        agent=draw(st.sampled_from("abcdef")),
+        top_logprobs=0,
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    arrivals=st.lists(st.tuples(alike(), st.integers(0, 4)), min_size=2, max_size=12),
+    chunk=st.sampled_from([32, 500]),
+    shared_tokens=st.sampled_from([500, 1100, 4000]),
+    cache_blocks=st.sampled_from([12, 500]),
+    speculating=st.sampled_from([0, 2]),
+)
+def test_every_answer_is_as_likely_as_the_model_says(
+    tiny_model: ModelFolder,
+    arrivals: list[tuple[GenerationRequest, int]],
+    chunk: int,
+    shared_tokens: int,
+    cache_blocks: int,
+    speculating: int,
+) -> None:
+    core = oracle_core(tiny_model)
+    token_bytes = core.model.shape.bytes_per_token
+    engine = EngineCore(
+        tiny_model,
+        configuration(
+            max_sequences=6,
+            prefill_chunk=chunk,
+            cache_bytes=cache_blocks * BLOCK_TOKENS * token_bytes,
+            shared_bytes=shared_tokens * token_bytes,
+            shared_saving=100,
+            speculating_sequences=speculating,
+        ),
+    )
+    clients: list[Client] = []
+    for request, steps in arrivals:
+        clients.append(Client(request))
+        submit(engine, clients[-1])
+        for _ in range(steps):
+            engine.step()
+            check_invariants(engine, clients)
+    run_to_the_end(engine, clients)
+    for client in clients:
+        prompt, said = client.request.prompt_token_ids, client.tokens
+        told = [chosen.logprob for delta in client.deltas for chosen in delta.tokens]
+        rows = KeyValueRows(core.model.shape, 2**30)
+        rows.resize(1, len(prompt) + len(said), kept=())
+        tokens = np.array([[*prompt, *said[:-1]]])
+        logits = core.model.forward(rows, 0, tokens, [0], keep=len(said))[0]
+        right = [float(log_softmax(logits[place])[token]) for place, token in enumerate(said)]
+        np.testing.assert_allclose(told, right, atol=0.15)  # int8 activations
 
 
 def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolder) -> None:

@@ -52,11 +52,11 @@ class Batch:
         if not self.rows.fits(max(len(self._slots), self.rows.rows), max(self._longest(), self.rows.length)):
             # Rows left long or many by sequences that ended; shrink them to what is in use.
             self._close_gaps()
-            self.rows.resize(len(self._slots), self._used(), used=self._used())
+            self.rows.resize(len(self._slots), self._used(), kept=self._kept())
 
     def reserve(self, tokens: int) -> None:
         """Makes room for that many tokens in every row."""
-        self.rows.ensure(len(self._slots), tokens, used=self._used())
+        self.rows.ensure(len(self._slots), tokens, kept=self._kept())
 
     def start_decoding(self, sequence: Sequence) -> None:
         """The sequence's prompt is read: its row joins those that decode."""
@@ -94,7 +94,7 @@ class Batch:
         if other is None:
             self._move(old, row)
         else:
-            self.rows.swap_rows(old, row, max(sequence.computed, other.computed))
+            self.rows.swap_rows(old, sequence.in_row, row, other.in_row)
             self._place(other, old)
             self._place(sequence, row)
 
@@ -110,8 +110,8 @@ class Batch:
         moved = self._slots[source]
         if source == target or moved is None:
             return
-        if moved.computed:  # with nothing computed the row may have no memory yet
-            self.rows.copy_row(source, target, moved.computed)
+        if moved.in_row:  # with nothing computed the row may have no memory yet
+            self.rows.copy_row(source, target, moved.in_row)
         self._slots[source] = None
         self._place(moved, target)
 
@@ -122,7 +122,10 @@ class Batch:
     def _held(self, row: int) -> int:
         """Tokens that would have to be copied out of a row."""
         sequence = self._slots[row]
-        return sequence.computed if sequence is not None else 0
+        return len(sequence.in_row) if sequence is not None else 0
+
+    def _kept(self) -> list[range]:
+        return [range(0) if sequence is None else sequence.in_row for sequence in self._slots]
 
     def _used(self) -> int:
         return max((sequence.computed for sequence in self.sequences), default=0)

@@ -19,8 +19,8 @@ class EngineConfiguration:
 
     `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB. `shared_bytes`
-    bounds a copy of the prefix that all running sequences share, by default an eighth of that; it is
-    made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
+    bounds the copies of the prefix that all running sequences share, by default a quarter of that; they
+    are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
     tokens read in one pass, `prefill_seconds` what one step spends on reading. `configure_session`
@@ -33,7 +33,7 @@ class EngineConfiguration:
     queue_limit: int = 256
     row_bytes: int = field(default_factory=_eighth_of_memory)
     cache_bytes: int = field(default_factory=_eighth_of_memory)
-    shared_bytes: int = field(default_factory=lambda: _eighth_of_memory() // 8)
+    shared_bytes: int = field(default_factory=lambda: _eighth_of_memory() // 4)
     shared_saving: int = 1500
     default_output_tokens: int = 2048
     prefill_chunk: int = 256

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 
 from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.configuration import EngineConfiguration
@@ -22,7 +23,7 @@ from codex_windows_ai.engine.intake import Intake
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.pacing import PrefillPacer
-from codex_windows_ai.engine.prefix_cache import PrefixCache
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
 from codex_windows_ai.engine.prefix_exchange import PrefixExchange
 from codex_windows_ai.engine.request import FinishReason, GenerationRequest
 from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
@@ -181,6 +182,7 @@ class EngineCore:
 
     def _decode_drafted(self, sequence: Sequence, draft: list[int]) -> None:
         """One pass over the last token and the guesses behind it; keeps them as long as they are right."""
+        self.shared.complete(sequence)
         new = [sequence.tokens[-1], *draft]
         self.batch.reserve(sequence.computed + len(new))
         tokens = np.array([new], dtype=np.int64)
@@ -222,8 +224,9 @@ class EngineCore:
         started = time.perf_counter()
         seconds = self._pacer.seconds
         while self._pacer.fits(seconds) and (sequence := self._next_to_prefill()):
-            with self._failing(sequence):
-                self._prefill_chunk(sequence, seconds)
+            reader = self._reader_for(sequence)
+            with self._failing(reader):
+                self._prefill_chunk(reader, seconds, for_agent=sequence.agent)
             seconds = self._pacer.seconds - (time.perf_counter() - started)
 
     def _next_to_prefill(self) -> Sequence | None:
@@ -234,22 +237,41 @@ class EngineCore:
             ready = [sequence for sequence in ready if not self._pacer.must_yield(sequence.remaining, longest)]
         return self.counters.choose(ready)
 
-    def _prefill_chunk(self, sequence: Sequence, seconds: float) -> None:
+    def _reader_for(self, sequence: Sequence) -> Sequence:
+        """Whose row reads on where this sequence does: of those whose next block it needs, too, who is farthest.
+
+        The block comes to it through the cache, so that agents that start together read in one row and not in all.
+        """
+        reader = sequence
+        for other in self.batch.prefilling:
+            end = other.computed + BLOCK_TOKENS
+            if (
+                other.computed > reader.computed
+                and end < sequence.prompt_length
+                and other.tokens[:end] == sequence.tokens[:end]
+                and (other.exact_length == other.computed or not sequence.exact)
+            ):
+                reader = other
+        return reader
+
+    def _prefill_chunk(self, sequence: Sequence, seconds: float, *, for_agent: str) -> None:
         sequence.start()
         # Room for the whole prompt and a first piece of the answer at once: growing copies every row.
         self.batch.reserve(min(sequence.longest, sequence.prompt_length + KeyValueRows.LENGTH_STEP))
+        if not sequence.computed:
+            self._borrow(sequence)
         self._prefixes.take(sequence)
         started = time.perf_counter()
         remaining, past = sequence.remaining, sequence.computed
         chunk = sequence.next_chunk(self._pacer.piece(sequence.seconds_per_token, seconds, remaining))
         tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
-        logits = self.model.forward(self.rows, sequence.row, tokens, [past])
+        logits = self._read(sequence, tokens)
         sequence.advance(chunk, together=chunk)
         took = time.perf_counter() - started
         sequence.seconds_per_token = took / chunk
         self._pacer.prefilled(took, remaining)
         self._prefill_tokens += chunk
-        self.counters.charge(sequence.agent, chunk)
+        self.counters.charge(for_agent, chunk)
         self._prefixes.give(sequence)
         if sequence.computed == sequence.prompt_length:
             self._input_tokens += sequence.prompt_length
@@ -257,6 +279,23 @@ class EngineCore:
             self.batch.start_decoding(sequence)
             self._take(sequence, logits[0, 0])
             self._settle(sequence)
+
+    def _borrow(self, sequence: Sequence) -> None:
+        """What all that run begin with need not be copied into the sequence's row, if it is cached."""
+        if len(self.batch) > 1 and (cached := self._prefixes.cached(sequence)):
+            prefix = self.shared.lend(sequence, self.batch.sequences, cached)
+            if prefix is not None:
+                self._prefixes.pass_over(sequence, len(prefix), exact=prefix.exact_length)
+
+    def _read(self, sequence: Sequence, tokens: npt.NDArray[np.int64]) -> Logits:
+        """A pass over the next `tokens` [1, new] of a prompt."""
+        past = sequence.computed
+        if not sequence.borrowed:
+            return self.model.forward(self.rows, sequence.row, tokens, [past])
+        reading = self.shared.reading_row()
+        logits = self.model.forward(reading.load(sequence, self.rows), 0, tokens, [past])
+        reading.store(sequence, range(past, past + tokens.shape[1]), self.rows)
+        return logits
 
     # Sequences leave.
 
@@ -296,6 +335,7 @@ class EngineCore:
 
     def _drop(self, sequence: Sequence) -> None:
         self._prefixes.leave(sequence)
+        self.shared.leave(sequence)
         self.batch.remove(sequence)
         if not len(self.batch):
             self.shared.release()

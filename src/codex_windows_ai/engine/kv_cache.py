@@ -11,6 +11,7 @@ import itertools
 import math
 import mmap
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,22 @@ class KeyValueShape:
     def bytes_per_token(self) -> int:
         """Bytes that one token of context costs, keys and values of all layers."""
         return self.layers * 2 * self.key_value_heads * self.head_size * self.dtype.itemsize
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Buffer:
+    """Zeros in memory of the operating system's own: it takes room as it is written, and is given back at once."""
+    size = dtype.itemsize * math.prod(shape)
+    if size == 0:
+        return np.empty(shape, dtype=dtype)
+    if sys.platform == "linux":
+        # Shared memory, mmap's default, takes half as long again to touch for the first time.
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # A row is many stripes, each touched from its start: huge pages would fill all of it at once. Where
+        # everything is written, as in blocks of the prefix cache, finding huge pages takes three times as long.
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    else:
+        memory = mmap.mmap(-1, size)
+    return np.frombuffer(memory, dtype=dtype).reshape(shape)
 
 
 class KeyValueRows:
@@ -72,8 +89,8 @@ class KeyValueRows:
         """Bytes held now."""
         return self._bytes(self.rows, self.length)
 
-    def ensure(self, rows: int, length: int, *, used: int) -> None:
-        """Grows to at least that many rows and tokens a row; the first `used` tokens of rows are kept.
+    def ensure(self, rows: int, length: int, *, kept: Sequence[range]) -> None:
+        """Grows to at least that many rows and tokens a row; `kept` says which tokens of each row to keep.
 
         Raises EngineError: it would exceed the budget (admission should have prevented it).
         """
@@ -82,10 +99,10 @@ class KeyValueRows:
         length = max(length, self.length)
         # Growing copies everything, while rows that nobody uses cost address space only.
         ample = self.rows if rows <= self.rows else max(rows, 2 * self.rows, self.FEWEST_ROWS)
-        self.resize(ample if self.fits(ample, length) else rows, length, used=used)
+        self.resize(ample if self.fits(ample, length) else rows, length, kept=kept)
 
-    def resize(self, rows: int, length: int, *, used: int) -> None:
-        """Changes to that many rows of that length; of what lies inside both, `used` tokens a row are kept.
+    def resize(self, rows: int, length: int, *, kept: Sequence[range]) -> None:
+        """Changes to that many rows of that length; of what lies inside both, the tokens `kept` of each row stay.
 
         Raises EngineError: it would exceed the budget.
         """
@@ -95,32 +112,34 @@ class KeyValueRows:
                 f"{rows} sequences of {length} tokens need {self._bytes(rows, length):,} bytes of keys and values, "
                 f"the budget is {self.budget_bytes:,}."
             )
-        kept_rows, kept_length = min(rows, self.rows), min(length, self.length)
-        used = min(used, kept_length)
         # Should memory run out between two layers, what both sizes hold stays sound.
-        self.rows, self.length = kept_rows, kept_length
+        self.rows, self.length = min(rows, self.rows), min(length, self.length)
+        spans = [slice(span.start, min(span.stop, self.length)) for span in kept[: self.rows]]
         self.generation = next(_generations)
         for index, old in enumerate(self.layers):
             new = self._allocate(rows, length)
-            new[:, :kept_rows, :, :used] = old[:, :kept_rows, :, :used]
+            for row, span in enumerate(spans):
+                new[:, row, :, span] = old[:, row, :, span]
             self.layers[index] = new
         self.rows, self.length = rows, length
 
     def release(self) -> None:
         """Gives all memory back; for when nothing runs."""
-        self.resize(0, 0, used=0)
+        self.resize(0, 0, kept=())
 
-    def copy_row(self, source: int, target: int, length: int) -> None:
-        """Copies the first `length` tokens of one row over another row."""
-        for layer in self.layers:
-            layer[:, target, :, :length] = layer[:, source, :, :length]
+    def copy_row(self, source: int, target: int, tokens: range, origin: KeyValueRows | None = None) -> None:
+        """Copies `tokens` of one row, of `origin` or of these rows, to the same place in another of these rows."""
+        span = slice(tokens.start, tokens.stop)
+        for to, layer in zip(self.layers, (origin or self).layers, strict=True):
+            to[:, target, :, span] = layer[:, source, :, span]
 
-    def swap_rows(self, first: int, second: int, length: int) -> None:
-        """Exchanges the first `length` tokens of two rows."""
+    def swap_rows(self, first: int, first_tokens: range, second: int, second_tokens: range) -> None:
+        """Exchanges two rows, of which each holds only these tokens."""
+        one, other = (slice(tokens.start, tokens.stop) for tokens in (first_tokens, second_tokens))
         for layer in self.layers:
-            kept = layer[:, first, :, :length].copy()
-            layer[:, first, :, :length] = layer[:, second, :, :length]
-            layer[:, second, :, :length] = kept
+            kept = layer[:, first, :, one].copy()
+            layer[:, first, :, other] = layer[:, second, :, other]
+            layer[:, second, :, one] = kept
 
     def read(self, row: int, start: int, block: Buffer) -> None:
         """Copies tokens from `start` on into `block` [layers, 2, heads, tokens, head size]."""
@@ -136,17 +155,7 @@ class KeyValueRows:
 
     def _allocate(self, rows: int, length: int) -> Buffer:
         shape = (2, rows, self.shape.key_value_heads, length, self.shape.head_size)
-        size = self.shape.dtype.itemsize * math.prod(shape)
-        if size == 0:
-            return np.empty(shape, dtype=self.shape.dtype)
-        if sys.platform == "linux":
-            # Shared memory, mmap's default, takes half as long again to touch for the first time.
-            memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            # A row is many stripes, each touched from its start: huge pages would fill all of it at once.
-            memory.madvise(mmap.MADV_NOHUGEPAGE)
-        else:
-            memory = mmap.mmap(-1, size)
-        return np.frombuffer(memory, dtype=self.shape.dtype).reshape(shape)
+        return allocate(shape, self.shape.dtype)
 
     def _bytes(self, rows: int, length: int) -> int:
         return rows * self._rounded(length) * self.shape.bytes_per_token

@@ -29,6 +29,7 @@ _CACHE_TYPES: dict[str, type[np.generic]] = {
     "tensor(int8)": np.int8,
 }
 _LOGITS_TO_KEEP = "logits_to_keep"
+_BOUND_GENERATIONS = 2  # the sequences' rows, and the row in which prompts behind a shared prefix are read
 
 # ONNX Runtime ships no type information; this is the only place of the engine that touches it.
 _runtime = cast("Any", ort)
@@ -81,8 +82,7 @@ class Model:
         self.shares_prefixes: bool = "shared_length" in optional
         """Whether `forward` takes a prefix."""
         self._keep: dict[int, Any] = {}
-        self._bindings: dict[tuple[int, int, SharedPrefix | None], Any] = {}
-        self._bound_generation = -1
+        self._bindings: dict[int, dict[tuple[int, int, SharedPrefix | None], Any]] = {}
         self.forward_passes = 0
 
     def forward(
@@ -119,7 +119,8 @@ class Model:
 
     def forget_prefix(self) -> None:
         """Lets go of the memory of prefixes that `forward` was given."""
-        self._bindings = {key: binding for key, binding in self._bindings.items() if key[2] is None}
+        for generation, bindings in self._bindings.items():
+            self._bindings[generation] = {key: binding for key, binding in bindings.items() if key[2] is None}
 
     def end_profile(self) -> Path:
         """Ends the profile that `configure_session` asked for; where ONNX Runtime wrote it."""
@@ -133,12 +134,13 @@ class Model:
 
     def _binding(self, rows: KeyValueRows, first: int, batch: int, prefix: SharedPrefix | None) -> Any:
         """A binding whose past and present are the memory of those rows behind the prefix; kept until memory moves."""
-        if rows.generation != self._bound_generation:
-            self._bindings.clear()
-            self._bound_generation = rows.generation
-        binding = self._bindings.get((first, batch, prefix))
+        bindings = self._bindings.pop(rows.generation, {})
+        self._bindings[rows.generation] = bindings  # the last is the one used last
+        while len(self._bindings) > _BOUND_GENERATIONS:
+            del self._bindings[next(iter(self._bindings))]
+        binding = bindings.get((first, batch, prefix))
         if binding is None:
-            binding = self._bindings[first, batch, prefix] = self._session.io_binding()
+            binding = bindings[first, batch, prefix] = self._session.io_binding()
             if prefix is not None:  # as the key above it keeps the memory of these values
                 for name, values in prefix.inputs.items():
                     binding.bind_ortvalue_input(name, _runtime.OrtValue.ortvalue_from_numpy(values))

@@ -29,7 +29,7 @@ class Oracle:
         core = self._core
         sequence = core.prepare(request, deltas.append)
         rows = KeyValueRows(core.model.shape, core.configuration.row_bytes)
-        rows.resize(1, sequence.longest, used=0)
+        rows.resize(1, sequence.longest, kept=())
         sequence.start()
         new = sequence.tokens.copy()
         while sequence.ending is None:

@@ -19,9 +19,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
+from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape, allocate
 
 BLOCK_TOKENS = 16
 
@@ -167,9 +165,7 @@ class PrefixCache:
         if not self._free and self._allocated < self.capacity:
             count = min(self._SLAB_BLOCKS, self.capacity - self._allocated)
             shape = self._shape
-            slab = np.empty(
-                (count, shape.layers, 2, shape.key_value_heads, BLOCK_TOKENS, shape.head_size), dtype=shape.dtype
-            )
+            slab = allocate((count, shape.layers, 2, shape.key_value_heads, BLOCK_TOKENS, shape.head_size), shape.dtype)
             self._free += list(slab)
             self._allocated += count
         if not self._free:

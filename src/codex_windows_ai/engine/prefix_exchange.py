@@ -37,6 +37,18 @@ class PrefixExchange:
             self._follow(sequence, block)
             self._cache.touch(block)
 
+    def cached(self, sequence: Sequence) -> int:
+        """How many tokens of its prompt the cache could give a sequence that has none yet."""
+        blocks = self._cache.match(sequence.tokens[: sequence.prompt_length - 1], exact=sequence.exact)
+        return len(blocks) * BLOCK_TOKENS
+
+    def pass_over(self, sequence: Sequence, tokens: int, *, exact: int) -> None:
+        """The first `tokens` need no copy in the sequence's row; the first `exact` of them were prefilled."""
+        for block in self._cache.match(sequence.tokens[:tokens], exact=False):
+            sequence.advance_cached(BLOCK_TOKENS, exact=sequence.computed + BLOCK_TOKENS <= exact)
+            self._follow(sequence, block)
+            self._cache.touch(block)
+
     def give(self, sequence: Sequence) -> None:
         """Offers the cache every block that is complete."""
         while (end := (sequence.blocks + 1) * BLOCK_TOKENS) <= sequence.computed:

@@ -41,8 +41,9 @@ class Phase(Enum):
 class Sequence:
     """A request's state. `tokens` is the prompt and then what was generated.
 
-    The row holds keys and values of the first `computed` tokens; those of the first
-    `exact_length` were prefilled on nothing but prefilled history.
+    The first `computed` tokens have keys and values; those of the first `exact_length` were
+    prefilled on nothing but prefilled history. The row holds them, but for the first `borrowed`
+    ones, which it reads from the prefix that `SharedPrefixes` holds.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Sequence:
         self.row = -1
         self.computed = 0
         self.exact_length = 0
+        self.borrowed = 0
         self.cached_tokens = 0
         self.seconds_per_token = 0.0
         """What reading its prompt took last; it grows with the prompt."""
@@ -96,6 +98,11 @@ class Sequence:
     def remaining(self) -> int:
         """Prompt tokens still to be read."""
         return self.prompt_length - self.computed
+
+    @property
+    def in_row(self) -> range:
+        """The tokens whose keys and values its row holds."""
+        return range(self.borrowed, self.computed)
 
     @property
     def longest(self) -> int:

@@ -1,8 +1,11 @@
-"""A prefix that all decoding rows share, kept once so that a pass reads it once for all of them.
+"""A prefix that all running sequences share, kept once: a decode pass reads it once for all rows.
 
 A decode pass reads every row's keys and values, which takes most of its time once histories are long.
-Agents of one kind begin with the same instructions: their rows hold the same keys and values up to there.
-The graph's part in this is `models/attention.py`.
+Agents of one kind begin with the same instructions: their rows would hold the same keys and values up to
+there. So a sequence that starts while others run that begin alike borrows the prefix: its row stays empty up to
+there, which saves the copy and the memory. Where a pass cannot use the prefix, because somebody in it
+begins otherwise or is seeded, those who borrowed it get their copies after all. The graph's part in this is
+`models/attention.py`.
 """
 
 from __future__ import annotations
@@ -13,25 +16,32 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv_cache import KeyValueRows, allocate
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.reading_row import ReadingRow
 from codex_windows_ai.engine.sequence import Sequence
 
 _UNPROFITABLE_ROWS = 2  # what two rows save is what the plain products lose against GroupQueryAttention
+_PATIENT_PASSES = 16  # as long few rows use the prefix though it costs more: others may join them soon
 
 
 class SharedPrefix:
-    """Keys and values of `tokens`, for the graph's optional inputs."""
+    """Keys and values of the first tokens of a sequence, for the graph's optional inputs.
 
-    def __init__(self, rows: KeyValueRows, row: int, tokens: list[int]) -> None:
-        self.tokens = tokens
-        shape = rows.shape
-        size = (shape.layers, 2, shape.key_value_heads, len(tokens), shape.head_size)
-        self._storage = np.empty(size, dtype=shape.dtype)
-        rows.read(row, 0, self._storage)
-        self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([len(tokens)], np.int64)}
+    The first `exact_length` of them were prefilled on nothing but prefilled history.
+    """
+
+    def __init__(self, rows: KeyValueRows, sequence: Sequence, length: int) -> None:
+        self.tokens = sequence.tokens[:length]
+        self.exact_length = min(length, sequence.exact_length)
+        self._shape = rows.shape
+        size = (self._shape.layers, 2, self._shape.key_value_heads, length, self._shape.head_size)
+        self._storage = allocate(size, self._shape.dtype)
+        rows.read(sequence.row, 0, self._storage)
+        self._reading_row: ReadingRow | None = None
+        self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([length], np.int64)}
         """By name; `shared.N.key` and `.value` are [heads, tokens, head size]."""
-        for layer, (part, name) in itertools.product(range(shape.layers), enumerate(("key", "value"))):
+        for layer, (part, name) in itertools.product(range(self._shape.layers), enumerate(("key", "value"))):
             self.inputs[f"shared.{layer}.{name}"] = self._storage[layer, part]
 
     def __len__(self) -> int:
@@ -40,11 +50,36 @@ class SharedPrefix:
     @property
     def nbytes(self) -> int:
         """Bytes of keys and values."""
-        return self._storage.nbytes
+        return self._storage.nbytes + (self._reading_row.nbytes if self._reading_row else 0)
+
+    @property
+    def longest_borrower(self) -> int:
+        """Tokens of the longest prompt that is worth reading behind it: with more of its own it reads its own row."""
+        return 2 * len(self)
+
+    @property
+    def nbytes_lent(self) -> int:
+        """Bytes it takes when somebody borrows it."""
+        return self._storage.nbytes + ReadingRow.bytes_of(self._shape, self.longest_borrower)
+
+    @property
+    def reading_row(self) -> ReadingRow:
+        """Where those who borrow it read their prompts."""
+        if self._reading_row is None:
+            self._reading_row = ReadingRow(self._shape, self._storage, self.longest_borrower)
+        return self._reading_row
+
+    def begins(self, sequence: Sequence) -> bool:
+        """Whether the sequence's tokens begin with it."""
+        return sequence.tokens[: len(self)] == self.tokens
+
+    def write(self, rows: KeyValueRows, row: int) -> None:
+        """Copies it to the start of a row."""
+        rows.write(row, 0, self._storage)
 
 
 class SharedPrefixes:
-    """Finds what the rows of a pass share, where that saves reading `least_saving` tokens.
+    """Finds what sequences share, where that saves reading `least_saving` tokens a pass.
 
     A prefix is whole blocks. It holds at most one, within its budget. `forget` lets go of what else holds a prefix's
     memory; it is called when a prefix is of no more use.
@@ -52,12 +87,15 @@ class SharedPrefixes:
 
     def __init__(self, rows: KeyValueRows, budget_bytes: int, least_saving: int, *, forget: Callable[[], None]) -> None:
         self._rows = rows
+        self._budget_bytes = budget_bytes
         self._least_saving = least_saving
         self._forget = forget
         self._longest = budget_bytes // rows.shape.bytes_per_token
         self._held: SharedPrefix | None = None
+        self._borrowers: list[Sequence] = []
         self._members: list[Sequence] = []
         self._usable = False
+        self._patience = 0
 
     @property
     def nbytes(self) -> int:
@@ -65,17 +103,70 @@ class SharedPrefixes:
         return self._held.nbytes if self._held is not None else 0
 
     def of(self, sequences: list[Sequence]) -> SharedPrefix | None:
-        """What these sequences share, or None where reading it in every row is as good.
+        """What the rows of a decode pass share, or None where reading it in every row is as good.
 
-        Seeded requests are answered with the same bits whoever else runs, so a pass with one has none.
+        Seeded requests are answered with the same bits whoever else runs, so a pass with one has none. Without
+        a prefix every row is whole afterwards.
         """
         if sequences != self._members:
             self._usable = self._find(sequences)
             self._members = list(sequences)
-        return self._held if self._usable else None
+        if self._usable:
+            return self._held
+        if any(sequence.borrowed for sequence in sequences):
+            if self._patience and self._serves(sequences):
+                self._patience -= 1
+                return self._held
+            for sequence in sequences:
+                self.complete(sequence)
+        return None
+
+    def lend(self, sequence: Sequence, running: list[Sequence], cached: int) -> SharedPrefix | None:
+        """What a sequence that has nothing computed need not copy, of the `cached` tokens that it could.
+
+        All that are `running` begin with it. The caller has the sequence follow the cache's blocks of it.
+        """
+        if any(one.exact for one in running) or sequence.computed:
+            return None
+        if self._held is None or not all(self._held.begins(one) for one in running):
+            length = self._whole(min(cached, self._longest, _common_length(running)))
+            sources = [one for one in running if one.computed >= length and not one.borrowed]
+            if not sources or not self._pays(len(running), length):
+                return None
+            self._hold(max(sources, key=lambda one: one.exact_length), length)
+        held = self._held
+        if (
+            held is None
+            or not len(held) <= cached
+            or not self._pays(len(running), len(held))
+            or sequence.prompt_length > held.longest_borrower
+            or held.nbytes_lent > self._budget_bytes
+        ):
+            return None
+        sequence.borrowed = len(held)
+        self._borrowers.append(sequence)
+        self._patience = _PATIENT_PASSES
+        return held
+
+    def reading_row(self) -> ReadingRow:
+        """Where the prompts of those are read who borrowed the prefix."""
+        assert self._held is not None  # noqa: S101  # somebody borrowed it
+        return self._held.reading_row
+
+    def complete(self, sequence: Sequence) -> None:
+        """Makes a row whole: what it borrowed is copied to it."""
+        if sequence.borrowed and self._held is not None:
+            self._held.write(self._rows, sequence.row)
+            self.leave(sequence)
+
+    def leave(self, sequence: Sequence) -> None:
+        """A sequence ends, or has what it borrowed."""
+        if sequence.borrowed:
+            sequence.borrowed = 0
+            self._borrowers.remove(sequence)
 
     def release(self) -> None:
-        """Gives the memory back."""
+        """Gives the memory back; nobody may be left who borrows it."""
         self._members, self._usable = [], False
         if self._held is not None:
             self._held = None
@@ -84,15 +175,34 @@ class SharedPrefixes:
     def _find(self, sequences: list[Sequence]) -> bool:
         if any(sequence.exact for sequence in sequences):
             return False
-        length = min(self._longest, *(sequence.computed - 1 for sequence in sequences), _common_length(sequences))
-        length = length // BLOCK_TOKENS * BLOCK_TOKENS
-        if (len(sequences) - _UNPROFITABLE_ROWS) * length < self._least_saving:
+        if self._borrowers and self._held is not None and self._serves(sequences):
+            return self._pays(len(sequences), len(self._held))
+        shortest = min(sequence.computed - 1 for sequence in sequences)
+        length = self._whole(min(self._longest, shortest, _common_length(sequences)))
+        if not self._pays(len(sequences), length):
             return False
-        tokens = sequences[0].tokens[:length]
-        if self._held is None or self._held.tokens != tokens:
-            self.release()  # first, so that there are never two
-            self._held = SharedPrefix(self._rows, sequences[0].row, tokens)
+        if self._held is None or self._held.tokens != sequences[0].tokens[:length]:
+            self._hold(sequences[0], length)
         return True
+
+    def _hold(self, source: Sequence, length: int) -> None:
+        for borrower in list(self._borrowers):
+            self.complete(borrower)
+        self.release()  # first, so that there are never two
+        self._held = SharedPrefix(self._rows, source, length)
+
+    def _serves(self, sequences: list[Sequence]) -> bool:
+        held = self._held
+        return held is not None and all(
+            not sequence.exact and sequence.computed > len(held) and held.begins(sequence) for sequence in sequences
+        )
+
+    def _pays(self, rows: int, length: int) -> bool:
+        return (rows - _UNPROFITABLE_ROWS) * length >= self._least_saving
+
+    @staticmethod
+    def _whole(length: int) -> int:
+        return length // BLOCK_TOKENS * BLOCK_TOKENS
 
 
 def _common_length(sequences: list[Sequence]) -> int:

@@ -1,0 +1,183 @@
+"""A prefix that is not copied into the rows of those who begin with it, and when it must be after all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.reading_row import ReadingRow
+from codex_windows_ai.engine.shared_prefix import SharedPrefix
+from codex_windows_ai.errors import EngineError
+from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.rows import STEP
+from tests.engine.test_shared_prefix import OWN, PREFIX, SHARED, Client, run, start
+
+
+def read_all(core: EngineCore) -> None:
+    """Steps until every prompt is read."""
+    while len(core.waiting) or len(core.batch.decoding) < len(core.batch):
+        core.step()
+
+
+def borrowed(core: EngineCore) -> list[int]:
+    return [sequence.borrowed for sequence in core.batch.sequences]
+
+
+def lending(folder: ModelFolder, **changes: int) -> EngineCore:
+    """Of four agents one has read what all begin with; the others borrow it."""
+    core = start(folder, **changes)
+    for own in OWN:
+        Client(core, own, tokens=60)
+    read_all(core)
+    assert borrowed(core) == [0, SHARED, SHARED, SHARED]
+    return core
+
+
+@pytest.fixture
+def core(tiny_model: ModelFolder) -> EngineCore:
+    """Lends, and guesses at nothing."""
+    return lending(tiny_model, speculating_sequences=0)
+
+
+def test_rows_that_borrow_hold_only_what_is_their_own(core: EngineCore) -> None:
+    for layer in core.rows.layers:
+        for sequence in core.batch.sequences[1:]:
+            assert not layer[:, sequence.row, :, :SHARED].any()
+            assert layer[:, sequence.row, :, SHARED : sequence.computed].any(axis=-1).all()
+    usages = [sequence.cached_tokens for sequence in core.batch.sequences]
+    assert usages == [0, SHARED, SHARED, SHARED]
+    run(core)
+    assert core.statistics().shared_passes > 40
+
+
+def test_prompts_behind_it_are_read_to_the_same_bits_as_in_a_row_of_their_own(tiny_model: ModelFolder) -> None:
+    firsts: list[list[float]] = []
+    for budget in (2**20, 0):
+        core = start(tiny_model, shared_bytes=budget)
+        clients = [Client(core, (n,) * 40, tokens=1) for n in range(6)]
+        run(core)
+        assert core.statistics().cached_tokens == 5 * SHARED
+        firsts.append([client.logprobs[0] for client in clients])
+    assert firsts[0] == firsts[1]
+
+
+def test_a_prompt_read_in_pieces_between_others_finds_what_it_has(tiny_model: ModelFolder) -> None:
+    answers: list[list[float]] = []
+    for budget in (2**20, 0):
+        core = start(tiny_model, shared_bytes=budget, prefill_chunk=16, prefill_seconds=0)
+        clients = [Client(core, (*range(n, n + 70),), tokens=8) for n in range(4)]
+        run(core)
+        answers.append([logprob for client in clients for logprob in client.logprobs[:4]])
+    np.testing.assert_allclose(*answers, atol=0.1)
+
+
+def assert_whole(core: EngineCore, prefix: SharedPrefix) -> None:
+    alike = [sequence for sequence in core.batch.sequences if prefix.begins(sequence)]
+    assert alike
+    for sequence in alike:
+        assert not sequence.borrowed
+        for layer, rows in enumerate(core.rows.layers):
+            for part, name in enumerate(("key", "value")):
+                held = rows[part, sequence.row, :, :SHARED]
+                np.testing.assert_allclose(held, prefix.inputs[f"shared.{layer}.{name}"], atol=0.01)
+
+
+@pytest.mark.parametrize(("prefix", "seed"), [((9, 9, 9), None), (PREFIX, 1)])
+def test_beside_one_who_begins_otherwise_or_is_seeded_rows_are_whole(
+    core: EngineCore, prefix: tuple[int, ...], seed: int | None
+) -> None:
+    shared = core.shared.of(core.batch.decoding)
+    assert shared is not None
+    Client(core, (3, 3), seed=seed, prefix=prefix)
+    read_all(core)
+    assert SHARED in borrowed(core)
+    core.step()
+    assert_whole(core, shared)
+    run(core)
+
+
+def test_one_more_who_begins_alike_borrows_too(core: EngineCore) -> None:
+    Client(core, (3, 3))
+    read_all(core)
+    core.step()
+    assert borrowed(core) == [0, SHARED, SHARED, SHARED, SHARED]
+
+
+def test_who_is_left_alone_gets_its_row_whole_after_a_while(core: EngineCore) -> None:
+    shared = core.shared.of(core.batch.decoding)
+    assert shared is not None
+    last = core.batch.sequences[-1]
+    for sequence in core.batch.sequences[:-1]:
+        core.cancel(sequence)
+    core.step()
+    assert last.borrowed == SHARED  # others may come back at once
+    while last.borrowed:
+        core.step()
+    assert 10 < last.output_tokens < 40
+    assert_whole(core, shared)
+    run(core)
+
+
+def test_guesses_are_checked_in_a_row_that_is_whole(tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = lending(tiny_model)
+    shared = core.shared.of(core.batch.decoding)
+    assert shared is not None
+    last = core.batch.sequences[-1]
+    for sequence in core.batch.sequences[:-1]:
+        core.cancel(sequence)
+    monkeypatch.setattr(last, "draft", lambda: [1, 2])
+    core.step()
+    assert_whole(core, shared)
+
+
+def test_a_pass_that_fails_leaves_nothing_in_the_reading_row(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = core.shared._held
+    assert held is not None
+    unlucky, lucky = Client(core, (1,) * 40), Client(core, (2,) * 40)
+    forward = core.model.forward
+
+    def fail_once(*arguments: object, **options: object) -> None:
+        monkeypatch.setattr(core.model, "forward", forward)
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr(core.model, "forward", fail_once)
+    core._admit()
+    core._prefill()
+    assert held.reading_row._holder is None or held.reading_row._holder is lucky.sequence
+    assert isinstance(unlucky.error, EngineError)
+    run(core)
+    assert lucky.deltas[-1].finish_reason
+
+
+def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model)
+    token_bytes = core.model.shape.bytes_per_token
+    needed = SHARED * token_bytes + ReadingRow.bytes_of(core.model.shape, 2 * SHARED)
+    assert needed == (SHARED + STEP) * token_bytes
+    for budget in (needed - 1, needed):
+        core = start(tiny_model, shared_bytes=budget)
+        for own in OWN:
+            Client(core, own)
+        read_all(core)
+        assert (SHARED in borrowed(core)) == (budget == needed)
+        run(core)
+
+
+def test_prompts_with_more_of_their_own_are_read_in_their_own_rows(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model)
+    for n in range(4):
+        Client(core, (n,) * (100 if n % 2 else 10), tokens=40)
+    read_all(core)
+    assert {sequence.prompt_length: sequence.borrowed for sequence in core.batch.sequences} == {200: 0, 110: SHARED}
+
+
+def test_agents_that_start_together_read_what_they_share_in_one_row(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model, prefill_chunk=32, prefill_seconds=0)
+    for n in range(6):
+        Client(core, (n, n), tokens=40)
+    while not any(sequence.computed >= SHARED for sequence in core.batch.sequences):
+        core.step()
+    assert sorted(sequence.computed for sequence in core.batch.sequences)[:5] == [0] * 5
+    read_all(core)
+    assert core.statistics().prefill_tokens == len(PREFIX) + 2 + 5 * (len(PREFIX) + 2 - SHARED)
