@@ -67,7 +67,7 @@ class EngineCore:
         self._intake = Intake(folder, self.configuration, self.model.vocabulary_size, self.rows.longest_row)
         self._finished = self._failed = self._cancelled = 0
         self._decode_passes = self._shared_passes = self._decode_tokens = 0
-        self._prefill_tokens = self._input_tokens = self._cached_tokens = 0
+        self._prefill_tokens = self._input_tokens = self._cached_tokens = self._lent_tokens = 0
         self._drafted = self._accepted = 0
 
     # Requests come in.
@@ -286,6 +286,7 @@ class EngineCore:
             prefix = self.shared.lend(sequence, self.batch.sequences, cached)
             if prefix is not None:
                 self._prefixes.pass_over(sequence, len(prefix), exact=prefix.exact_length)
+                self._lent_tokens += len(prefix)
 
     def _read(self, sequence: Sequence, tokens: npt.NDArray[np.int64]) -> Logits:
         """A pass over the next `tokens` [1, new] of a prompt."""
@@ -355,6 +356,7 @@ class EngineCore:
             prefill_tokens=self._prefill_tokens,
             input_tokens=self._input_tokens,
             cached_tokens=self._cached_tokens,
+            lent_tokens=self._lent_tokens,
             drafted_tokens=self._drafted,
             accepted_tokens=self._accepted,
             row_bytes=self.rows.nbytes,

@@ -10,6 +10,8 @@ class EngineStatistics:
     """Figures since the engine started, and the state it is in.
 
     `shared_passes` are those decode passes that read a prefix which all their rows share only once.
+    `lent_tokens` are those `cached_tokens` that rows did not copy, because all that run share them.
+    `row_bytes` are reserved; only what is written takes memory, so what is lent does not.
     `decode_tokens` over `decode_passes` is the batch occupancy: tokens that one decode pass gave.
     """
 
@@ -25,6 +27,7 @@ class EngineStatistics:
     prefill_tokens: int
     input_tokens: int
     cached_tokens: int
+    lent_tokens: int
     drafted_tokens: int
     accepted_tokens: int
     row_bytes: int

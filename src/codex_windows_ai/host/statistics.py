@@ -95,7 +95,11 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
             "evictions": figures.cache_evictions,
         },
         "running_memory": {"bytes": figures.row_bytes, "budget_bytes": figures.row_bytes_budget},
-        "shared_prefix": {"bytes": figures.shared_bytes, "budget_bytes": figures.shared_bytes_budget},
+        "shared_prefix": {
+            "bytes": figures.shared_bytes,
+            "budget_bytes": figures.shared_bytes_budget,
+            "lent_tokens": figures.lent_tokens,
+        },
         "decode": {
             "passes": figures.decode_passes,
             "with_shared_prefix": figures.shared_passes,
