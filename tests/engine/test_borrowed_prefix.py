@@ -99,6 +99,29 @@ def test_beside_one_who_begins_otherwise_or_is_seeded_rows_are_whole(
     run(core)
 
 
+def test_behind_what_was_decoded_nothing_counts_as_exact(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model, speculating_sequences=0)
+    first = Client(core, (), tokens=100, prefix=PREFIX[:40])
+    while first.sequence.output_tokens < 70:
+        core.step()
+    history = tuple(first.sequence.tokens[:100])
+    for n in range(3):
+        Client(core, (n,) * 40, prefix=history, tokens=60)
+    read_all(core)
+    assert borrowed(core) == [0, SHARED, SHARED, SHARED]
+    assert [sequence.exact_length for sequence in core.batch.sequences] == [40, 32, 32, 32]
+    run(core)
+
+
+def test_memory_that_was_given_back_is_bound_no_more(tiny_model: ModelFolder) -> None:
+    core = start(tiny_model)
+    for _ in range(3):
+        for own in OWN:
+            Client(core, own)
+        run(core)
+    assert len(core.model._bindings) <= 2
+
+
 def test_one_more_who_begins_alike_borrows_too(core: EngineCore) -> None:
     Client(core, (3, 3))
     read_all(core)
@@ -206,14 +229,3 @@ def test_prompts_with_more_of_their_own_are_read_in_their_own_rows(tiny_model: M
         Client(core, (n,) * (100 if n % 2 else 10), tokens=40)
     read_all(core)
     assert {sequence.prompt_length: sequence.borrowed for sequence in core.batch.sequences} == {200: 0, 110: SHARED}
-
-
-def test_agents_that_start_together_read_what_they_share_in_one_row(tiny_model: ModelFolder) -> None:
-    core = start(tiny_model, prefill_chunk=32, prefill_seconds=0)
-    for n in range(6):
-        Client(core, (n, n), tokens=40)
-    while not any(sequence.computed >= SHARED for sequence in core.batch.sequences):
-        core.step()
-    assert sorted(sequence.computed for sequence in core.batch.sequences)[:5] == [0] * 5
-    read_all(core)
-    assert core.statistics().prefill_tokens == len(PREFIX) + 2 + 5 * (len(PREFIX) + 2 - SHARED)

@@ -130,7 +130,7 @@ class SharedPrefixes:
             return None
         if self._held is None or not all(self._held.begins(one) for one in running):
             length = self._whole(min(cached, self._longest, _common_length(running)))
-            sources = [one for one in running if one.computed >= length and not one.borrowed]
+            sources = [one for one in running if one.computed >= length]
             if not sources or not self._pays(len(running), length):
                 return None
             self._hold(max(sources, key=lambda one: one.exact_length), length)

@@ -1,0 +1,63 @@
+"""Whose row a prompt is read in, where others need what it reads as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.test_borrowed_prefix import read_all
+from tests.engine.test_shared_prefix import PREFIX, SHARED, Client, start
+
+
+@pytest.fixture
+def core(tiny_model: ModelFolder) -> EngineCore:
+    """Reads sixteen tokens a step."""
+    return start(tiny_model, prefill_chunk=16, prefill_seconds=0)
+
+
+def test_agents_that_start_together_read_what_they_share_in_one_row(core: EngineCore) -> None:
+    for n in range(6):
+        Client(core, (n, n), tokens=40)
+    while not any(sequence.computed >= SHARED for sequence in core.batch.sequences):
+        core.step()
+    assert sorted(sequence.computed for sequence in core.batch.sequences)[:5] == [0] * 5
+    read_all(core)
+    assert core.statistics().prefill_tokens == len(PREFIX) + 2 + 5 * (len(PREFIX) + 2 - SHARED)
+
+
+def test_who_needs_it_pays_for_it(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[str] = []
+    charge = core.counters.charge
+    monkeypatch.setattr(core.counters, "charge", lambda agent, tokens: (charged.append(agent), charge(agent, tokens)))
+    clients = [Client(core, (n, n), tokens=40) for n in range(5)]
+    for _ in clients:
+        core.step()
+    assert clients[0].sequence.computed == 80
+    assert sorted(charged) == sorted(client.sequence.agent for client in clients)
+
+
+def test_nobody_reads_for_one_who_goes_on_otherwise(core: EngineCore) -> None:
+    first, other = Client(core, ()), Client(core, (), prefix=(*PREFIX[:40], *range(60)))
+    core._admit()
+    first.sequence.advance(16, together=16)
+    assert core._reader_for(other.sequence) is first.sequence
+    first.sequence.advance(16, together=16)
+    assert core._reader_for(other.sequence) is other.sequence  # its next block would be another
+
+
+def test_nobody_reads_for_one_who_needs_nothing_after_it(core: EngineCore) -> None:
+    first, short = Client(core, ()), Client(core, (), prefix=PREFIX[:32])
+    core._admit()
+    first.sequence.advance(16, together=16)
+    assert core._reader_for(short.sequence) is short.sequence  # its last token it must compute itself
+    assert core._reader_for(first.sequence) is first.sequence
+
+
+def test_for_a_seeded_request_only_what_was_prefilled_counts(core: EngineCore) -> None:
+    first, seeded = Client(core, ()), Client(core, (), seed=1)
+    core._admit()
+    first.sequence.advance(16, together=16)
+    assert core._reader_for(seeded.sequence) is first.sequence
+    first.sequence.exact_length = 0  # as behind blocks that were decoded
+    assert core._reader_for(seeded.sequence) is seeded.sequence
