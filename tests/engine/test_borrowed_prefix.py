@@ -59,7 +59,7 @@ def test_prompts_behind_it_are_read_to_the_same_bits_as_in_a_row_of_their_own(ti
         core = start(tiny_model, shared_bytes=budget)
         clients = [Client(core, (n,) * 40, tokens=1) for n in range(6)]
         run(core)
-        assert core.statistics().cached_tokens == 5 * SHARED
+        assert core.statistics().cached_tokens == 5 * len(PREFIX)
         firsts.append([client.logprobs[0] for client in clients])
     assert firsts[0] == firsts[1]
 

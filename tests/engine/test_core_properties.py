@@ -54,6 +54,15 @@ class Client:
     def tokens(self) -> list[int]:
         return [chosen.token_id for delta in self.deltas for chosen in delta.tokens]
 
+    @property
+    def said(self) -> list[tuple[int, float | None]]:
+        """The tokens and how likely each was, to the last bit."""
+        return chosen_in(self.deltas)
+
+
+def chosen_in(deltas: list[Delta]) -> list[tuple[int, float | None]]:
+    return [(chosen.token_id, chosen.logprob) for delta in deltas for chosen in delta.tokens]
+
 
 def check_invariants(core: EngineCore, clients: list[Client]) -> None:
     """What must hold after every step, whatever happened."""
@@ -132,6 +141,7 @@ def requests(draw: st.DrawFn, seeded: bool | None = None) -> GenerationRequest:
         agent=draw(st.sampled_from("abc")),
         stop=draw(st.sampled_from([(), ("a",), ("th", "e ")])),
         grammar=draw(st.sampled_from([None, None, None, Grammar("regex", r"[a-f]{2,9}x")])),
+        top_logprobs=0,
     )
 
 
@@ -238,14 +248,31 @@ def test_seeded_requests_are_exact_whatever_else_happens(
         if client.request.sampling.seed is None:
             continue
         expected = oracle.answer(client.request)
-        wanted = [chosen.token_id for delta in expected for chosen in delta.tokens]
+        wanted = chosen_in(expected)
         if client.deltas[-1].finish_reason == "cancelled":
             assert id(client) in cancelled
-            assert client.tokens == wanted[: len(client.tokens)]
+            assert client.said == wanted[: len(client.said)]
         else:
-            assert client.tokens == wanted
+            assert client.said == wanted
             assert "".join(d.text for d in client.deltas) == "".join(d.text for d in expected)
             assert client.deltas[-1].finish_reason == expected[-1].finish_reason
+
+
+@pytest.mark.parametrize("length", [17, 33, 65, 97, 113, 129, 193, 240])
+def test_a_seeded_prompt_is_read_to_the_same_bits_however_it_is_cut(tiny_model: ModelFolder, length: int) -> None:
+    """Lengths of which ONNX Runtime takes the last token alone, whole or behind blocks of the cache."""
+    request = GenerationRequest(
+        prompt_token_ids=SHARED[:length], sampling=SamplingParameters(seed=1), max_output_tokens=2, top_logprobs=0
+    )
+    expected = chosen_in(Oracle(oracle_core(tiny_model)).answer(request))
+    for chunk in (16, 32, 48, 500):
+        for cached in (0, 16, 23, 31, length - 2, length):
+            core = EngineCore(tiny_model, configuration(prefill_chunk=chunk))
+            before, client = Client(GenerationRequest(prompt_token_ids=(*SHARED[:cached], 1, 2, 3))), Client(request)
+            for one in (before, client):
+                submit(core, one)
+                run_to_the_end(core, [one])
+            assert client.said == expected, (chunk, cached)
 
 
 @st.composite
@@ -322,8 +349,8 @@ def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolde
     run_to_the_end(core, [second])
     usage = second.deltas[-1].usage
     assert usage is not None
-    # Everything but the last generated token was computed; whole blocks of it come from the cache.
-    assert usage.cached_tokens == (len(history) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
+    # The last generated token was never computed; all others come from the cache.
+    assert usage.cached_tokens == len(history) - 1
 
 
 def test_a_seeded_turn_reuses_only_what_was_prefilled(tiny_model: ModelFolder) -> None:

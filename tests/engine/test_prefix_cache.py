@@ -202,6 +202,46 @@ def test_tokens_that_only_begin_alike_are_no_hit() -> None:
     assert cache.match(spell((1,)), exact=False) == []
 
 
+def test_of_blocks_that_go_on_otherwise_the_one_that_begins_most_alike_is_found() -> None:
+    cache = cache_of(8)
+    root = insert_path(cache, (0,))
+    for own in ((7, 8), (7, 7, 7, 8), (7, 7, 8)):
+        cache.insert(root, own + (9,) * (BLOCK_TOKENS - len(own)), lambda storage: storage.fill(0), exact=False)
+    wanted = [*block_tokens(0), 7, 7, 7, 1]
+
+    found = cache.beginning(root, wanted, BLOCK_TOKENS, exact=False)
+    assert found is not None
+    assert (found[0].tokens[:5], found[1]) == ((7, 7, 7, 8, 9), 3)
+    assert cache.beginning(root, wanted, BLOCK_TOKENS, exact=True) is None
+    assert cache.beginning(root, [*block_tokens(0), 1], BLOCK_TOKENS, exact=False) is None
+    assert cache.beginning(root, block_tokens(0), BLOCK_TOKENS, exact=False) is None
+    whole = insert(cache, root, 5)
+    assert cache.beginning(root, spell((0, 5)), BLOCK_TOKENS, exact=False) == (whole, BLOCK_TOKENS)
+
+
+@pytest.mark.parametrize(("shorter_exact", "exact", "leaves"), [(False, False, True), (True, False, False)])
+def test_a_shorter_block_leaves_when_one_begins_with_it_that_is_as_good(
+    shorter_exact: bool, exact: bool, leaves: bool
+) -> None:
+    cache = cache_of(4)
+    root = insert_path(cache, (0,))
+    shorter = cache.insert(root, block_tokens(1)[:5], lambda storage: storage.fill(3), exact=shorter_exact)
+    other = cache.insert(root, (1, 2), lambda storage: storage.fill(3), exact=False)
+    assert cache.match(spell((0, 1)), exact=False) == [root]
+    assert cache.beginning(root, spell((0, 1)), BLOCK_TOKENS, exact=False) == (shorter, 5)
+
+    longer = insert(cache, root, 1, exact=exact)
+
+    assert set(root.children.values()) == {longer, other} | (set() if leaves else {shorter})
+    assert cache.size == len(list(cache.blocks())) == (3 if leaves else 4)
+    assert cache.evictions == 0
+    while cache.size < 4:
+        insert(cache, root, 10 + cache.size)
+    assert len({block.storage.ctypes.data for block in cache.blocks()}) == 4
+    cache.clear()
+    assert cache.size == 0
+
+
 def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> None:
     cache = cache_of(4)
     decoded = insert_path(cache, (0,), exact=False)

@@ -69,7 +69,7 @@ def test_enough_of_the_prompt_stays_to_be_computed(
     for length in range(90, 100):
         batch.add(sequence := new_sequence(core, length, seed=seed))
         prefixes.take(sequence)
-        assert sequence.computed == (length - spare) // BLOCK_TOKENS * BLOCK_TOKENS
+        assert sequence.computed == min(length - spare, 96)
 
 
 def test_a_prompt_continues_from_what_was_computed_meanwhile(core: EngineCore, exchange: Exchange) -> None:
@@ -81,6 +81,54 @@ def test_a_prompt_continues_from_what_was_computed_meanwhile(core: EngineCore, e
 
     assert late.computed == 192
     assert late.cached_tokens == 160
+
+
+def test_of_a_block_that_goes_on_otherwise_the_first_tokens_are_taken(core: EngineCore, exchange: Exchange) -> None:
+    cache, batch, prefixes = exchange
+    first = new_sequence(core, 100)
+    prefill(exchange, first, 5.0)
+    batch.add(second := new_sequence(core, (*range(41), *range(200, 250))))
+    prefixes.take(second)
+
+    assert (second.computed, second.cached_tokens, second.exact_length, second.blocks) == (41, 41, 41, 2)
+    assert (read(batch.rows, second.row, 41) == read(batch.rows, first.row, 41)).all()
+    assert references(cache) == 2
+    prefill(exchange, second, 6.0)
+    assert second.blocks == 5
+    assert [len(block.tokens) for block in cache.match(second.tokens, exact=True)] == [BLOCK_TOKENS] * 5
+
+
+def test_the_next_turn_takes_all_that_was_computed(core: EngineCore, exchange: Exchange) -> None:
+    cache, batch, prefixes = exchange
+    first = new_sequence(core, 100)
+    prefill(exchange, first, 5.0)
+    computed = read(batch.rows, first.row, 100)
+    prefixes.leave(first)
+    batch.add(second := new_sequence(core, 130))
+    prefixes.take(second)
+
+    assert (second.computed, second.exact_length, second.blocks) == (100, 100, 6)
+    assert (read(batch.rows, second.row, 100) == computed).all()
+    size = cache.size
+    prefixes.leave(second)  # it has computed nothing that is not there
+    assert cache.size == size
+
+
+def test_the_rest_of_a_decoded_block_is_not_for_exact_sequences(core: EngineCore, exchange: Exchange) -> None:
+    _, batch, prefixes = exchange
+    talker = new_sequence(core, 40, 60)
+    prefill(exchange, talker, 1.0)
+    talker.tokens.append(40)
+    batch.reserve(talker.computed + 1)
+    talker.advance(1, together=1)
+    prefixes.leave(talker)
+    taken: list[int] = []
+    for seed in (None, 1):
+        batch.add(sequence := new_sequence(core, 60, seed=seed))
+        prefixes.take(sequence)
+        taken.append(sequence.computed)
+
+    assert taken == [41, 32]
 
 
 def test_a_sequence_in_the_middle_of_a_block_takes_nothing(core: EngineCore, exchange: Exchange) -> None:

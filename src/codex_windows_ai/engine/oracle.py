@@ -31,11 +31,12 @@ class Oracle:
         rows = KeyValueRows(core.model.shape, core.configuration.row_bytes)
         rows.resize(1, sequence.longest, kept=())
         sequence.start()
-        new = sequence.tokens.copy()
         while sequence.ending is None:
+            length = sequence.next_chunk(sequence.remaining) if sequence.remaining > 0 else 1
+            new = sequence.tokens[sequence.computed : sequence.computed + length]
             logits = core.model.forward(rows, 0, np.array([new], dtype=np.int64), [sequence.computed])
-            sequence.advance(len(new), together=len(new))
-            sequence.choose(logits[0, 0])
-            new = sequence.tokens[-1:]
+            sequence.advance(length, together=length)
+            if sequence.computed == len(sequence.tokens):
+                sequence.choose(logits[0, 0])
         sequence.finish(sequence.ending)
         return [delta for delta in deltas if isinstance(delta, Delta)]

@@ -3,8 +3,10 @@
 A tree of blocks of `BLOCK_TOKENS` tokens. A path from the root spells a prefix, and each block
 holds its tokens' keys and values, so a prefix that several agents share is stored once whoever
 computed it. Children are found by their token ids themselves, so a hit is never wrong. Sequences
-copy what they match; a block that a sequence continues from is referenced and stays. Under the
-memory budget the least recently used leaf goes first, pinned prefixes never.
+copy what they match, of the last block also its first tokens alone; a block that a sequence continues
+from is referenced and stays. What a sequence that ends leaves behind its last block is kept as a shorter
+one, which nothing continues from. Under the memory budget the least recently used leaf goes first, pinned
+prefixes never.
 
 The keys and values of a decoded token differ in the last bits from those of the same token
 prefilled (ONNX Runtime computes attention of one query and of many differently). A block is
@@ -27,7 +29,7 @@ BlockTokens = tuple[int, ...]
 
 
 class Block:
-    """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`."""
+    """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`; fewer where a sequence ended."""
 
     __slots__ = ("children", "exact", "last_used", "parent", "pinned", "references", "storage", "tokens")
 
@@ -76,8 +78,23 @@ class PrefixCache:
         key = tuple(tokens[start : start + BLOCK_TOKENS])
         if len(key) < BLOCK_TOKENS:
             return None
-        block = (self._roots if parent is None else parent.children).get(key)
+        block = self._children(parent).get(key)
         return None if block is None or (exact and not block.exact) else block
+
+    def beginning(
+        self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool
+    ) -> tuple[Block, int] | None:
+        """The block after `parent` whose first tokens are the most of `tokens[start:]`, and how many they are."""
+        if block := self.next_block(parent, tokens, start, exact=exact):
+            return block, BLOCK_TOKENS
+        wanted = tuple(tokens[start : start + BLOCK_TOKENS])
+        alike = [
+            (common_length(block.tokens, wanted), block)
+            for block in self._children(parent).values()
+            if block.tokens[:1] == wanted[:1] and (block.exact or not exact)
+        ]
+        length, block = max(alike, key=lambda one: one[0], default=(0, None))
+        return None if block is None or not length else (block, length)
 
     def match(self, tokens: Sequence[int], *, exact: bool) -> list[Block]:
         """The longest path of blocks that spells a prefix of `tokens`."""
@@ -92,10 +109,10 @@ class PrefixCache:
         """Adds a block after `parent`, or finds it; `fill` writes its keys and values.
 
         `exact` says that these keys and values were prefilled on an exact history; they replace
-        decoded ones. Returns None where everything that could leave is in use: not an error, the
-        prefix is just not kept.
+        decoded ones. A shorter block that begins it is of no more use and leaves. Returns None where
+        everything that could leave is in use: not an error, the prefix is just not kept.
         """
-        siblings = self._roots if parent is None else parent.children
+        siblings = self._children(parent)
         block = siblings.get(tokens)
         if block is not None:
             if exact and not block.exact:
@@ -113,6 +130,10 @@ class PrefixCache:
         fill(storage)
         block = siblings[tokens] = Block(parent, tokens, storage, exact=exact)
         self.size += 1
+        for length in range(1, len(tokens)):
+            shorter = siblings.get(tokens[:length])
+            if shorter is not None and shorter.evictable and (exact or not shorter.exact):
+                self._remove(shorter)
         if self._pinned_prefixes:
             block.pinned = self._is_pinned(block)
         self.touch(block)
@@ -181,12 +202,12 @@ class PrefixCache:
                 self._leaves = list(current.values())
                 heapq.heapify(self._leaves)
 
-    def _siblings(self, block: Block) -> dict[BlockTokens, Block]:
-        return self._roots if block.parent is None else block.parent.children
+    def _children(self, parent: Block | None) -> dict[BlockTokens, Block]:
+        return self._roots if parent is None else parent.children
 
     def _is_current(self, entry: tuple[int, int, Block]) -> bool:
         last_used, _, block = entry
-        in_tree = self._siblings(block).get(block.tokens) is block
+        in_tree = self._children(block.parent).get(block.tokens) is block
         return in_tree and block.evictable and block.last_used == last_used
 
     def _evict(self) -> bool:
@@ -196,14 +217,17 @@ class PrefixCache:
             block = entry[2]
             if not self._is_current(entry):
                 continue
-            del self._siblings(block)[block.tokens]
-            self._free.append(block.storage)
-            self.size -= 1
+            self._remove(block)
             self.evictions += 1
             if block.parent is not None:
                 self._offer(block.parent)
             return True
         return False
+
+    def _remove(self, block: Block) -> None:
+        del self._children(block.parent)[block.tokens]
+        self._free.append(block.storage)
+        self.size -= 1
 
     def _is_pinned(self, block: Block) -> bool:
         path: list[BlockTokens] = []
@@ -213,3 +237,9 @@ class PrefixCache:
             current = current.parent
         tokens = tuple(token for part in reversed(path) for token in part)
         return any(prefix[: len(tokens)] == tokens for prefix in self._pinned_prefixes)
+
+
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    unlike = (index for index, (first, second) in enumerate(zip(one, other, strict=False)) if first != second)
+    return next(unlike, min(len(one), len(other)))

@@ -16,26 +16,24 @@ class PrefixExchange:
         self._batch = batch
 
     def take(self, sequence: Sequence) -> None:
-        """Copies the blocks that follow what is computed, also those another agent made meanwhile.
+        """Copies what follows what is computed, also what another agent made meanwhile: blocks, and the first
+        tokens of one that goes on otherwise.
 
         At least one token stays to be computed for its logits; of an exact sequence two, as one
         alone would go through another attention kernel.
         """
-        spare = 2 if sequence.exact else 1
-        while (
-            sequence.computed == sequence.blocks * BLOCK_TOKENS
-            and sequence.computed + BLOCK_TOKENS + spare <= sequence.prompt_length
-        ):
-            block = self._cache.next_block(
-                sequence.last_block, sequence.tokens, sequence.computed, exact=sequence.exact
-            )
-            if block is None:
+        wanted = sequence.tokens[: sequence.prompt_length - (2 if sequence.exact else 1)]
+        while sequence.computed == sequence.blocks * BLOCK_TOKENS:
+            found = self._cache.beginning(sequence.last_block, wanted, sequence.computed, exact=sequence.exact)
+            if found is None:
                 return
+            block, tokens = found
             self._batch.reserve(sequence.prompt_length)
-            self._batch.rows.write(sequence.row, sequence.computed, block.storage)
-            sequence.advance_cached(BLOCK_TOKENS, exact=block.exact)
-            self._follow(sequence, block)
+            self._batch.rows.write(sequence.row, sequence.computed, block.storage[:, :, :, :tokens])
+            sequence.advance_cached(tokens, exact=block.exact)
             self._cache.touch(block)
+            if tokens == BLOCK_TOKENS:
+                self._follow(sequence, block)
 
     def cached(self, sequence: Sequence) -> int:
         """How many tokens of its prompt the cache could give a sequence that has none yet."""
@@ -52,22 +50,33 @@ class PrefixExchange:
     def give(self, sequence: Sequence) -> None:
         """Offers the cache every block that is complete."""
         while (end := (sequence.blocks + 1) * BLOCK_TOKENS) <= sequence.computed:
-            start = end - BLOCK_TOKENS
-
-            def fill(storage: Buffer, start: int = start) -> None:
-                self._batch.rows.read(sequence.row, start, storage)
-
-            tokens = tuple(sequence.tokens[start:end])
-            block = self._cache.insert(sequence.last_block, tokens, fill, exact=end <= sequence.exact_length)
+            block = self._insert(sequence, end - BLOCK_TOKENS, end)
             if block is None:  # no room now; tried again after the next step
                 return
             self._follow(sequence, block)
 
     def leave(self, sequence: Sequence) -> None:
-        """The sequence ends; its blocks may be evicted again."""
+        """The sequence ends: what it has behind its last block is kept, too, and its blocks may be evicted again."""
+        self._give_rest(sequence)
         if sequence.last_block is not None:
             self._cache.release(sequence.last_block)
             sequence.last_block = None
+
+    def _give_rest(self, sequence: Sequence) -> None:
+        """A conversation goes on where it ended, which is seldom where a block ends."""
+        start, end = sequence.blocks * BLOCK_TOKENS, sequence.computed
+        if start < end < start + BLOCK_TOKENS:
+            exact = end <= sequence.exact_length
+            found = self._cache.beginning(sequence.last_block, sequence.tokens[:end], start, exact=exact)
+            if found is None or found[1] < end - start:
+                self._insert(sequence, start, end)
+
+    def _insert(self, sequence: Sequence, start: int, end: int) -> Block | None:
+        def fill(storage: Buffer) -> None:
+            self._batch.rows.read(sequence.row, start, storage[:, :, :, : end - start])
+
+        tokens = tuple(sequence.tokens[start:end])
+        return self._cache.insert(sequence.last_block, tokens, fill, exact=end <= sequence.exact_length)
 
     def _follow(self, sequence: Sequence, block: Block) -> None:
         self._cache.reference(block)

@@ -118,19 +118,30 @@ class Sequence:
     def next_chunk(self, budget: int) -> int:
         """How many prompt tokens to prefill now.
 
-        Chunks end on multiples that block borders are among, so that the cache can take over, and
-        never leave a single token: one token alone would go through another attention kernel.
+        Chunks end on multiples that block borders are among, so that the cache can take over, and where
+        bits count no token of them is lonely.
         """
         remaining, step = self.remaining, PrefillPacer.SMALLEST_PIECE
         budget = max(budget, step)
-        if remaining <= budget + 1:
-            return remaining
-        chunk = (self.computed + budget) // step * step - self.computed
-        return remaining if remaining - chunk == 1 else chunk
+        chunk = (self.computed + budget + 1) // step * step - self.computed
+        if remaining <= budget + 1 or remaining - chunk == 1:
+            chunk = remaining
+        if self.exact and chunk > 1 and self._has_lonely_token(chunk):
+            chunk -= 2  # those two will be together
+        return chunk
+
+    @staticmethod
+    def _has_lonely_token(together: int) -> bool:
+        """Whether attention takes one query of so many alone, by another kernel, which gives other bits.
+
+        ONNX Runtime takes queries in blocks of two head sizes, or fewer where the cache is small: of a multiple
+        of 16 with the heads of Llama and Qwen. The last block may have one query.
+        """
+        return together % 16 == 1
 
     def advance(self, tokens: int, *, together: int) -> None:
         """`tokens` more are computed, in a forward pass over `together` tokens of this sequence."""
-        if together >= 2 and self.exact_length == self.computed:
+        if self.exact_length == self.computed and not self._has_lonely_token(together):
             self.exact_length += tokens
         self.computed += tokens
 

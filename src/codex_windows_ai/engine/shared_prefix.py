@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codex_windows_ai.engine.kv_cache import KeyValueRows, allocate
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, common_length
 from codex_windows_ai.engine.reading_row import ReadingRow
 from codex_windows_ai.engine.sequence import Sequence
 
@@ -208,6 +208,4 @@ class SharedPrefixes:
 def _common_length(sequences: list[Sequence]) -> int:
     """Tokens that all of them begin with: what the first and the last in lexical order begin with."""
     tokens = [sequence.tokens for sequence in sequences]
-    first, last = min(tokens), max(tokens)
-    unlike = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
-    return next(unlike, min(len(first), len(last)))
+    return common_length(min(tokens), max(tokens))
