@@ -72,6 +72,12 @@ FRAGMENTS = st.lists(
 ).map("".join)
 
 
+def test_constrained_text_that_ends_like_the_beginning_of_a_call_is_whole_text() -> None:
+    for pieces in (["[1] <"], ["[1]", " <"]):
+        assert parse(pieces, cut=True, constrained=True) == [TextPiece("[1] <")]
+    assert parse([" <"], cut=True, constrained=True) == [TextPiece(" ")]
+
+
 @given(FRAGMENTS, st.data(), st.booleans(), st.booleans())
 def test_where_the_text_is_cut_changes_nothing(text: str, data: st.DataObject, cut: bool, constrained: bool) -> None:
     ends = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})

@@ -68,9 +68,9 @@ app.add_typer(config.app, name="config")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from codex_windows_ai.version import release
 
-        write(f"cwai {version('codex-windows-ai')}\n")
+        write(f"cwai {release()}\n")
         raise typer.Exit
 
 

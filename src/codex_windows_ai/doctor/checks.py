@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from codex_windows_ai.codex.launch import codex_version, find_codex
 from codex_windows_ai.doctor.machine import machine_checks
@@ -12,13 +11,14 @@ from codex_windows_ai.doctor.report import Check, Finding, Report, examine
 from codex_windows_ai.doctor.windows import windows_checks
 from codex_windows_ai.errors import CodexNotFoundError
 from codex_windows_ai.settings import load_settings, settings_file
+from codex_windows_ai.version import release
 
 __all__ = ["examine_machine"]
 
 
 def examine_machine() -> Report:
     """Examine the machine that this runs on; takes a few seconds."""
-    return examine(_all_checks(), version("codex-windows-ai"))
+    return examine(_all_checks(), release())
 
 
 def _all_checks() -> Iterator[Check]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from codex_windows_ai.host.error_shape import error_body
 from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.proof import prove
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.version import release
 
 _LONGEST_CHALLENGE = 128
 
@@ -71,7 +71,7 @@ def describe(host: Host) -> dict[str, Any]:
     figures = host.engine_statistics
     return {
         **readiness(host),
-        "version": version("codex-windows-ai"),
+        "version": release(),
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
         "requests": host.requests,

@@ -6,13 +6,13 @@ import asyncio
 import http.client
 import json
 import secrets
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from codex_windows_ai.host.discovery import HostRecord, read_record
 from codex_windows_ai.host.proof import prove
 from codex_windows_ai.mcp.exchange import HostAddress
 from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.version import release
 
 _PROOF_SECONDS = 2.0
 
@@ -26,7 +26,7 @@ def find_mcp_host(*, suspicious: bool = False, progress: Progress | None = None)
     Raises as `ensure_host` does, except for what concerns the model.
     """
     record = read_record()
-    if suspicious or record is None or record.version != version("codex-windows-ai") or not _proves_itself(record):
+    if suspicious or record is None or record.version != release() or not _proves_itself(record):
         from codex_windows_ai.host.starter import ensure_host
 
         record = asyncio.run(ensure_host(progress=progress, wait_for_model=False))

@@ -32,7 +32,9 @@ def check_model(wanted: str, runtime: WindowsAiRuntime) -> None:
 
 def served_models(runtime: WindowsAiRuntime) -> tuple[str, ...]:
     """Names of the models that answer here, who answers first."""
-    return tuple(entry["id"] for entry in _entries(runtime))
+    folder = _engine_model(runtime)
+    names = [runtime.source.model] if folder is None else [runtime.source.model, folder.name]
+    return tuple(dict.fromkeys(names))
 
 
 async def list_models(request: Request) -> JSONResponse:

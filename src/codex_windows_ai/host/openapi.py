@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +16,7 @@ from codex_windows_ai.host.chat.response import ChatCompletion, ChatCompletionCh
 from codex_windows_ai.host.models_list import served_models
 from codex_windows_ai.host.responses.request import ResponsesRequest
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.version import release
 
 _Schema = dict[str, Any]
 
@@ -133,7 +133,7 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
         "openapi": "3.1.0",
         "info": {
             "title": "codex-windows-ai",
-            "version": version("codex-windows-ai"),
+            "version": release(),
             "description": "One on-device model, shared by every coding agent on the PC.",
         },
         "security": [{"token": []}],

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -30,6 +29,7 @@ from codex_windows_ai.host.state import Host
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.models.interruption import interrupt_workers
 from codex_windows_ai.settings import Settings
+from codex_windows_ai.version import release
 
 STREAM_GRACE_SECONDS = 5.0
 """How long answers that run may go on once the host is asked to end."""
@@ -83,7 +83,7 @@ def serve(
             token_file=str(token_file),
             pid=os.getpid(),
             process_start=discovery.process_start(os.getpid()) or "",
-            version=version("codex-windows-ai"),
+            version=release(),
             model=settings.model,
             provider=settings.provider,
             require_device=settings.require_device,

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.storage import make_folder
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import ENVIRONMENT_PREFIX, Settings, load_settings, state_folder
+from codex_windows_ai.version import release
 
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
@@ -178,7 +178,7 @@ class _Search:
         return True
 
     def _difference(self, record: HostRecord) -> str | None:
-        ours = version("codex-windows-ai")
+        ours = release()
         if record.version != ours:
             return f"is version {record.version}, this is {ours}"
         if not self._wait_for_model:

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 import psutil
@@ -23,6 +22,7 @@ from codex_windows_ai.host.agents import KEPT_SECONDS, RATE_SECONDS, AgentFigure
 from codex_windows_ai.host.answered_by import answered_by
 from codex_windows_ai.host.control import readiness
 from codex_windows_ai.host.state import Host
+from codex_windows_ai.version import release
 
 PATH = "/statistics"
 
@@ -51,7 +51,7 @@ def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOc
     engine, loaded = host.engine_statistics, host.loaded
     return {
         **readiness(host),
-        "version": version("codex-windows-ai"),
+        "version": release(),
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
         "active_requests": host.active_requests,

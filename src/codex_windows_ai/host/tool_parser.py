@@ -94,7 +94,7 @@ class ToolParser:
         before, marker, _ = self._held.partition(CALL_BEGIN)
         if not marker:
             self._say(before.removesuffix(_begun(before, CALL_BEGIN)), parts)
-            return False
+            return self._spoken and self._text_is_constrained  # then what is held is text, too
         self._say(before, parts)
         if self._spoken and self._text_is_constrained:
             return True

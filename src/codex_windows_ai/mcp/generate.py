@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -79,7 +80,9 @@ async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call)
     """The whole answer to a request; leaving early, as a cancelled call does, ends it in the engine."""
     state = _State(runtime)
     async with call.progress(state.describe):
-        given = state.answer = (await runtime.open()).stream(request)
+        opened = await runtime.open()
+        # Encoding a long prompt takes a while, in which other calls want to be served.
+        given = state.answer = await asyncio.to_thread(opened.stream, request)
         try:
             async for delta in given:
                 state.add(delta)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any, TypeVar, cast
 
 import mcp_types as types
@@ -30,6 +29,7 @@ from codex_windows_ai.mcp.runtime_access import Loading, RuntimeAccess
 from codex_windows_ai.mcp.schema import describe_validation
 from codex_windows_ai.mcp.tool import Call, ProtocolResult, Tool
 from codex_windows_ai.mcp.tools import built_in_tools
+from codex_windows_ai.version import release
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
 PATH = "/mcp"
@@ -121,7 +121,7 @@ def create_mcp(
 
     server: Server[Any] = Server(
         NAME,
-        version=version("codex-windows-ai"),
+        version=release(),
         title="Windows AI",
         instructions=INSTRUCTIONS,
         get_tool_input_schema=input_schemas.get,

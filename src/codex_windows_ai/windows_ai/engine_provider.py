@@ -41,20 +41,13 @@ class EngineProvider:
 
     def __init__(self, settings: Settings, *, device: Device | None = None, progress: Progress | None = None) -> None:
         report = progress or silent
-        self._device = device
         self.folder: ModelFolder = ModelStore().resolve(settings.model, progress=progress)
         report("loading", 0, 1)
         if device is None:
             self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))
         else:
             self.engine = _engine_on(device, self.folder, settings, progress)
-        report("loading", 1, 1)
-
-    @property
-    def source(self) -> AnswerSource:
-        """Who answers."""
-        device = self._device
-        return AnswerSource(
+        self.source = AnswerSource(
             provider="engine",
             device=f"CPU: {read_cpu().name}" if device is None else f"{device.kind.upper()}: {device.name}",
             execution_provider=(
@@ -63,6 +56,8 @@ class EngineProvider:
             model=self.folder.name,
             transport="in-process",
         )
+        """Who answers; read once, as every answer names it."""
+        report("loading", 1, 1)
 
     def stream(self, request: GenerationRequest) -> Generation:
         """Begins to answer; raises as `Engine.submit`."""

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from codex_windows_ai.engine import request as engine
@@ -33,6 +32,7 @@ from codex_windows_ai.host.chat.response import (
 )
 from codex_windows_ai.host.tool_parser import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece, ToolParser
 from codex_windows_ai.host.tools import Tool
+from codex_windows_ai.version import release
 from codex_windows_ai.windows_ai.runtime import AnswerSource
 
 
@@ -222,5 +222,5 @@ def _call_id() -> str:
 
 def _fingerprint(source: AnswerSource) -> str:
     """The same for as long as the same program answers with the same model in the same way."""
-    parts = (version("codex-windows-ai"), source.provider, source.device, source.execution_provider, source.model)
+    parts = (release(), source.provider, source.device, source.execution_provider, source.model)
     return f"fp_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"

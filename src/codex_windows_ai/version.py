@@ -1,0 +1,14 @@
+"""Which release this is."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+
+__all__ = ["release"]
+
+
+@cache
+def release() -> str:
+    """The version of this program, as installed: read once, as finding it takes milliseconds."""
+    return metadata.version("codex-windows-ai")
