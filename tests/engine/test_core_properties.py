@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,7 @@ from codex_windows_ai.errors import EngineError, WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.tiny_model import make_tiny_model
 
+FORCING = Grammar("regex", r"said (yes|no), because of the (weather|w[aeiou]ll|x)\.")
 SHARED = tuple(int(token) for token in np.random.default_rng(7).integers(0, 256, 300))
 
 
@@ -140,8 +142,8 @@ def requests(draw: st.DrawFn, seeded: bool | None = None) -> GenerationRequest:
         max_output_tokens=draw(st.integers(1, 24)),
         agent=draw(st.sampled_from("abc")),
         stop=draw(st.sampled_from([(), ("a",), ("th", "e ")])),
-        grammar=draw(st.sampled_from([None, None, None, Grammar("regex", r"[a-f]{2,9}x")])),
-        top_logprobs=0,
+        grammar=draw(st.sampled_from([None, None, None, Grammar("regex", r"[a-f]{2,9}x"), FORCING])),
+        top_logprobs=draw(st.sampled_from([None, 0])),
     )
 
 
@@ -398,18 +400,72 @@ def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: Mod
 
 
 def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFolder) -> None:
-    prompt = SHARED[:20] * 6
-    passes: dict[int, int] = {}
+    answers: list[list[int]] = []
+    passes: list[int] = []
     for sequences in (0, 2):
         core = EngineCore(tiny_model, configuration(speculating_sequences=sequences))
-        client = Client(
-            GenerationRequest(prompt_token_ids=prompt, max_output_tokens=60, grammar=Grammar("regex", "(abcdefgh){20}"))
-        )
+        client = Client(GenerationRequest(prompt_token_ids=SHARED[:20] * 6, max_output_tokens=120))
         submit(core, client)
         run_to_the_end(core, [client])
-        assert bytes(client.tokens) == (b"abcdefgh" * 8)[:60]
-        passes[sequences] = core.statistics().decode_passes
-    assert passes[2] * 3 < passes[0]
+        answers.append(client.tokens)
+        passes.append(core.statistics().decode_passes)
+    assert answers[0] == answers[1]
+    assert passes[1] * 3 < passes[0] * 2
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("agents", [1, 4])
+def test_what_a_grammar_forces_is_not_chosen_token_by_token(
+    tiny_model: ModelFolder, agents: int, seed: int | None
+) -> None:
+    """Who wants logarithms of probabilities has each token computed; the answers are the same."""
+    answers: list[list[list[int]]] = []
+    passes: list[int] = []
+    for logprobs in (0, None):
+        core = EngineCore(tiny_model, configuration())
+        clients = [
+            Client(
+                GenerationRequest(
+                    prompt_token_ids=SHARED[: 20 + 30 * n],
+                    sampling=SamplingParameters(temperature=1.0 if seed else 0.0, seed=seed),
+                    grammar=FORCING,
+                    agent=str(n),
+                    top_logprobs=logprobs,
+                )
+            )
+            for n in range(agents)
+        ]
+        for client in clients:
+            submit(core, client)
+        run_to_the_end(core, clients)
+        answers.append([client.tokens for client in clients])
+        passes.append(core.statistics().decode_passes)
+        for client in clients:
+            text = "".join(delta.text for delta in client.deltas)
+            assert re.fullmatch(FORCING.definition, text)
+            usage = client.deltas[-1].usage
+            assert usage is not None
+            assert (usage.input_tokens, usage.output_tokens) == (
+                len(client.request.prompt_token_ids or ()),
+                len(client.tokens),
+            )
+    assert answers[0] == answers[1]
+    assert passes[1] < passes[0] * (0.9 if seed else 0.5)
+
+
+@pytest.mark.parametrize("most", [1, 2, 4, 5, 6, 400])
+def test_an_answer_that_is_wholly_forced_ends_where_it_must(tiny_model: ModelFolder, most: int) -> None:
+    core = EngineCore(tiny_model, configuration())
+    client = Client(
+        GenerationRequest(
+            prompt_token_ids=SHARED[:30], max_output_tokens=most, grammar=Grammar("regex", "abcde"), agent="a"
+        )
+    )
+    submit(core, client)
+    run_to_the_end(core, [client])
+    assert bytes(client.tokens) == b"abcde"[:most]
+    assert client.deltas[-1].finish_reason == ("length" if most < 5 else "stop")
+    assert core.statistics().decode_passes == 0
 
 
 def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelFolder) -> None:

@@ -38,6 +38,8 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.folder import ModelFolder
 
+_MANY_KNOWN = 8  # as many known tokens are computed in a pass of their own though others decode: it ends sooner for all
+
 
 class EngineCore:
     """One model and all sequences on it. Only `prepare` may be called from any thread."""
@@ -151,25 +153,27 @@ class EngineCore:
         return [sequence for sequence in heads if sequence.agent not in running]
 
     def _decode(self, sequences: list[Sequence]) -> None:
-        drafts = self._drafts(sequences)
-        if any(drafts):
-            for sequence, draft in zip(sequences, drafts, strict=True):
-                with self._failing(sequence):
-                    self._decode_drafted(sequence, draft)
-        else:
-            with self._failing(*sequences):
-                self._decode_batch(sequences)
+        alone = [(sequence, draft) for sequence in sequences if (draft := self._draft(sequence, sequences)) is not None]
+        for sequence, draft in alone:
+            with self._failing(sequence):
+                self._decode_alone(sequence, draft)
+        if len(alone) < len(sequences):
+            together = self.batch.decoding
+            with self._failing(*together):
+                self._decode_batch(together)
 
-    def _drafts(self, sequences: list[Sequence]) -> list[list[int]]:
-        # With many sequences one pass for all costs less than a pass for each with its guesses.
-        if len(sequences) > self.configuration.speculating_sequences:
-            return []
-        return [sequence.draft() for sequence in sequences]
+    def _draft(self, sequence: Sequence, sequences: list[Sequence]) -> list[int] | None:
+        """The guesses to compute with what the sequence knows in a pass of its own; None if it has none."""
+        if len(sequences) <= self.configuration.speculating_sequences:
+            draft = sequence.draft()
+            return draft if len(sequence.known) + len(draft) > 1 else None
+        # With many sequences one pass for all costs less than passes for each.
+        return [] if len(sequence.known) >= _MANY_KNOWN and not sequence.borrowed else None
 
     def _decode_batch(self, sequences: list[Sequence]) -> None:
         past = [sequence.computed for sequence in sequences]
         self.batch.reserve(max(past) + 1)
-        tokens = np.array([[sequence.tokens[-1]] for sequence in sequences], dtype=np.int64)
+        tokens = np.array([[sequence.tokens[sequence.computed]] for sequence in sequences], dtype=np.int64)
         prefix = self.shared.of(sequences)
         logits = self.model.forward(self.rows, sequences[0].row, tokens, past, prefix=prefix)
         self._decode_passes += 1
@@ -177,26 +181,30 @@ class EngineCore:
         for sequence in sequences:  # all of them first: a row that moves takes its computed tokens along
             sequence.advance(1, together=1)
         for sequence, row in zip(sequences, logits, strict=True):
-            self._take(sequence, row[0])
-            self._settle(sequence)
+            if sequence.computed == len(sequence.tokens):
+                self._take(sequence, row[0])
+                self._settle(sequence)
 
-    def _decode_drafted(self, sequence: Sequence, draft: list[int]) -> None:
-        """One pass over the last token and the guesses behind it; keeps them as long as they are right."""
+    def _decode_alone(self, sequence: Sequence, draft: list[int]) -> None:
+        """One pass over what is known and the guesses behind it; keeps them as long as they are right."""
         self.shared.complete(sequence)
-        new = [sequence.tokens[-1], *draft]
+        known = sequence.known
+        new = [*known, *draft]
         self.batch.reserve(sequence.computed + len(new))
         tokens = np.array([new], dtype=np.int64)
-        logits = self.model.forward(self.rows, sequence.row, tokens, [sequence.computed], keep=len(new))[0]
+        logits = self.model.forward(self.rows, sequence.row, tokens, [sequence.computed], keep=len(draft) + 1)[0]
         self._decode_passes += 1
+        sequence.advance(len(known), together=len(new))
         right = 0
-        for position, guess in enumerate([*draft, None]):
-            sequence.advance(1, together=len(new))
-            self._take(sequence, logits[position])
+        while sequence.computed == len(sequence.tokens):
+            self._take(sequence, logits[right])
             if sequence.phase is Phase.DONE:  # it failed
                 return
-            right += sequence.tokens[-1] == guess
-            if sequence.ending or sequence.tokens[-1] != guess:
+            if sequence.ending is not None:
                 break
+            while right < len(draft) and sequence.tokens[sequence.computed :][:1] == [draft[right]]:
+                sequence.advance(1, together=len(new))
+                right += 1
         sequence.report(len(draft), right)
         self._drafted += len(draft)
         self._accepted += right
@@ -206,9 +214,10 @@ class EngineCore:
         """Chooses the next token from `logits` [vocabulary]."""
         self._prefixes.give(sequence)
         with self._failing(sequence):
+            said = sequence.output_tokens
             sequence.choose(logits)
-            self._decode_tokens += 1
-            self.counters.charge(sequence.agent, 1)
+            self._decode_tokens += sequence.output_tokens - said
+            self.counters.charge(sequence.agent, sequence.output_tokens - said)
 
     def _settle(self, sequence: Sequence) -> None:
         """After a pass: delivers what it brought, and lets the sequence go if that was the end."""
@@ -257,7 +266,7 @@ class EngineCore:
     def _prefill_chunk(self, sequence: Sequence, seconds: float, *, for_agent: str) -> None:
         sequence.start()
         # Room for the whole prompt and a first piece of the answer at once: growing copies every row.
-        self.batch.reserve(min(sequence.longest, sequence.prompt_length + KeyValueRows.LENGTH_STEP))
+        self.batch.reserve(min(sequence.longest, sequence.given_length + KeyValueRows.LENGTH_STEP))
         if not sequence.computed:
             self._borrow(sequence)
         self._prefixes.take(sequence)
@@ -273,7 +282,7 @@ class EngineCore:
         self._prefill_tokens += chunk
         self.counters.charge(for_agent, chunk)
         self._prefixes.give(sequence)
-        if sequence.computed == sequence.prompt_length:
+        if not sequence.remaining:
             self._input_tokens += sequence.prompt_length
             self._cached_tokens += sequence.cached_tokens
             self.batch.start_decoding(sequence)

@@ -150,6 +150,14 @@ class GrammarMatcher:
         if not self._matcher.consume_token(token_id):
             raise InvalidGrammarError(f"The grammar cannot go on: {_reason(self._matcher)}")
 
+    def consume_unless_last(self, token_id: int) -> bool:
+        """Goes on by a token that `forced` named, unless nothing may follow it; whether it did."""
+        self.consume(token_id)
+        if self.finished:
+            self._matcher.rollback(1)
+            return False
+        return True
+
     def forced(self) -> list[int]:
         """Tokens that must follow, where the grammar leaves no choice."""
         return list(self._matcher.compute_ff_tokens())

@@ -22,7 +22,7 @@ class PrefixExchange:
         At least one token stays to be computed for its logits; of an exact sequence two, as one
         alone would go through another attention kernel.
         """
-        wanted = sequence.tokens[: sequence.prompt_length - (2 if sequence.exact else 1)]
+        wanted = sequence.tokens[: min(sequence.prompt_length, sequence.given_length - (2 if sequence.exact else 1))]
         while sequence.computed == sequence.blocks * BLOCK_TOKENS:
             found = self._cache.beginning(sequence.last_block, wanted, sequence.computed, exact=sequence.exact)
             if found is None:

@@ -39,7 +39,10 @@ class Phase(Enum):
 
 
 class Sequence:
-    """A request's state. `tokens` is the prompt and then what was generated.
+    """A request's state. `tokens` is the prompt and then the answer so far.
+
+    Where the grammar leaves no choice the answer goes on by itself (jump-forward decoding, of SGLang): what it
+    begins with is read with the prompt, and behind a chosen token there may be others, none of them computed.
 
     The first `computed` tokens have keys and values; those of the first `exact_length` were
     prefilled on nothing but prefilled history. The row holds them, but for the first `borrowed`
@@ -85,6 +88,11 @@ class Sequence:
         self._deliver = deliver
         self._text = ""
         self._chosen: list[ChosenToken] = []
+        # Who wants to know how likely each token was has each computed; and a stop string could end all at once.
+        if matcher is not None and request.top_logprobs is None and not request.stop:
+            self._begin(matcher)
+        self.given_length = len(prompt)
+        """Tokens to be read before the first is chosen: the prompt, and how any answer must begin."""
         self.submitted = time.perf_counter()
         self._started: float | None = None
         self._first_token: float | None = None
@@ -96,8 +104,14 @@ class Sequence:
 
     @property
     def remaining(self) -> int:
-        """Prompt tokens still to be read."""
-        return self.prompt_length - self.computed
+        """Given tokens still to be read."""
+        return self.given_length - self.computed
+
+    @property
+    def known(self) -> list[int]:
+        """The tokens that the next pass of decoding computes, of those that are known: one where bits count."""
+        most = 1 if self.exact else PromptLookup.LONGEST
+        return self.tokens[self.computed : self.computed + most]
 
     @property
     def in_row(self) -> range:
@@ -160,10 +174,9 @@ class Sequence:
     def draft(self) -> list[int]:
         """Guesses at what comes next; empty where guessing is not allowed or does not pay."""
         limit = self.max_output_tokens - self.output_tokens - 1
-        if self._lookup is None or limit < 1:
+        if self._lookup is None or len(self.tokens) - self.computed > PromptLookup.LONGEST:
             return []
-        forced = self._matcher.forced()[: min(limit, PromptLookup.LONGEST)] if self._matcher else []
-        return forced or self._lookup.draft(self.tokens, limit)
+        return self._lookup.draft(self.tokens, limit)
 
     def report(self, drafted: int, right: int) -> None:
         """How many of the guesses of a draft were right."""
@@ -171,13 +184,31 @@ class Sequence:
             self._lookup.report(drafted, right, len(self.tokens))
 
     def choose(self, logits: Logits) -> None:
-        """Takes the next token from `logits` [vocabulary]; `ending` says if it was the last."""
+        """Takes the next token from `logits` [vocabulary], and those that must follow; `ending` says if that is all."""
         if self._first_token is None:
             self._first_token = time.perf_counter()
-        allowed = self._matcher.allowed() if self._matcher else None
-        token = self._sampler.sample(logits, allowed)
-        if self._matcher:
-            self._matcher.consume(token)
+        matcher = self._matcher
+        token = self._sampler.sample(logits, matcher.allowed() if matcher else None)
+        if matcher:
+            matcher.consume(token)
+        self._say(token, logits)
+        if matcher and self.request.top_logprobs is None:
+            for forced in matcher.forced():
+                if self.ending is not None:
+                    break
+                matcher.consume(forced)
+                self._sampler.pass_over(forced)
+                self._say(forced)
+
+    def _begin(self, matcher: GrammarMatcher) -> None:
+        """Says what any answer must begin with, but for its last token, so that one is left to be chosen."""
+        for forced in matcher.forced()[: self.max_output_tokens - 1]:
+            if not matcher.consume_unless_last(forced):
+                break
+            self._sampler.pass_over(forced)
+            self._say(forced)
+
+    def _say(self, token: int, logits: Logits | None = None) -> None:
         self._chosen.append(self._describe(token, logits))
         self.tokens.append(token)
         if token in self._end_ids:
@@ -230,10 +261,10 @@ class Sequence:
             accepted=self._lookup.accepted if self._lookup else 0,
         )
 
-    def _describe(self, token: int, logits: Logits) -> ChosenToken:
+    def _describe(self, token: int, logits: Logits | None) -> ChosenToken:
         count = self.request.top_logprobs
         text = b"" if token in self._end_ids else self._tokenizer.bytes_of(token)
-        if count is None:
+        if count is None or logits is None:
             return ChosenToken(token, text)
         logprobs = log_softmax(logits)
         alternatives = tuple(

@@ -139,7 +139,7 @@ class SharedPrefixes:
             held is None
             or not len(held) <= cached
             or not self._pays(len(running), len(held))
-            or sequence.prompt_length > held.longest_borrower
+            or sequence.given_length > held.longest_borrower
             or held.nbytes_lent > self._budget_bytes
         ):
             return None
