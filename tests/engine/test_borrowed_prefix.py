@@ -205,8 +205,10 @@ def test_who_shares_less_has_all_borrow_less(core: EngineCore) -> None:
 def test_what_the_cache_has_no_more_is_not_lent(core: EngineCore) -> None:
     fifth = new_sequence(core, (*PREFIX, 3, 3))
     running = [*core.batch.sequences, fifth]
-    assert core.shared.lend(fifth, running, SHARED - BLOCK_TOKENS) is None
-    assert core.shared.lend(fifth, running, SHARED) is not None
+    cached = core._prefixes.cached(fifth)
+    assert len(cached) * BLOCK_TOKENS == SHARED
+    assert core.shared.lend(fifth, running, cached[:-1]) is None
+    assert core.shared.lend(fifth, running, cached) is not None
 
 
 def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_model: ModelFolder) -> None:

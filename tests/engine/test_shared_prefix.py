@@ -194,7 +194,7 @@ def test_a_pass_writes_the_same_keys_and_values_and_nothing_else(tiny_model: Mod
     tokens = np.array([[sequence.tokens[-1]] for sequence in decoding])
     before = [layer.copy() for layer in core.rows.layers]
     results, logits = [], []
-    for prefix in (None, SharedPrefix(core.rows, decoding[0], SHARED)):
+    for prefix in (None, SharedPrefix.of_row(core.rows, decoding[0], SHARED)):
         for layer, kept in zip(core.rows.layers, before, strict=True):
             layer[:] = kept
         logits.append(core.model.forward(core.rows, decoding[0].row, tokens, past, prefix=prefix))

@@ -102,7 +102,7 @@ def test_a_link_shows_the_figures_asks_nobody_else_and_complains_of_nothing(page
     assert page.texts("#state") == [f"ready, version {version('codex-windows-ai')}"]
     now = dict(zip(page.texts("#now dt"), page.texts("#now dd"), strict=True))
     assert now["Answered"].split("\n") == ["2", "0 failed, 0 cancelled"]
-    occupancy = round(host.engine.statistics().tokens_per_decode_pass, 2)
+    occupancy = round(host.engine.statistics().batch_occupancy, 2)
     assert now["Batch occupancy"].endswith(f"{occupancy:.1f} on average")
     assert page.texts("#answers dd")[0] == "engine"
     assert "engine:gpu" in page.texts("#refused th")

@@ -81,7 +81,7 @@ def test_the_engine_says_what_it_does(fresh_host: LiveHost, client: OpenAI) -> N
     assert find(found, "windows_ai_requests_running") == find(found, "windows_ai_requests_waiting") == 0
     assert find(found, "windows_ai_prefix_cache_bytes") == statistics.cache_bytes > 0
     assert find(found, "windows_ai_input_tokens_total") == statistics.input_tokens
-    assert find(found, "windows_ai_batch_occupancy") == statistics.tokens_per_decode_pass >= 1
+    assert find(found, "windows_ai_batch_occupancy") == statistics.batch_occupancy >= 1
 
 
 def test_a_request_that_failed_is_counted_by_its_error(fresh_host: LiveHost, client: OpenAI) -> None:

@@ -158,14 +158,14 @@ def test_a_model_that_could_not_be_loaded_is_told_with_the_reason(open_client: O
 def test_recent_occupancy_is_of_the_passes_since_somebody_looked() -> None:
     now = 0.0
     occupancy = RecentOccupancy(lambda: now)
-    figures = replace(zero(), decode_passes=100, decode_tokens=100)
+    figures = replace(zero(), decode_passes=100, decode_rows=100)
     assert occupancy.note(figures) is None
     now = 2.0
-    assert occupancy.note(replace(figures, decode_passes=110, decode_tokens=140)) == 4
+    assert occupancy.note(replace(figures, decode_passes=110, decode_rows=140)) == 4
     now = RATE_SECONDS + 1.0  # the first look is too long ago, the second is not
-    assert occupancy.note(replace(figures, decode_passes=120, decode_tokens=160)) == 2
+    assert occupancy.note(replace(figures, decode_passes=120, decode_rows=160)) == 2
     now += RATE_SECONDS + 1.0
-    assert occupancy.note(replace(figures, decode_passes=500, decode_tokens=900)) is None
+    assert occupancy.note(replace(figures, decode_passes=500, decode_rows=900)) is None
 
 
 def test_however_often_somebody_looks_few_looks_are_kept() -> None:

@@ -53,7 +53,7 @@ class _Round:
     memory_bytes: int
     answers: tuple[str, ...] = ()
     tokens_a_pass: float | None = None
-    """What a decode pass gave; None where nobody counts it."""
+    """Of answers, that a forward pass brought; None where nobody counts."""
 
 
 def run(bench: Bench, size: SmallRequestsSize | None = None) -> Outcome:
@@ -101,7 +101,7 @@ async def _ask_all(connect: Connect, work: SmallRequests) -> _Round:
     """All agents at once, each with its next request once it is answered."""
     async with connect() as connected:
         await asyncio.gather(*(ask("Classify.", f"warm-up {n}") for n, ask in enumerate(connected.asks)))
-        passes_before, tokens_before = await connected.decoded() if connected.decoded else (0, 0)
+        passes_before, tokens_before = await connected.passed() if connected.passed else (0, 0)
         psutil.cpu_percent()
         peak = [connected.memory_bytes()]
         watching = asyncio.create_task(_watch(connected, peak))
@@ -112,12 +112,12 @@ async def _ask_all(connect: Connect, work: SmallRequests) -> _Round:
         seconds = time.perf_counter() - began
         busy = psutil.cpu_percent() / 100
         watching.cancel()
-        passes, tokens = await connected.decoded() if connected.decoded else (0, 0)
+        passes, tokens = await connected.passed() if connected.passed else (0, 0)
     latencies = tuple(latency for of_agent in results for latency, _ in of_agent)
     answers = tuple(answer for of_agent in results for _, answer in of_agent)
     if strange := set(answers) - set(CHOICES):
         raise EngineError(f"A measured answer is none of the choices: {strange}")
-    tokens_a_pass = (tokens - tokens_before) / (passes - passes_before) if connected.decoded else None
+    tokens_a_pass = (tokens - tokens_before) / (passes - passes_before) if connected.passed else None
     return _Round(latencies, seconds, busy, max(peak), answers, tokens_a_pass)
 
 

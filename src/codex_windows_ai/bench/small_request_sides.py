@@ -36,11 +36,11 @@ Ask = Callable[[str, str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """One `ask` for each agent, what the servers behind them weigh, and their decode passes and tokens so far."""
+    """One `ask` for each agent, what the servers behind them weigh, and their passes and tokens of answers so far."""
 
     asks: list[Ask]
     memory_bytes: Callable[[], int]
-    decoded: Callable[[], Awaitable[tuple[int, int]]] | None = None
+    passed: Callable[[], Awaitable[tuple[int, int]]] | None = None
 
 
 @asynccontextmanager
@@ -85,14 +85,14 @@ async def host(bench: Bench) -> AsyncGenerator[tuple[HostRecord, Path, Worker]]:
             worker.close()
 
 
-def _decoded_by(record: HostRecord) -> Callable[[], Awaitable[tuple[int, int]]]:
-    async def decoded() -> tuple[int, int]:
+def _passed_by(record: HostRecord) -> Callable[[], Awaitable[tuple[int, int]]]:
+    async def passed() -> tuple[int, int]:
         async with HostClient(record) as client:
             await client.authenticate()
-            decode = (await client.statistics())["engine"]["decode"]
-        return decode["passes"], decode["tokens"]
+            engine = (await client.statistics())["engine"]
+        return engine["passes"]["all"], engine["tokens"]["output"]
 
-    return decoded
+    return passed
 
 
 @asynccontextmanager
@@ -113,7 +113,7 @@ async def over_http(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
         clients = [await stack.enter_async_context(HostClient(record, agent=f"agent {n}")) for n in range(agents)]
         for client in clients:
             await client.authenticate()
-        yield Connected([ask_of(client) for client in clients], worker.memory_bytes, _decoded_by(record))
+        yield Connected([ask_of(client) for client in clients], worker.memory_bytes, _passed_by(record))
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def over_mcp(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
             await stack.enter_async_context(http)
             transport = streamable_http_client(f"{record.url}/mcp", http_client=http)
             asks.append(ask_of(await stack.enter_async_context(Client(transport))))
-        yield Connected(asks, worker.memory_bytes, _decoded_by(record))
+        yield Connected(asks, worker.memory_bytes, _passed_by(record))
 
 
 @asynccontextmanager
@@ -160,7 +160,7 @@ async def over_channel(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
         for _ in range(agents):
             channel = await connect_channel(home / "state" / "channel.sock")
             asks.append(ask_of(await stack.enter_async_context(ChannelClient(channel))))
-        yield Connected(asks, worker.memory_bytes, _decoded_by(record))
+        yield Connected(asks, worker.memory_bytes, _passed_by(record))
 
 
 def _text(result: Any) -> str:

@@ -57,7 +57,7 @@ def _summary(statistics: _Figures) -> Iterable[tuple[str, str]]:
     batch = engine["batch_occupancy"]
     recent = _UNKNOWN if batch["recent"] is None else f"{batch['recent']:.1f}"
     yield "now", f"{requests['running']} running, {requests['waiting']} queued, {speed}"
-    yield "batch", f"{recent} tokens a pass, {batch['mean']:.1f} on average"
+    yield "batch", f"{recent} requests a pass, {batch['mean']:.1f} on average"
     yield (
         "cache",
         f"{bytes_text(cache['bytes'])} of {bytes_text(cache['budget_bytes'])}, "

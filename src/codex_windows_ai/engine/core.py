@@ -68,7 +68,7 @@ class EngineCore:
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
         self._intake = Intake(folder, self.configuration, self.model.vocabulary_size, self.rows.longest_row)
         self._finished = self._failed = self._cancelled = 0
-        self._decode_passes = self._shared_passes = self._decode_tokens = 0
+        self._decode_passes = self._shared_passes = self._decode_rows = self._output_tokens = 0
         self._prefill_tokens = self._input_tokens = self._cached_tokens = self._lent_tokens = 0
         self._drafted = self._accepted = 0
 
@@ -177,6 +177,7 @@ class EngineCore:
         prefix = self.shared.of(sequences)
         logits = self.model.forward(self.rows, sequences[0].row, tokens, past, prefix=prefix)
         self._decode_passes += 1
+        self._decode_rows += len(sequences)
         self._shared_passes += prefix is not None
         for sequence in sequences:  # all of them first: a row that moves takes its computed tokens along
             sequence.advance(1, together=1)
@@ -194,6 +195,7 @@ class EngineCore:
         tokens = np.array([new], dtype=np.int64)
         logits = self.model.forward(self.rows, sequence.row, tokens, [sequence.computed], keep=len(draft) + 1)[0]
         self._decode_passes += 1
+        self._decode_rows += 1
         sequence.advance(len(known), together=len(new))
         right = 0
         while sequence.computed == len(sequence.tokens):
@@ -216,7 +218,7 @@ class EngineCore:
         with self._failing(sequence):
             said = sequence.output_tokens
             sequence.choose(logits)
-            self._decode_tokens += sequence.output_tokens - said
+            self._output_tokens += sequence.output_tokens - said
             self.counters.charge(sequence.agent, sequence.output_tokens - said)
 
     def _settle(self, sequence: Sequence) -> None:
@@ -284,6 +286,7 @@ class EngineCore:
         self._prefixes.give(sequence)
         if not sequence.remaining:
             self._input_tokens += sequence.prompt_length
+            self._output_tokens += sequence.output_tokens
             self._cached_tokens += sequence.cached_tokens
             self.batch.start_decoding(sequence)
             self._take(sequence, logits[0, 0])
@@ -361,7 +364,8 @@ class EngineCore:
             forward_passes=self.model.forward_passes,
             decode_passes=self._decode_passes,
             shared_passes=self._shared_passes,
-            decode_tokens=self._decode_tokens,
+            decode_rows=self._decode_rows,
+            output_tokens=self._output_tokens,
             prefill_tokens=self._prefill_tokens,
             input_tokens=self._input_tokens,
             cached_tokens=self._cached_tokens,

@@ -35,10 +35,9 @@ class PrefixExchange:
             if tokens == BLOCK_TOKENS:
                 self._follow(sequence, block)
 
-    def cached(self, sequence: Sequence) -> int:
-        """How many tokens of its prompt the cache could give a sequence that has none yet."""
-        blocks = self._cache.match(sequence.tokens[: sequence.prompt_length - 1], exact=sequence.exact)
-        return len(blocks) * BLOCK_TOKENS
+    def cached(self, sequence: Sequence) -> list[Block]:
+        """The blocks that the cache could give a sequence that has none yet."""
+        return self._cache.match(sequence.tokens[: sequence.prompt_length - 1], exact=sequence.exact)
 
     def pass_over(self, sequence: Sequence, tokens: int, *, exact: int) -> None:
         """The first `tokens` need no copy in the sequence's row; the first `exact` of them were prefilled."""

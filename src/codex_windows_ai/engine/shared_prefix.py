@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
+from itertools import takewhile
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows, allocate
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, common_length
+from codex_windows_ai.engine.kv_cache import Buffer, KeyValueRows, KeyValueShape, allocate
+from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, common_length
 from codex_windows_ai.engine.reading_row import ReadingRow
 from codex_windows_ai.engine.sequence import Sequence
 
@@ -26,23 +29,44 @@ _PATIENT_PASSES = 16  # as long few rows use the prefix though it costs more: ot
 
 
 class SharedPrefix:
-    """Keys and values of the first tokens of a sequence, for the graph's optional inputs.
+    """Keys and values of `tokens`, for the graph's optional inputs; `fill` writes them.
 
-    The first `exact_length` of them were prefilled on nothing but prefilled history.
+    `fill` is given room for [layers, 2, heads, tokens, head size]. The first `exact_length` tokens were prefilled on
+    nothing but prefilled history.
     """
 
-    def __init__(self, rows: KeyValueRows, sequence: Sequence, length: int) -> None:
-        self.tokens = sequence.tokens[:length]
-        self.exact_length = min(length, sequence.exact_length)
-        self._shape = rows.shape
-        size = (self._shape.layers, 2, self._shape.key_value_heads, length, self._shape.head_size)
-        self._storage = allocate(size, self._shape.dtype)
-        rows.read(sequence.row, 0, self._storage)
+    def __init__(
+        self, shape: KeyValueShape, tokens: list[int], fill: Callable[[Buffer], None], *, exact_length: int
+    ) -> None:
+        self.tokens = tokens
+        self.exact_length = exact_length
+        self._shape = shape
+        length = len(tokens)
+        self._storage = allocate((shape.layers, 2, shape.key_value_heads, length, shape.head_size), shape.dtype)
+        fill(self._storage)
         self._reading_row: ReadingRow | None = None
         self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([length], np.int64)}
         """By name; `shared.N.key` and `.value` are [heads, tokens, head size]."""
         for layer, (part, name) in itertools.product(range(self._shape.layers), enumerate(("key", "value"))):
             self.inputs[f"shared.{layer}.{name}"] = self._storage[layer, part]
+
+    @classmethod
+    def of_row(cls, rows: KeyValueRows, sequence: Sequence, length: int) -> Self:
+        """What a sequence's row begins with."""
+        exact_length = min(length, sequence.exact_length)
+        return cls(rows.shape, sequence.tokens[:length], partial(rows.read, sequence.row, 0), exact_length=exact_length)
+
+    @classmethod
+    def of_blocks(cls, shape: KeyValueShape, blocks: list[Block]) -> Self:
+        """What blocks of the prefix cache hold that follow each other."""
+
+        def fill(storage: Buffer) -> None:
+            for index, block in enumerate(blocks):
+                storage[:, :, :, index * BLOCK_TOKENS : (index + 1) * BLOCK_TOKENS] = block.storage
+
+        tokens = [token for block in blocks for token in block.tokens]
+        exact = sum(1 for _ in takewhile(lambda block: block.exact, blocks))
+        return cls(shape, tokens, fill, exact_length=exact * BLOCK_TOKENS)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -121,31 +145,30 @@ class SharedPrefixes:
                 self.complete(sequence)
         return None
 
-    def lend(self, sequence: Sequence, running: list[Sequence], cached: int) -> SharedPrefix | None:
-        """What a sequence that has nothing computed need not copy, of the `cached` tokens that it could.
+    def lend(self, sequence: Sequence, running: list[Sequence], cached: list[Block]) -> SharedPrefix | None:
+        """What a sequence that has nothing computed need not copy, of the `cached` blocks that it could.
 
         All that are `running` begin with it. The caller has the sequence follow the cache's blocks of it.
         """
         if any(one.exact for one in running) or sequence.computed:
             return None
         if self._held is None or not all(self._held.begins(one) for one in running):
-            length = self._whole(min(cached, self._longest, _common_length(running)))
-            sources = [one for one in running if one.computed >= length]
-            if not sources or not self._pays(len(running), length):
+            blocks = cached[: min(self._longest, _common_length(running)) // BLOCK_TOKENS]
+            if not self._pays(len(running), len(blocks) * BLOCK_TOKENS):
                 return None
-            self._hold(max(sources, key=lambda one: one.exact_length), length)
+            self._give_up()
+            self._held = SharedPrefix.of_blocks(self._rows.shape, blocks)
         held = self._held
         if (
-            held is None
-            or not len(held) <= cached
-            or not self._pays(len(running), len(held))
+            len(held) > len(cached) * BLOCK_TOKENS
             or sequence.given_length > held.longest_borrower
             or held.nbytes_lent > self._budget_bytes
         ):
             return None
         sequence.borrowed = len(held)
         self._borrowers.append(sequence)
-        self._patience = _PATIENT_PASSES
+        if self._pays(len(running), len(held)):
+            self._patience = _PATIENT_PASSES
         return held
 
     def reading_row(self) -> ReadingRow:
@@ -178,18 +201,19 @@ class SharedPrefixes:
         if self._borrowers and self._held is not None and self._serves(sequences):
             return self._pays(len(sequences), len(self._held))
         shortest = min(sequence.computed - 1 for sequence in sequences)
-        length = self._whole(min(self._longest, shortest, _common_length(sequences)))
+        length = min(self._longest, shortest, _common_length(sequences)) // BLOCK_TOKENS * BLOCK_TOKENS
         if not self._pays(len(sequences), length):
             return False
         if self._held is None or self._held.tokens != sequences[0].tokens[:length]:
-            self._hold(sequences[0], length)
+            self._give_up()
+            self._held = SharedPrefix.of_row(self._rows, sequences[0], length)
         return True
 
-    def _hold(self, source: Sequence, length: int) -> None:
+    def _give_up(self) -> None:
+        """Lets go of the prefix, before there is another: there are never two."""
         for borrower in list(self._borrowers):
             self.complete(borrower)
-        self.release()  # first, so that there are never two
-        self._held = SharedPrefix(self._rows, source, length)
+        self.release()
 
     def _serves(self, sequences: list[Sequence]) -> bool:
         held = self._held
@@ -199,10 +223,6 @@ class SharedPrefixes:
 
     def _pays(self, rows: int, length: int) -> bool:
         return (rows - _UNPROFITABLE_ROWS) * length >= self._least_saving
-
-    @staticmethod
-    def _whole(length: int) -> int:
-        return length // BLOCK_TOKENS * BLOCK_TOKENS
 
 
 def _common_length(sequences: list[Sequence]) -> int:

@@ -12,7 +12,8 @@ class EngineStatistics:
     `shared_passes` are those decode passes that read a prefix which all their rows share only once.
     `lent_tokens` are those `cached_tokens` that rows did not copy, because all that run share them.
     `row_bytes` are reserved; only what is written takes memory, so what is lent does not.
-    `decode_tokens` over `decode_passes` is the batch occupancy: tokens that one decode pass gave.
+    `decode_rows` adds up the sequences that decode passes served. `output_tokens` are those of answers, also
+    those that no pass gave because a grammar forces them.
     """
 
     waiting: int
@@ -23,7 +24,8 @@ class EngineStatistics:
     forward_passes: int
     decode_passes: int
     shared_passes: int
-    decode_tokens: int
+    decode_rows: int
+    output_tokens: int
     prefill_tokens: int
     input_tokens: int
     cached_tokens: int
@@ -40,9 +42,14 @@ class EngineStatistics:
     cache_evictions: int
 
     @property
-    def tokens_per_decode_pass(self) -> float:
-        """Mean batch occupancy, guessed and accepted tokens included."""
-        return self.decode_tokens / self.decode_passes if self.decode_passes else 0.0
+    def batch_occupancy(self) -> float:
+        """Sequences that a decode pass served on average."""
+        return self.decode_rows / self.decode_passes if self.decode_passes else 0.0
+
+    @property
+    def tokens_per_pass(self) -> float:
+        """Tokens of answers that a forward pass brought on average, be it over a prompt or in decoding."""
+        return self.output_tokens / self.forward_passes if self.forward_passes else 0.0
 
     @property
     def cache_hit_rate(self) -> float:

@@ -35,15 +35,15 @@ class RecentOccupancy:
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def note(self, figures: EngineStatistics) -> float | None:
-        """Tokens that a decode pass gave since somebody looked before; None where there was no such pass, or look."""
+        """Requests that a decode pass served since somebody looked before; None if there was no such pass, or look."""
         now = self._clock()
         while self._seen and now - self._seen[0][0] > RATE_SECONDS:
             self._seen.popleft()
-        _, passes, tokens = self._seen[0] if self._seen else (now, figures.decode_passes, figures.decode_tokens)
+        _, passes, rows = self._seen[0] if self._seen else (now, figures.decode_passes, figures.decode_rows)
         if not self._seen or now - self._seen[-1][0] >= 1:
-            self._seen.append((now, figures.decode_passes, figures.decode_tokens))
+            self._seen.append((now, figures.decode_passes, figures.decode_rows))
         new_passes = figures.decode_passes - passes
-        return (figures.decode_tokens - tokens) / new_passes if new_passes > 0 else None
+        return (figures.decode_rows - rows) / new_passes if new_passes > 0 else None
 
 
 def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOccupancy) -> dict[str, Any]:
@@ -83,10 +83,11 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
             "input": figures.input_tokens,
             "cached": figures.cached_tokens,
             "cached_share": round(figures.cache_hit_rate, 4),
+            "output": figures.output_tokens,
         },
         "batch_occupancy": {
             "recent": None if recent_occupancy is None else round(recent_occupancy, 2),
-            "mean": round(figures.tokens_per_decode_pass, 2),
+            "mean": round(figures.batch_occupancy, 2),
         },
         "prefix_cache": {
             "bytes": figures.cache_bytes,
@@ -100,10 +101,10 @@ def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[s
             "budget_bytes": figures.shared_bytes_budget,
             "lent_tokens": figures.lent_tokens,
         },
-        "decode": {
-            "passes": figures.decode_passes,
+        "passes": {
+            "all": figures.forward_passes,
+            "decode": figures.decode_passes,
             "with_shared_prefix": figures.shared_passes,
-            "tokens": figures.decode_tokens,
         },
     }
 

@@ -56,7 +56,8 @@ def built_in_resources(runtime: RuntimeAccess) -> tuple[Resource, ...]:
         except EngineError as error:  # Windows' own language model answers alone; it gives no figures
             return json.dumps({"state": "ready", "reason": error.message})
         derived = {
-            "tokens_per_decode_pass": round(figures.tokens_per_decode_pass, 3),
+            "batch_occupancy": round(figures.batch_occupancy, 3),
+            "tokens_per_pass": round(figures.tokens_per_pass, 3),
             "cache_hit_rate": round(figures.cache_hit_rate, 4),
         }
         return json.dumps({"state": "ready", **asdict(figures), **derived})
