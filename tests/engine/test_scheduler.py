@@ -66,7 +66,7 @@ def test_huge_work_delays_another_agent_by_no_more_than_its_own_share(size: int,
     assert start - huge.remaining <= size + chunk
 
 
-def test_absence_earns_no_credit_and_costs_none() -> None:
+def test_absence_earns_no_credit_and_clears_no_account() -> None:
     counters = TokenCounters()
     counters.arrive("worker")
     counters.charge("worker", 10_000)
@@ -76,7 +76,42 @@ def test_absence_earns_no_credit_and_costs_none() -> None:
     counters.charge("newcomer", 50)
     counters.leave("newcomer")
     counters.arrive("newcomer")
-    assert counters.served("newcomer") == 10_000
+    assert counters.served("newcomer") == 10_050
+
+    counters.leave("newcomer")
+    counters.charge("worker", 60)
+    counters.arrive("newcomer")
+    assert counters.served("newcomer") == 10_060
+
+
+def test_two_agents_that_take_turns_do_not_starve_a_third() -> None:
+    counters = TokenCounters()
+    third = Job("third", 10**6)
+    jobs = [third, Job("a", 30), Job("b", 30)]
+    for job in jobs:
+        counters.arrive(job.agent)
+    counters.charge("third", 128)
+    for _ in range(40):
+        served = serve(counters, jobs, 30)
+        if served is not third:  # it asks again while the other one waits
+            counters.arrive(served.agent)
+            jobs.append(Job(served.agent, 30))
+    assert 10**6 - third.remaining >= 10 * 30
+
+
+def test_who_left_is_remembered_only_while_somebody_stays_that_was_served_less() -> None:
+    counters = TokenCounters()
+    for agent in ("little", "much"):
+        counters.arrive(agent)
+    counters.charge("much", 100)
+    counters.leave("much")
+    counters.charge("little", 100)
+    counters.arrive("other")
+    counters.leave("other")
+    assert counters._away == {}
+    counters.charge("little", 50)
+    counters.leave("little")
+    assert (counters._served, counters._away) == ({}, {})
 
 
 def test_an_agent_that_has_work_gains_nothing_by_asking_again() -> None:

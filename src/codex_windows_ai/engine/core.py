@@ -282,7 +282,11 @@ class EngineCore:
         sequence.seconds_per_token = took / chunk
         self._pacer.prefilled(took, remaining)
         self._prefill_tokens += chunk
-        self.counters.charge(for_agent, chunk)
+        # Those who wait for the same tokens share what reading them costs.
+        read = sequence.tokens[: sequence.computed]
+        agents = {for_agent, *(one.agent for one in self.batch.prefilling if one.tokens[: len(read)] == read)}
+        for agent in agents:
+            self.counters.charge(agent, chunk / len(agents))
         self._prefixes.give(sequence)
         if not sequence.remaining:
             self._input_tokens += sequence.prompt_length

@@ -93,7 +93,8 @@ def test_a_client_that_leaves_frees_the_engine(live_host: LiveHost, stream: bool
     assert engine is not None
     before = engine.statistics()
     # A grammar that never ends: without the cancellation this would run to the end of the window.
-    endless = {"type": "json_schema", "name": "x", "schema": {"type": "array", "minItems": 400, "items": {"enum": [1, 2]}}}
+    schema = {"type": "array", "minItems": 400, "items": {"enum": [1, 2]}}
+    endless = {"type": "json_schema", "name": "x", "schema": schema}
     body = {"model": "tiny", "input": "Hello", "stream": stream, "text": {"format": endless}, "max_output_tokens": 400}
     content = json.dumps(body).encode()
     head = f"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {HEADERS['authorization']}\r\n"
