@@ -1,8 +1,8 @@
 """Who is served next: fairness between agents by the tokens they were served.
 
 Each agent has a counter of tokens served; the waiting agent with the smallest goes next. An agent
-that was away comes back with what it was served, but not below the least served one: absence neither
-earns credit nor clears an account, or two agents that take turns would starve a third. This is the
+that was away comes back level with the least served one, so absence earns no credit; but with what it
+had itself while the least served one got nothing since, or two agents that take turns would starve a third. This is the
 Virtual Token Counter (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024). It
 bounds any agent's lag as deficit round robin does, without quanta that must fit chunk sizes.
 """
@@ -33,29 +33,40 @@ Work = TypeVar("Work", bound=AgentsWork)
 
 
 class TokenCounters:
-    """Tokens served to each agent that has work, and to those that left with more than who stayed was served."""
+    """Tokens served to each agent that has work."""
 
     def __init__(self) -> None:
         self._served: dict[str, float] = {}
-        self._away: dict[str, float] = {}
+        self._least_at_arrival: dict[str, float] = {}
+        self._away: dict[str, tuple[float, float]] = {}
+        """What those had that left, and what the least served one had when they came."""
 
     def arrive(self, agent: str) -> None:
         """The agent has work now."""
         if agent not in self._served:
+            self._forget()
             least = min(self._served.values(), default=0.0)
-            self._served[agent] = max(least, self._away.pop(agent, 0.0))
+            self._served[agent], _ = self._away.pop(agent, (least, least))
+            self._least_at_arrival[agent] = least
 
     def leave(self, agent: str) -> None:
         """The agent has no work any more."""
         if agent in self._served:
-            self._away[agent] = self._served.pop(agent)
-        least = min(self._served.values(), default=math.inf)
-        self._away = {name: served for name, served in self._away.items() if served > least}
+            self._away[agent] = self._served.pop(agent), self._least_at_arrival.pop(agent)
+        self._forget()
 
     def charge(self, agent: str, tokens: float) -> None:
         """The agent was served so many tokens."""
         if agent in self._served:
             self._served[agent] += tokens
+
+    def _forget(self) -> None:
+        least = min(self._served.values(), default=math.inf)
+        self._away = {
+            name: (served, least_then)
+            for name, (served, least_then) in self._away.items()
+            if served > least and least <= least_then
+        }
 
     def served(self, agent: str) -> float:
         """The agent's counter."""
