@@ -174,6 +174,17 @@ def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
     assert_at_rest(core)
 
 
+def test_beside_one_who_guesses_the_other_goes_on(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = [Client(core, agent=str(n), prompt_token_ids=(n, n)) for n in range(2)]
+    while any(client.sequence.phase is not Phase.DECODE for client in clients):
+        core.step()
+    guesser = clients[0].sequence
+    monkeypatch.setattr(Sequence, "draft", lambda sequence: [7] if sequence is guesser else [])
+    before = [len(client.sequence.tokens) for client in clients]
+    core.step()
+    assert all(len(client.sequence.tokens) > said for client, said in zip(clients, before, strict=True))
+
+
 def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
     running = Client(core, prompt_token_ids=(1, 2, 3), max_output_tokens=20)
     core.step()

@@ -413,7 +413,7 @@ def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFo
     assert passes[1] * 3 < passes[0] * 2
 
 
-@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("seed", [None, 1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("agents", [1, 4])
 def test_what_a_grammar_forces_is_not_chosen_token_by_token(
     tiny_model: ModelFolder, agents: int, seed: int | None
@@ -451,6 +451,36 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
             )
     assert answers[0] == answers[1]
     assert passes[1] < passes[0] * (0.9 if seed else 0.5)
+
+
+def test_what_an_answer_begins_with_is_no_part_of_the_cached_prompt(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration())
+    for cached in (0, 50):
+        client = Client(GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING))
+        submit(core, client)
+        run_to_the_end(core, [client])
+        usage = client.deltas[-1].usage
+        assert usage is not None
+        assert (usage.input_tokens, usage.cached_tokens) == (50, cached)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_where_bits_count_known_tokens_are_computed_one_by_one(tiny_model: ModelFolder, seed: int | None) -> None:
+    core = EngineCore(tiny_model, configuration())
+    client = Client(
+        GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, sampling=SamplingParameters(seed=seed))
+    )
+    submit(core, client)
+    sequence = client.sequence
+    assert sequence is not None
+    while sequence.phase is not Phase.DECODE:
+        core.step()
+    waiting = len(sequence.tokens) - sequence.computed
+    assert waiting > 10
+    assert len(sequence.known) == (1 if seed else waiting)
+    core.step()
+    assert len(sequence.tokens) - sequence.computed == waiting - 1 if seed else sequence.known != []
+    run_to_the_end(core, [client])
 
 
 @pytest.mark.parametrize("most", [1, 2, 4, 5, 6, 400])

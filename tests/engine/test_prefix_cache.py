@@ -242,6 +242,16 @@ def test_a_shorter_block_leaves_when_one_begins_with_it_that_is_as_good(
     assert cache.size == 0
 
 
+def test_a_shorter_block_stays_while_it_is_pinned() -> None:
+    cache = cache_of(4)
+    root = insert_path(cache, (0,))
+    cache.pin([*block_tokens(0), *block_tokens(1)[:5]])
+    shorter = cache.insert(root, block_tokens(1)[:5], lambda storage: storage.fill(3), exact=False)
+    insert(cache, root, 1)
+    cache.clear()
+    assert list(root.children.values()) == [shorter]
+
+
 def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> None:
     cache = cache_of(4)
     decoded = insert_path(cache, (0,), exact=False)
