@@ -453,6 +453,21 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
     assert passes[1] < passes[0] * (0.9 if seed else 0.5)
 
 
+@pytest.mark.parametrize("stop", ["said", "aid y", "aid n", "of the"])
+def test_a_stop_string_in_forced_text_ends_the_answer_there(tiny_model: ModelFolder, stop: str) -> None:
+    answers: list[tuple[list[int], str]] = []
+    for logprobs in (0, None):
+        core = EngineCore(tiny_model, configuration())
+        client = Client(
+            GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, stop=(stop,), top_logprobs=logprobs)
+        )
+        submit(core, client)
+        run_to_the_end(core, [client])
+        answers.append((client.tokens, "".join(delta.text for delta in client.deltas)))
+    assert answers[0] == answers[1]
+    assert stop not in answers[1][1]
+
+
 def test_what_an_answer_begins_with_is_no_part_of_the_cached_prompt(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
     for cached in (0, 50):

@@ -99,6 +99,17 @@ def test_two_agents_that_take_turns_do_not_starve_a_third() -> None:
     assert 10**6 - third.remaining >= 5 * 30
 
 
+def test_who_comes_back_is_level_again_once_the_least_served_one_got_something() -> None:
+    counters = TokenCounters()
+    for agent in ("long", "short"):
+        counters.arrive(agent)
+    counters.charge("short", 28)
+    counters.leave("short")
+    counters.charge("long", 16)
+    counters.arrive("short")
+    assert counters.served("short") == 16
+
+
 def test_who_left_is_remembered_only_while_somebody_stays_that_was_served_less() -> None:
     counters = TokenCounters()
     for agent in ("little", "much"):
