@@ -440,6 +440,8 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
         run_to_the_end(core, clients)
         answers.append([client.tokens for client in clients])
         passes.append(core.statistics().decode_passes)
+        assert core.statistics().output_tokens == sum(len(client.tokens) for client in clients)
+        assert all((logprob is None) == (logprobs is None) for client in clients for _, logprob in client.said)
         for client in clients:
             text = "".join(delta.text for delta in client.deltas)
             assert re.fullmatch(FORCING.definition, text)
