@@ -10,5 +10,5 @@ __all__ = ["release"]
 
 @cache
 def release() -> str:
-    """The version of this program, as installed: read once, as finding it takes milliseconds."""
+    """The version of this program, as installed: read once, as every answer names it and finding it reads files."""
     return metadata.version("codex-windows-ai")

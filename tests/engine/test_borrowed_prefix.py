@@ -75,7 +75,7 @@ def test_prompts_read_in_pieces_between_each_other_are_read_to_the_same_bits(tin
 
 
 def assert_whole(core: EngineCore, prefix: SharedPrefix) -> None:
-    alike = [sequence for sequence in core.batch.sequences if prefix.begins(sequence)]
+    alike = [sequence for sequence in core.batch.sequences if sequence.begins_with(prefix.tokens)]
     assert alike
     for sequence in alike:
         assert not sequence.borrowed

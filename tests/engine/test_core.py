@@ -61,7 +61,7 @@ def assert_at_rest(core: EngineCore) -> None:
     assert core.rows.nbytes == 0
     assert core.waiting.heads() == []
     assert not any(block.references for block in core.cache.blocks())
-    assert core.counters._served == {}
+    assert core.counters._present == {}
     statistics = core.statistics()
     assert (statistics.running, statistics.waiting) == (0, 0)
 

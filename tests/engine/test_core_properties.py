@@ -113,6 +113,14 @@ def submit(core: EngineCore, client: Client) -> None:
     core.enqueue(client.sequence)
 
 
+def ask(core: EngineCore, request: GenerationRequest) -> Client:
+    """Has one request answered."""
+    client = Client(request)
+    submit(core, client)
+    run_to_the_end(core, [client])
+    return client
+
+
 samplings = st.one_of(
     st.just({"temperature": 0.0}),
     st.fixed_dictionaries(
@@ -270,11 +278,8 @@ def test_a_seeded_prompt_is_read_to_the_same_bits_however_it_is_cut(tiny_model: 
     for chunk in (16, 32, 48, 500):
         for cached in (0, 16, 23, 31, length - 2, length):
             core = EngineCore(tiny_model, configuration(prefill_chunk=chunk))
-            before, client = Client(GenerationRequest(prompt_token_ids=(*SHARED[:cached], 1, 2, 3))), Client(request)
-            for one in (before, client):
-                submit(core, one)
-                run_to_the_end(core, [one])
-            assert client.said == expected, (chunk, cached)
+            ask(core, GenerationRequest(prompt_token_ids=(*SHARED[:cached], 1, 2, 3)))
+            assert ask(core, request).said == expected, (chunk, cached)
 
 
 @st.composite
@@ -342,13 +347,9 @@ def test_every_answer_is_as_likely_as_the_model_says(
 
 def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
-    first = Client(GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
-    submit(core, first)
-    run_to_the_end(core, [first])
+    first = ask(core, GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
     history = SHARED[:100] + tuple(first.tokens)
-    second = Client(GenerationRequest(prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1))
-    submit(core, second)
-    run_to_the_end(core, [second])
+    second = ask(core, GenerationRequest(prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1))
     usage = second.deltas[-1].usage
     assert usage is not None
     # The last generated token was never computed; all others come from the cache.
@@ -357,17 +358,14 @@ def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolde
 
 def test_a_seeded_turn_reuses_only_what_was_prefilled(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
-    first = Client(GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
-    submit(core, first)
-    run_to_the_end(core, [first])
+    first = ask(core, GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
     history = SHARED[:100] + tuple(first.tokens)
-    second = Client(
+    second = ask(
+        core,
         GenerationRequest(
             prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1, sampling=SamplingParameters(seed=1)
-        )
+        ),
     )
-    submit(core, second)
-    run_to_the_end(core, [second])
     usage = second.deltas[-1].usage
     assert usage is not None
     assert usage.cached_tokens == 100 // BLOCK_TOKENS * BLOCK_TOKENS
@@ -399,14 +397,23 @@ def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: Mod
     assert len(long.tokens) == 4
 
 
+def test_the_occupancy_of_the_batch_is_its_rows(tiny_model: ModelFolder) -> None:
+    core = EngineCore(tiny_model, configuration(speculating_sequences=0))
+    clients = [Client(GenerationRequest(prompt_token_ids=(n, n), max_output_tokens=9, agent=str(n))) for n in range(3)]
+    for client in clients:
+        submit(core, client)
+    run_to_the_end(core, clients)
+    statistics = core.statistics()
+    assert statistics.decode_rows == sum(len(client.tokens) - 1 for client in clients)  # the first came with the prompt
+    assert 1 < statistics.batch_occupancy <= 3
+
+
 def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFolder) -> None:
     answers: list[list[int]] = []
     passes: list[int] = []
     for sequences in (0, 2):
         core = EngineCore(tiny_model, configuration(speculating_sequences=sequences))
-        client = Client(GenerationRequest(prompt_token_ids=SHARED[:20] * 6, max_output_tokens=120))
-        submit(core, client)
-        run_to_the_end(core, [client])
+        client = ask(core, GenerationRequest(prompt_token_ids=SHARED[:20] * 6, max_output_tokens=120))
         answers.append(client.tokens)
         passes.append(core.statistics().decode_passes)
     assert answers[0] == answers[1]
@@ -427,7 +434,7 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
             Client(
                 GenerationRequest(
                     prompt_token_ids=SHARED[: 20 + 30 * n],
-                    sampling=SamplingParameters(temperature=1.0 if seed else 0.0, seed=seed),
+                    sampling=SamplingParameters(temperature=5.0 if seed else 0.0, seed=seed),
                     grammar=FORCING,
                     agent=str(n),
                     top_logprobs=logprobs,
@@ -460,11 +467,9 @@ def test_a_stop_string_in_forced_text_ends_the_answer_there(tiny_model: ModelFol
     answers: list[tuple[list[int], str]] = []
     for logprobs in (0, None):
         core = EngineCore(tiny_model, configuration())
-        client = Client(
-            GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, stop=(stop,), top_logprobs=logprobs)
+        client = ask(
+            core, GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, stop=(stop,), top_logprobs=logprobs)
         )
-        submit(core, client)
-        run_to_the_end(core, [client])
         answers.append((client.tokens, "".join(delta.text for delta in client.deltas)))
     assert answers[0] == answers[1]
     assert stop not in answers[1][1]
@@ -473,9 +478,7 @@ def test_a_stop_string_in_forced_text_ends_the_answer_there(tiny_model: ModelFol
 def test_what_an_answer_begins_with_is_no_part_of_the_cached_prompt(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
     for cached in (0, 50):
-        client = Client(GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING))
-        submit(core, client)
-        run_to_the_end(core, [client])
+        client = ask(core, GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING))
         usage = client.deltas[-1].usage
         assert usage is not None
         assert (usage.input_tokens, usage.cached_tokens) == (50, cached)
@@ -520,9 +523,7 @@ def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelF
     core = EngineCore(tiny_model, configuration(cache_bytes=192 * token_bytes))
     core.cache.pin(SHARED[:96])
     for prompt in [SHARED[:130], *(tuple([n] * 200) for n in range(5)), SHARED[:130]]:
-        client = Client(GenerationRequest(prompt_token_ids=prompt, max_output_tokens=1))
-        submit(core, client)
-        run_to_the_end(core, [client])
+        client = ask(core, GenerationRequest(prompt_token_ids=prompt, max_output_tokens=1))
     usage = client.deltas[-1].usage
     assert usage is not None
     assert usage.cached_tokens >= 96

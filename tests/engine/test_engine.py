@@ -226,7 +226,7 @@ def test_callers_that_come_and_go_in_many_threads_leave_nothing_behind(start_eng
     assert_at_rest(engine)
     statistics = engine.statistics()
     assert statistics.finished > 0
-    assert engine.core.counters._served == {}
+    assert engine.core.counters._present == {}
 
 
 def test_a_deadline_that_passes_ends_the_request_with_its_own_error(start_engine: StartEngine) -> None:

@@ -122,7 +122,7 @@ def test_who_left_is_remembered_only_while_somebody_stays_that_was_served_less()
     assert counters._away == {}
     counters.charge("little", 50)
     counters.leave("little")
-    assert (counters._served, counters._away) == ({}, {})
+    assert (counters._present, counters._away) == ({}, {})
 
 
 def test_an_agent_that_has_work_gains_nothing_by_asking_again() -> None:

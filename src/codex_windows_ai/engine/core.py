@@ -204,7 +204,7 @@ class EngineCore:
                 return
             if sequence.ending is not None:
                 break
-            while right < len(draft) and sequence.tokens[sequence.computed :][:1] == [draft[right]]:
+            while right < len(draft) and sequence.known[:1] == [draft[right]]:
                 sequence.advance(1, together=len(new))
                 right += 1
         sequence.report(len(draft), right)
@@ -259,7 +259,7 @@ class EngineCore:
             if (
                 other.computed > reader.computed
                 and end < sequence.prompt_length
-                and other.tokens[:end] == sequence.tokens[:end]
+                and other.begins_with(sequence.tokens[:end])
                 and (other.exact_length == other.computed or not sequence.exact)
             ):
                 reader = other
@@ -282,11 +282,7 @@ class EngineCore:
         sequence.seconds_per_token = took / chunk
         self._pacer.prefilled(took, remaining)
         self._prefill_tokens += chunk
-        # Those who wait for the same tokens share what reading them costs.
-        read = sequence.tokens[: sequence.computed]
-        agents = {for_agent, *(one.agent for one in self.batch.prefilling if one.tokens[: len(read)] == read)}
-        for agent in agents:
-            self.counters.charge(agent, chunk / len(agents))
+        self._charge_for_reading(sequence, chunk, for_agent)
         self._prefixes.give(sequence)
         if not sequence.remaining:
             self._input_tokens += sequence.prompt_length
@@ -295,6 +291,13 @@ class EngineCore:
             self.batch.start_decoding(sequence)
             self._take(sequence, logits[0, 0])
             self._settle(sequence)
+
+    def _charge_for_reading(self, sequence: Sequence, tokens: int, for_agent: str) -> None:
+        """Those who wait for the same tokens share what reading them costs."""
+        read = sequence.tokens[: sequence.computed]
+        agents = {for_agent, *(one.agent for one in self.batch.prefilling if one.begins_with(read))}
+        for agent in agents:
+            self.counters.charge(agent, tokens / len(agents))
 
     def _borrow(self, sequence: Sequence) -> None:
         """What all that run begin with need not be copied into the sequence's row, if it is cached."""

@@ -63,9 +63,7 @@ class Sampler:
         scores = self._penalise(logits) if self._penalised else logits
         if allowed is not None:
             scores = np.where(allowed, scores, np.float32(-np.inf))
-        uniform = self._random.random()
-        greedy = self._sampling.temperature < _GREEDY_TEMPERATURE
-        token = self._greedy(scores) if greedy else self._draw(scores, uniform)
+        token = self._greedy(scores) if self._sampling.temperature < _GREEDY_TEMPERATURE else self._draw(scores)
         self._note(token)
         return token
 
@@ -95,8 +93,9 @@ class Sampler:
             scores -= sampling.presence_penalty * (self._counts > 0) + sampling.frequency_penalty * self._counts
         return scores
 
-    def _draw(self, scores: Logits, uniform: float) -> int:
+    def _draw(self, scores: Logits) -> int:
         sampling = self._sampling
+        uniform = self._random.random()
         weights = np.exp((scores - scores.max()) / np.float32(sampling.temperature), dtype=np.float32)
         if sampling.top_k == 0 and sampling.top_p == 1.0 and sampling.min_p == 0.0:
             return _inverse_cdf(weights, uniform)

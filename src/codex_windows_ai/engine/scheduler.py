@@ -2,9 +2,10 @@
 
 Each agent has a counter of tokens served; the waiting agent with the smallest goes next. An agent
 that was away comes back level with the least served one, so absence earns no credit; but with what it
-had itself while the least served one got nothing since, or two agents that take turns would starve a third. This is the
-Virtual Token Counter (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024). It
-bounds any agent's lag as deficit round robin does, without quanta that must fit chunk sizes.
+had itself while the least served one got nothing since, or two agents that take turns would starve a
+third. This is the Virtual Token Counter (Sheng et al., "Fairness in Serving Large Language Models",
+OSDI 2024). It bounds any agent's lag as deficit round robin does, without quanta that must fit chunk
+sizes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 
@@ -32,45 +34,55 @@ class AgentsWork(Protocol):
 Work = TypeVar("Work", bound=AgentsWork)
 
 
+@dataclass(slots=True)
+class _Account:
+    """Tokens served to an agent, and to the least served one when it came."""
+
+    served: float
+    least_at_arrival: float
+
+
 class TokenCounters:
-    """Tokens served to each agent that has work."""
+    """Tokens served to each agent that has work, and to those that left lately."""
 
     def __init__(self) -> None:
-        self._served: dict[str, float] = {}
-        self._least_at_arrival: dict[str, float] = {}
-        self._away: dict[str, tuple[float, float]] = {}
-        """What those had that left, and what the least served one had when they came."""
+        self._present: dict[str, _Account] = {}
+        self._away: dict[str, _Account] = {}
 
     def arrive(self, agent: str) -> None:
         """The agent has work now."""
-        if agent not in self._served:
+        if agent not in self._present:
             self._forget()
-            least = min(self._served.values(), default=0.0)
-            self._served[agent], _ = self._away.pop(agent, (least, least))
-            self._least_at_arrival[agent] = least
+            least = self._least(default=0.0)
+            away = self._away.pop(agent, None)
+            self._present[agent] = _Account(away.served if away else least, least)
 
     def leave(self, agent: str) -> None:
         """The agent has no work any more."""
-        if agent in self._served:
-            self._away[agent] = self._served.pop(agent), self._least_at_arrival.pop(agent)
+        if agent in self._present:
+            self._away[agent] = self._present.pop(agent)
         self._forget()
 
     def charge(self, agent: str, tokens: float) -> None:
         """The agent was served so many tokens."""
-        if agent in self._served:
-            self._served[agent] += tokens
-
-    def _forget(self) -> None:
-        least = min(self._served.values(), default=math.inf)
-        self._away = {
-            name: (served, least_then)
-            for name, (served, least_then) in self._away.items()
-            if served > least and least <= least_then
-        }
+        if agent in self._present:
+            self._present[agent].served += tokens
 
     def served(self, agent: str) -> float:
         """The agent's counter."""
-        return self._served.get(agent, 0.0)
+        return self._present[agent].served if agent in self._present else 0.0
+
+    def _least(self, default: float) -> float:
+        return min((account.served for account in self._present.values()), default=default)
+
+    def _forget(self) -> None:
+        """Forgets who was served no more than the least served one is now, or before that one was served again."""
+        least = self._least(default=math.inf)
+        self._away = {
+            agent: account
+            for agent, account in self._away.items()
+            if account.served > least and account.least_at_arrival >= least
+        }
 
     def choose(self, candidates: Iterable[Work]) -> Work | None:
         """The candidate whose agent was served least; of equals the one with the least to do, then the first."""

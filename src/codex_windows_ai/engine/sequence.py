@@ -91,7 +91,7 @@ class Sequence:
         # Who wants to know how likely each token was has each computed; and a stop string could end all at once.
         if matcher is not None and request.top_logprobs is None and not request.stop:
             self._begin(matcher)
-        self.given_length = len(prompt)
+        self.given_length = len(self.tokens)
         """Tokens to be read before the first is chosen: the prompt, and how any answer must begin."""
         self.submitted = time.perf_counter()
         self._started: float | None = None
@@ -112,6 +112,10 @@ class Sequence:
         """The tokens that the next pass of decoding computes, of those that are known: one where bits count."""
         most = 1 if self.exact else PromptLookup.LONGEST
         return self.tokens[self.computed : self.computed + most]
+
+    def begins_with(self, tokens: list[int]) -> bool:
+        """Whether these are its first tokens."""
+        return self.tokens[: len(tokens)] == tokens
 
     @property
     def in_row(self) -> range:
@@ -197,18 +201,20 @@ class Sequence:
                 if self.ending is not None:
                     break
                 matcher.consume(forced)
-                self._sampler.pass_over(forced)
-                self._say(forced)
+                self._say_forced(forced)
 
     def _begin(self, matcher: GrammarMatcher) -> None:
         """Says what any answer must begin with, but for its last token, so that one is left to be chosen."""
         for forced in matcher.forced()[: self.max_output_tokens - 1]:
             if not matcher.consume_unless_last(forced):
                 break
-            self._sampler.pass_over(forced)
-            self._say(forced)
+            self._say_forced(forced)
 
-    def _say(self, token: int, logits: Logits | None = None) -> None:
+    def _say_forced(self, token: int) -> None:
+        self._sampler.pass_over(token)
+        self._say(token, None)
+
+    def _say(self, token: int, logits: Logits | None) -> None:
         self._chosen.append(self._describe(token, logits))
         self.tokens.append(token)
         if token in self._end_ids:

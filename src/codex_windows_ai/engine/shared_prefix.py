@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from itertools import takewhile
 from typing import Self
 
 import numpy as np
@@ -65,7 +64,7 @@ class SharedPrefix:
                 storage[:, :, :, index * BLOCK_TOKENS : (index + 1) * BLOCK_TOKENS] = block.storage
 
         tokens = [token for block in blocks for token in block.tokens]
-        exact = sum(1 for _ in takewhile(lambda block: block.exact, blocks))
+        exact = sum(block.exact for block in blocks)  # behind the first that is not, none is
         return cls(shape, tokens, fill, exact_length=exact * BLOCK_TOKENS)
 
     def __len__(self) -> int:
@@ -92,10 +91,6 @@ class SharedPrefix:
         if self._reading_row is None:
             self._reading_row = ReadingRow(self._shape, self._storage, self.longest_borrower)
         return self._reading_row
-
-    def begins(self, sequence: Sequence) -> bool:
-        """Whether the sequence's tokens begin with it."""
-        return sequence.tokens[: len(self)] == self.tokens
 
     def write(self, rows: KeyValueRows, row: int) -> None:
         """Copies it to the start of a row."""
@@ -152,7 +147,7 @@ class SharedPrefixes:
         """
         if any(one.exact for one in running) or sequence.computed:
             return None
-        if self._held is None or not all(self._held.begins(one) for one in running):
+        if self._held is None or not all(one.begins_with(self._held.tokens) for one in running):
             blocks = cached[: min(self._longest, _common_length(running)) // BLOCK_TOKENS]
             if not self._pays(len(running), len(blocks) * BLOCK_TOKENS):
                 return None
@@ -218,7 +213,8 @@ class SharedPrefixes:
     def _serves(self, sequences: list[Sequence]) -> bool:
         held = self._held
         return held is not None and all(
-            not sequence.exact and sequence.computed > len(held) and held.begins(sequence) for sequence in sequences
+            not sequence.exact and sequence.computed > len(held) and sequence.begins_with(held.tokens)
+            for sequence in sequences
         )
 
     def _pays(self, rows: int, length: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -31,8 +30,7 @@ async def answer_deltas(
     runtime = await host.runtime()
     check_model(model, runtime)
     with host.metrics.measure(runtime.source, operation) as measurement:
-        # Encoding a long prompt takes a while, in which other requests want to be served.
-        generation = await asyncio.to_thread(runtime.stream, request)
+        generation = await runtime.submit(request)
         measurement.source = generation.source
         on_source(generation.source)
         async with aclosing(generation):

@@ -55,15 +55,14 @@ async def retrieve_model(request: Request) -> JSONResponse:
 
 def _entries(runtime: WindowsAiRuntime) -> list[dict[str, Any]]:
     """OpenAI's `Model` of each, who answers first; `context_window` in tokens, null where nobody can say."""
-    source, folder = runtime.source, _engine_model(runtime)
-    entries = {source.model: _entry(source.model, None)}
-    if folder is not None:
-        entries[folder.name] = _entry(folder.name, folder)
-    entries[source.model]["windows_ai"] = answered_by(source)
-    return list(entries.values())
+    folder = _engine_model(runtime)
+    entries = [_entry(name, folder) for name in served_models(runtime)]
+    entries[0]["windows_ai"] = answered_by(runtime.source)
+    return entries
 
 
-def _entry(name: str, folder: ModelFolder | None) -> dict[str, Any]:
+def _entry(name: str, engine: ModelFolder | None) -> dict[str, Any]:
+    folder = engine if engine is not None and engine.name == name else None
     return {
         "id": name,
         "object": "model",

@@ -92,12 +92,11 @@ class ToolParser:
             self._say(self._held, parts)
             return False
         before, marker, _ = self._held.partition(CALL_BEGIN)
-        if not marker:
-            self._say(before.removesuffix(_begun(before, CALL_BEGIN)), parts)
-            return self._spoken and self._text_is_constrained  # then what is held is text, too
-        self._say(before, parts)
+        self._say(before if marker else before.removesuffix(_begun(before, CALL_BEGIN)), parts)
         if self._spoken and self._text_is_constrained:
-            return True
+            return True  # what is held is text, too
+        if not marker:
+            return False
         opening = self._held.lstrip()
         for form, tool in self._forms:
             if opening.startswith(form.begin):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -80,9 +79,7 @@ async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call)
     """The whole answer to a request; leaving early, as a cancelled call does, ends it in the engine."""
     state = _State(runtime)
     async with call.progress(state.describe):
-        opened = await runtime.open()
-        # Encoding a long prompt takes a while, in which other calls want to be served.
-        given = state.answer = await asyncio.to_thread(opened.stream, request)
+        given = state.answer = await (await runtime.open()).submit(request)
         try:
             async for delta in given:
                 state.add(delta)

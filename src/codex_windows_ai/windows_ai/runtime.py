@@ -169,6 +169,13 @@ class WindowsAiRuntime:
                 return Answer(generation, provider.source.after((*refused, *before)), observe)
         raise EngineError("The runtime has nobody to ask.")
 
+    async def submit(self, request: GenerationRequest) -> Answer:
+        """As `stream`, beside the event loop: encoding a long prompt takes a while, in which others want to be served.
+
+        Raises as `stream`.
+        """
+        return await asyncio.to_thread(self.stream, request)
+
     async def invoke_action(
         self,
         prompt: str,
@@ -201,7 +208,7 @@ class WindowsAiRuntime:
         request = GenerationRequest(
             messages=messages, sampling=sampling or SamplingParameters(), max_output_tokens=max_output_tokens
         )
-        return "".join([delta.text async for delta in self.stream(request)])
+        return "".join([delta.text async for delta in await self.submit(request)])
 
     async def invoke_app_action(
         self, action: str, inputs: Mapping[str, Entity] | str, *, overload: int | None = None

@@ -169,7 +169,7 @@ class _Client:
         request = replace(decode_request(payload), agent=self.agent)
         runtime = await self._host.runtime()
         self.prefixes.note(request)
-        answer = await asyncio.to_thread(runtime.stream, request)
+        answer = await runtime.submit(request)
         running.begin(answer)
         tokens = request.top_logprobs is not None
         with self._host.metrics.measure(answer.source, "generate") as measurement:
