@@ -174,6 +174,17 @@ def test_a_sequence_that_began_on_decoded_blocks_never_counts_as_exact(core: Eng
     assert cache.match(sequence.tokens, exact=True) == []
 
 
+def test_the_rest_behind_blocks_that_found_no_room_is_not_kept(core: EngineCore) -> None:
+    cache = PrefixCache(SHAPE, 2 * BLOCK_TOKENS * SHAPE.bytes_per_token)
+    exchange = (cache, (batch := Batch(rows_of(4))), PrefixExchange(cache, batch))
+    holder, sequence = new_sequence(core, tuple(range(100, 164))), new_sequence(core, 100)
+    prefill(exchange, holder, 1.0)
+    prefill(exchange, sequence, 2.0)
+    exchange[2].leave(holder)
+    exchange[2].leave(sequence)
+    assert {block.tokens for block in cache.blocks()} == {tuple(holder.tokens[n : n + 16]) for n in (0, 16)}
+
+
 def test_a_full_cache_of_blocks_in_use_is_no_error_and_is_tried_again(core: EngineCore) -> None:
     cache = PrefixCache(SHAPE, 2 * BLOCK_TOKENS * SHAPE.bytes_per_token)
     batch = Batch(rows_of(4))
