@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from codex_windows_ai.models import attention, convert, download, graph, reference
-from codex_windows_ai.models.folder import CPU_MODEL, TOKENIZER
+from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, TOKENIZER
 from codex_windows_ai.models.gguf_file import GgufFile
 from codex_windows_ai.models.progress import silent
 from codex_windows_ai.models.storage import folder_bytes
@@ -95,6 +95,7 @@ class Agreement:
         runtime = importlib.import_module("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry(*EXACT_SUMS)
         self._session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._same, self._divergences, self._losses = [], [], []
 

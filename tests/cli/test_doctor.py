@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.engine.cpu_graph import cpu_graph
-from codex_windows_ai.models.folder import read_model_folder
 from tests.cli.program import cwai
 from tests.codex.test_launch import put_codex
 from tests.served import make_home
@@ -64,7 +62,7 @@ def test_a_model_is_told_with_the_graph_that_this_processor_runs(default_model: 
     check = json.loads(cwai("doctor", "--json", home=home).stdout)["checks"]["model.installed"]
 
     assert check["status"] == "ok"
-    assert check["details"]["cpu_graph"] == cpu_graph(read_model_folder(default_model)).name
+    assert check["details"]["cpu_graph"] == "model.cpu.onnx"
 
 
 def test_a_model_that_is_not_there_makes_it_unhealthy(tmp_path: Path) -> None:

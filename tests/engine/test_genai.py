@@ -27,7 +27,8 @@ OUTPUT_TOKENS = 24
 
 @pytest.fixture(scope="module")
 def engine(default_model: Path) -> Iterator[Engine]:
-    with Engine(replace(read_model_folder(default_model), cpu_model_file=None)) as engine:
+    folder = read_model_folder(default_model)
+    with Engine(replace(folder, cpu_model_file=folder.model_file)) as engine:
         yield engine
 
 

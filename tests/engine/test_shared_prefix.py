@@ -221,7 +221,7 @@ def test_at_rest_its_memory_is_given_back(tiny_model: ModelFolder) -> None:
 
 
 def test_a_model_that_takes_no_prefix_is_given_none(tiny_model: ModelFolder) -> None:
-    core = start(replace(tiny_model, cpu_model_file=None))
+    core = start(replace(tiny_model, cpu_model_file=tiny_model.model_file))
     assert not core.model.shares_prefixes
     clients = [Client(core, own) for own in OWN]
     run(core)

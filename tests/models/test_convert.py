@@ -12,7 +12,7 @@ from codex_windows_ai.errors import ModelFileError, StorageError, UnsupportedMod
 from codex_windows_ai.models import convert as conversion
 from codex_windows_ai.models import reference, storage
 from codex_windows_ai.models.convert import MODEL, convert
-from codex_windows_ai.models.folder import CPU_MODEL, read_model_folder
+from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, read_model_folder
 from codex_windows_ai.models.gguf_file import GgufFile
 from codex_windows_ai.models.progress import silent
 from tests.models.synthetic import Tiny
@@ -28,6 +28,7 @@ def converted(tiny: Tiny, tmp_path: Path) -> Path:
 def session_of(folder: Path, model: str = MODEL) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry(*EXACT_SUMS)
     return onnxruntime.InferenceSession(folder / model, options, providers=["CPUExecutionProvider"])
 
 
@@ -85,7 +86,7 @@ def test_a_graph_for_processors_that_answers_otherwise_is_not_kept(tmp_path: Pat
     monkeypatch.setattr(conversion, "MOST_DIVERGENCE", -1)
     folder = converted(Tiny(), tmp_path)
     assert not (folder / CPU_MODEL).exists()
-    assert read_model_folder(folder).cpu_model_file is None
+    assert read_model_folder(folder).cpu_model_file == folder / MODEL
 
 
 @pytest.mark.parametrize("model", [MODEL, CPU_MODEL])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from codex_windows_ai.doctor.report import Finding
 from codex_windows_ai.errors import ModelError
-from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL, load_settings
 
@@ -22,7 +21,7 @@ def check_model() -> Finding:
             summary = f"{name} would answer; it is not installed yet and is fetched on first use"
             return Finding("warning", summary, details, f"cwai models add {name}")
         model = store.resolve(name)  # a folder's path, or an error that says what to do
-        details["cpu_graph"] = _cpu_graph(model)
+        details["cpu_graph"] = model.cpu_model_file.name
         return Finding("ok", f"the model folder {model.path} would answer", details)
     try:
         store.verify(name)
@@ -30,12 +29,5 @@ def check_model() -> Finding:
         fix = f"cwai models remove {name} && cwai models add {name if name == DEFAULT_MODEL else 'PATH'}"
         return Finding("fail", error.message, details, fix)
     details["path"] = str(installed[name].path)
-    details["cpu_graph"] = _cpu_graph(store.resolve(name))
+    details["cpu_graph"] = store.resolve(name).cpu_model_file.name
     return Finding("ok", f"{name} would answer; it is installed and every file is sound", details)
-
-
-def _cpu_graph(folder: ModelFolder) -> str:
-    """Which of the model's graphs this processor would run."""
-    from codex_windows_ai.engine.cpu_graph import cpu_graph
-
-    return cpu_graph(folder).name

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.configuration import EngineConfiguration
-from codex_windows_ai.engine.cpu_graph import cpu_graph
 from codex_windows_ai.engine.intake import Intake
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.model import Logits, Model
@@ -48,7 +47,7 @@ class EngineCore:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
         self.model = Model(
-            cpu_graph(folder) if self.configuration.configure_session is None else folder.model_file,
+            folder.cpu_model_file if self.configuration.configure_session is None else folder.model_file,
             heads=folder.heads,
             threads=self.configuration.threads,
             configure_session=self.configuration.configure_session,

@@ -20,6 +20,7 @@ import psutil
 from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
 from codex_windows_ai.engine.shared_prefix import SharedPrefix
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.models.folder import EXACT_SUMS
 
 Logits = npt.NDArray[np.float32]
 
@@ -62,6 +63,7 @@ class Model:
         self.threads: int = options.intra_op_num_threads
         try:
             if configure_session is None:
+                options.add_session_config_entry(*EXACT_SUMS)
                 self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
             else:
                 configure_session(options)

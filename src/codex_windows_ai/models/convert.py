@@ -153,6 +153,7 @@ def _log_probabilities(model: Path, architecture: Architecture, tokens: NDArray[
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # the optional input draws a warning
+    options.add_session_config_entry(*folder.EXACT_SUMS)
     empty = np.zeros((1, architecture.kv_heads, 0, architecture.head_size), np.float32)
     feeds = {graph.INPUT_IDS: tokens, attention.ATTENTION_MASK: np.ones_like(tokens)}
     for layer in range(architecture.layers):

@@ -14,6 +14,13 @@ from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, Unsuppor
 
 CONFIGURATION = "genai_config.json"
 CPU_MODEL = "model.cpu.onnx"
+EXACT_SUMS = ("session.x64quantprecision", "1")
+"""A session's configuration entry, which CPU_MODEL needs: with it x86 processors without VNNI add products exactly.
+
+Their fast kernel adds pairs of them in 16 bits, which is too few:
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html (when to use U8U8). Other processors
+ignore it.
+"""
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIGURATION = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -27,8 +34,8 @@ class ModelFolder:
     path: Path
     model_type: str
     model_file: Path
-    cpu_model_file: Path | None
-    """The same weights in a graph that processors compute faster, where our converter made one."""
+    cpu_model_file: Path
+    """The graph for processors: one that they compute faster, where our converter made one; else `model_file`."""
     tokenizer_file: Path
     context_length: int
     vocabulary_size: int
@@ -74,12 +81,13 @@ def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
     pad = values.find("model.pad_token_id", optional=True)
     decoder, tokenizer = "model.decoder", path / TOKENIZER
     _read_json(tokenizer)
+    model_file = _existing(path / values.text(f"{decoder}.filename"))
     return ModelFolder(
         name=name,
         path=path,
         model_type=values.text("model.type"),
-        model_file=_existing(path / values.text(f"{decoder}.filename")),
-        cpu_model_file=path / CPU_MODEL if (path / CPU_MODEL).is_file() else None,
+        model_file=model_file,
+        cpu_model_file=path / CPU_MODEL if (path / CPU_MODEL).is_file() else model_file,
         tokenizer_file=tokenizer,
         context_length=values.integer("model.context_length"),
         vocabulary_size=values.integer("model.vocab_size"),
