@@ -73,9 +73,9 @@ build/.driver-tools: Makefile scripts/install_debian.sh
 	mkdir -p build
 	touch $@
 
-# The browser that the page at the host's root is tested in.
-build/.browser: scripts/install_debian.sh
-	scripts/install_debian.sh chromium
+# The browser that the page at the host's root is tested in; with it comes SwiftShader, the GPU that is a program.
+build/.browser: Makefile scripts/install_debian.sh
+	scripts/install_debian.sh chromium libvulkan1
 	mkdir -p build
 	touch $@
 

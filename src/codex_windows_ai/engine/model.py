@@ -1,6 +1,7 @@
 """One ONNX Runtime session, driven directly: a forward pass over rows of keys and values.
 
-The session reads and writes the rows' own memory through IO binding, so a pass copies no cache.
+On the CPU the session reads and writes the rows' own memory through IO binding, so a pass copies no cache. Other
+devices have memory of their own: there past and present cross over with every pass, as long as they are.
 What the graph must look like is `models/graph.py`; any decoder in the ONNX Runtime GenAI format
 with `input_ids`, `attention_mask`, shared past and present, and `logits` runs as well.
 """
@@ -75,6 +76,7 @@ class Model:
                 "`cwai exec` fetch the default one again.",
             ) from error
         self.execution_provider: str = self._session.get_providers()[0]
+        self._in_place = configure_session is None
         self.file = file
         self.shape = self._read_shape(file)
         self._outputs: list[Any] = self._session.get_outputs()
@@ -104,9 +106,12 @@ class Model:
         With `prefix`, which `past` includes, every row's first tokens are read from there, in passes
         with one new token a row.
         """
-        batch, new = tokens.shape
-        lengths = np.asarray(past, dtype=np.int64) + new - len(prefix or ())
+        lengths = np.asarray(past, dtype=np.int64) + tokens.shape[1] - len(prefix or ())
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
+        self.forward_passes += 1
+        if not self._in_place:
+            return self._forward_copying(rows, first, tokens, past, mask, keep)
+        batch, new = tokens.shape
         kept = keep if self._keeps_logits else new
         logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
         binding = self._binding(rows, first, batch, prefix)
@@ -116,8 +121,40 @@ class Model:
             binding.bind_ortvalue_input(_LOGITS_TO_KEEP, self._kept(keep))
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(binding)
-        self.forward_passes += 1
         return logits[:, -keep:]
+
+    def _forward_copying(
+        self,
+        rows: KeyValueRows,
+        first: int,
+        tokens: npt.NDArray[np.int64],
+        past: Sequence[int],
+        mask: npt.NDArray[np.int64],
+        keep: int,
+    ) -> Logits:
+        """As `forward`, where past and present cannot share memory.
+
+        The past is then as long as its longest row, not as the rows are: a provider that is handed more takes
+        what lies behind for tokens.
+        """
+        batch, new = tokens.shape
+        longest = max(past)
+        feeds: dict[str, npt.NDArray[Any]] = {"input_ids": np.ascontiguousarray(tokens), "attention_mask": mask}
+        if self._keeps_logits:
+            feeds[_LOGITS_TO_KEEP] = np.array([keep], dtype=np.int64)
+        for index, layer in enumerate(rows.layers):
+            for part, name in enumerate(("key", "value")):
+                view = layer[part, first : first + batch, :, :longest]
+                feeds[f"past_key_values.{index}.{name}"] = np.ascontiguousarray(view)
+        names = [str(output.name) for output in self._outputs]
+        found: dict[str, npt.NDArray[Any]] = dict(zip(names, self._session.run(names, feeds), strict=True))
+        for index, layer in enumerate(rows.layers):
+            for part, name in enumerate(("key", "value")):
+                present = found[f"present.{index}.{name}"]
+                for row, length in enumerate(past):
+                    added = slice(length, length + new)
+                    layer[part, first + row, :, added] = present[row, :, added]
+        return np.asarray(found["logits"], dtype=np.float32)[:, -keep:]
 
     def forget_prefix(self) -> None:
         """Lets go of the memory of prefixes that `forward` was given."""

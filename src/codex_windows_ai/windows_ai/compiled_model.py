@@ -6,8 +6,6 @@ model of its own ("EPContext"); it belongs to one provider in one version and to
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.settings import cache_folder
-from codex_windows_ai.windows_ai.devices import Device
+from codex_windows_ai.windows_ai.devices import Device, fingerprint
 
 __all__ = ["compiled_model", "compiles"]
 
@@ -65,8 +63,4 @@ def compiled_model(folder: ModelFolder, device: Device, progress: Progress | Non
 
 
 def _target(folder: ModelFolder, device: Device) -> Path:
-    state = folder.model_file.stat()
-    version = device.library.version if device.library else _runtime.__version__
-    what = [str(folder.model_file), state.st_size, state.st_mtime_ns, device.execution_provider, version, device.name]
-    digest = hashlib.sha256(os.fsencode("\n".join(map(str, what)))).hexdigest()[:16]
-    return cache_folder() / "compiled" / f"{folder.name}-{digest}" / "model.onnx"
+    return cache_folder() / "compiled" / f"{folder.name}-{fingerprint(folder, device)}" / "model.onnx"

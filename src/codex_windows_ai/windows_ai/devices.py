@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any, Literal
 import onnxruntime as untyped_onnxruntime
 
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.ml import Registration, register_libraries
 
-__all__ = ["Device", "choose_device", "list_devices", "provider_rank"]
+__all__ = ["Device", "choose_device", "fingerprint", "list_devices", "provider_rank"]
 
 _runtime: Any = untyped_onnxruntime  # it ships no types
 
@@ -81,6 +84,19 @@ def provider_rank(kind: Kind, execution_provider: str) -> int:
     plain = execution_provider.lower().removesuffix("executionprovider")
     names = _RANKS[kind]
     return names.index(plain) if plain in names else len(names)
+
+
+def fingerprint(folder: ModelFolder, device: Device) -> str:
+    """Names a model file together with a device and the version of what drives it: what is true of one may change."""
+    what = [_version_of(folder.model_file), device.execution_provider, device.name, _runtime.__version__]
+    if device.library:
+        what += [device.library.version or "", _version_of(device.library.library)]
+    return hashlib.sha256(os.fsencode("\n".join(what))).hexdigest()[:16]
+
+
+def _version_of(file: Path) -> str:
+    state = file.stat()
+    return f"{file} {state.st_size} {state.st_mtime_ns}"
 
 
 def _rank_of(device: Device) -> int:

@@ -14,7 +14,7 @@ from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import GenerationRequest, Message
-from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError
+from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, WindowsAiError
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
@@ -22,6 +22,7 @@ from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerSource
 from codex_windows_ai.windows_ai.compiled_model import compiled_model, compiles
+from codex_windows_ai.windows_ai.device_proof import require_the_same_answers
 from codex_windows_ai.windows_ai.devices import Device
 
 __all__ = ["EngineProvider", "kernel_shares"]
@@ -34,7 +35,7 @@ class EngineProvider:
 
     A device is believed once it has generated a token of this model, with most of the time spent
     by its own execution provider: a session that is asked for one runs on the CPU without a word
-    where the provider cannot take the work.
+    where the provider cannot take the work. And it must compute what the processor does (`device_proof`).
 
     Raises ModelError, StorageError: the model cannot be had. NotAvailableError: the device did not prove itself.
     """
@@ -69,14 +70,15 @@ class EngineProvider:
 
 
 def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:
+    loaded = folder
     if compiles(device):
-        folder = replace(folder, model_file=compiled_model(folder, device, progress))
+        loaded = replace(folder, model_file=compiled_model(folder, device, progress))
     with tempfile.TemporaryDirectory() as scratch:
         configuration = EngineConfiguration(
             threads=settings.threads, configure_session=_profiled(device, Path(scratch) / "trial")
         )
         try:
-            engine = Engine(folder, configuration)
+            engine = Engine(loaded, configuration)
         except ModelError as error:
             raise NotAvailableError(f"{device.execution_provider} does not load the model: {error.message}") from error
         try:
@@ -92,6 +94,11 @@ def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress
         raise NotAvailableError(
             f"{device.execution_provider} did {share:.0%} of the work of one token ({others or 'nobody else any'})"
         )
+    try:
+        require_the_same_answers(engine.core.model, folder, device)
+    except WindowsAiError:
+        engine.close()
+        raise
     return engine
 
 

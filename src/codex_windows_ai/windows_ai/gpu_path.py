@@ -16,7 +16,8 @@ class GpuPath:
     """A library for `onnxruntime.register_execution_provider_library`; `os.fspath` gives its path.
 
     `luid` is the adapter's as a 64-bit number, where the provider tells it. `source` says where the
-    library comes from: the catalogue of Windows ML, or the setting `execution_provider_library`.
+    library comes from: the catalogue of Windows ML, an installed Python package, or the setting
+    `execution_provider_library`.
     `reason` says why this one is the best.
     """
 
@@ -26,7 +27,7 @@ class GpuPath:
     reason: str
     luid: int | None = None
     version: str | None = None
-    source: Literal["catalog", "setting"] = "catalog"
+    source: Literal["catalog", "package", "setting"] = "catalog"
 
     def __fspath__(self) -> str:
         return str(self.library)

@@ -10,6 +10,7 @@ import atexit
 import sys
 import threading
 from dataclasses import dataclass
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,9 +26,11 @@ __all__ = ["CatalogProvider", "Registration", "fetch_provider", "list_providers"
 _runtime: Any = untyped_onnxruntime  # it ships no types
 
 State = Literal["ready", "not-ready", "not-present"]
+Source = Literal["catalog", "package", "setting"]
 _STATES: tuple[State, ...] = ("ready", "not-ready", "not-present")
 _CERTIFICATIONS = (None, True, False)  # unknown, certified, uncertified
 _POLL_SECONDS = 0.1
+_WEBGPU_PACKAGE = "onnxruntime_ep_webgpu"
 
 _lock = threading.RLock()
 _catalog: Any = None
@@ -57,7 +60,7 @@ class Registration:
     name: str
     library: Path
     version: str | None
-    source: Literal["catalog", "setting"]
+    source: Source
     error: str | None = None
 
 
@@ -118,10 +121,10 @@ def fetch_provider(
 
 
 def register_libraries(extra: Path | None = None) -> list[Registration]:
-    """Makes every ready provider of Windows, and the library `extra`, known to ONNX Runtime; each once a process.
+    """Makes providers known to ONNX Runtime, each once a process: all ready ones of Windows, and the library `extra`.
 
-    Nothing is downloaded. What could not be registered is in the list with its error. Where there is no Windows ML
-    only `extra` counts.
+    The package `onnxruntime-ep-webgpu`, where it is installed, has one for the GPUs of every vendor. Nothing is
+    downloaded. What could not be registered is in the list with its error.
     """
     with _lock:
         try:
@@ -131,12 +134,15 @@ def register_libraries(extra: Path | None = None) -> list[Registration]:
         for provider in offered:
             if provider.library is not None:
                 _register(provider.name, provider.library, provider.version or None, "catalog")
+        if find_spec(_WEBGPU_PACKAGE):
+            library: str = import_module(_WEBGPU_PACKAGE).get_library_path()
+            _register("webgpu", Path(library), metadata.version(_WEBGPU_PACKAGE), "package")
         if extra is not None:
             _register(extra.stem, extra.absolute(), None, "setting")
         return list(_registered.values())
 
 
-def _register(name: str, library: Path, version: str | None, source: Literal["catalog", "setting"]) -> None:
+def _register(name: str, library: Path, version: str | None, source: Source) -> None:
     if str(library) in _registered:
         return
     error = None
