@@ -1,3 +1,4 @@
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.served import PATIENCE, ServedHost, make_home, serving
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
+
+# What a shell starts in the background ignores interruptions, and so does everything that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

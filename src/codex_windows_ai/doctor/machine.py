@@ -11,13 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from codex_windows_ai.doctor.report import Check, Finding
+from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.adapters import list_linux_adapters
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.hardware.inference import execution_providers, try_provider
 from codex_windows_ai.hardware.memory import read_memory
-from codex_windows_ai.settings import cache_folder
+from codex_windows_ai.settings import cache_folder, load_settings
 
 __all__ = ["machine_checks"]
+
+_WEBGPU = "pip install onnxruntime-ep-webgpu"
 
 _PACKAGES = (
     "codex-windows-ai",
@@ -87,8 +90,17 @@ def _gpu() -> Finding:
     adapters = list_linux_adapters()
     if not adapters:
         return Finding("ok", "no graphics adapter: the engine runs on the CPU")
-    listed = ", ".join(f"{adapter.name} (driver {adapter.driver})" for adapter in adapters)
-    return Finding("ok", listed, {"adapters": [asdict(adapter) for adapter in adapters]})
+    listed = ", ".join(f"{adapter.name} (driver {adapter.driver or 'none'})" for adapter in adapters)
+    details = {"adapters": [asdict(adapter) for adapter in adapters]}
+    from codex_windows_ai.windows_ai.devices import choose_device, list_devices
+
+    try:
+        device = choose_device("gpu", list_devices(load_settings().execution_provider_library))
+    except NotAvailableError:
+        return Finding(
+            "ok", f"{listed}: no execution provider drives it, so the engine runs on the CPU", details, _WEBGPU
+        )
+    return Finding("ok", f"{listed}: the engine tries {device.execution_provider} on it before the CPU", details)
 
 
 def _cache() -> Finding:

@@ -21,12 +21,12 @@ _VENDORS = {
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A graphics adapter; `address` is its PCI address, `driver` the kernel module bound to it."""
+    """A graphics adapter; `address` is its PCI address, `driver` the kernel module bound to it, if any."""
 
     name: str
     vendor: str
     address: str
-    driver: str
+    driver: str | None
 
 
 def list_linux_adapters(root: Path = Path("/")) -> list[Adapter]:
@@ -50,7 +50,8 @@ def _rendering_cards(root: Path) -> list[Adapter]:
             continue  # card0-HDMI-A-1 is a connector; a card without a vendor is no PCI device
         vendor = _VENDORS.get(vendor_id, vendor_id)
         name = f"{vendor} {vendor_id.removeprefix('0x')}:{_line(device / 'device').removeprefix('0x')}"
-        adapters.append(Adapter(name, vendor, device.resolve().name, (device / "driver").resolve().name))
+        driver = (device / "driver").resolve().name if (device / "driver").exists() else None
+        adapters.append(Adapter(name, vendor, device.resolve().name, driver))
     return adapters
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import onnxruntime as untyped_onnxruntime
 
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.hardware.adapters import list_linux_adapters
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.ml import Registration, register_libraries
 
@@ -113,11 +114,16 @@ def _describe(handle: Any, registrations: dict[str, Registration]) -> Device:
         kind=kind,
         execution_provider=provider,
         vendor=str(hardware.vendor or handle.ep_vendor),
-        name=about.get("Description", "") or str(hardware.vendor),
+        name=about.get("Description") or _name_on_bus(about.get("pci_bus_id")) or str(hardware.vendor),
         luid=int(luid) if luid.isdigit() else None,
         library=library,
         handle=handle,
     )
+
+
+def _name_on_bus(address: str | None) -> str | None:
+    """What Linux knows of the adapter at a PCI address: there ONNX Runtime tells no more than that address."""
+    return next((adapter.name for adapter in list_linux_adapters() if adapter.address == address), None)
 
 
 def _library_of(about: dict[str, str], registrations: dict[str, Registration]) -> Registration | None:
