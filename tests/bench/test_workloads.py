@@ -105,6 +105,7 @@ def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_none(b
     for door in (plan.HTTP, plan.MCP, plan.CHANNEL):
         assert figure(outcome, door, "tokens_a_pass") >= 1
     assert [target.must for target in outcome.targets] == ["<= 0.4", ">= 3"] * 3
+    assert outcome.notes[-1].startswith("No GPU took part: no execution provider for a GPU is installed")
 
 
 def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:

@@ -1,11 +1,12 @@
 """The host as users run it, as a measured process.
 
-Run as `python -m codex_windows_ai.bench.host_worker HOME FOLDER THREADS`: `HOME` is where its state is
-kept, so that it is nobody else's host; `THREADS` 0 leaves their number to the engine.
+Run as `python -m codex_windows_ai.bench.host_worker HOME SETTINGS`: `HOME` is where its state is kept, so that it is
+nobody else's host; `SETTINGS` is a JSON object with fields of `Settings`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ from codex_windows_ai.settings import ENVIRONMENT_PREFIX, Settings
 
 def main() -> None:
     """Serve until standard input ends."""
-    home, folder, threads = sys.argv[1:4]
+    home, given = sys.argv[1:3]
     os.environ[f"{ENVIRONMENT_PREFIX}HOME"] = home
     from codex_windows_ai.host.process import ServeOptions, serve
 
@@ -30,7 +31,7 @@ def main() -> None:
             lines.write({"id": message["id"], "done": done})
 
     threading.Thread(target=answer, daemon=True).start()
-    settings = Settings(model=folder, threads=int(threads) or None, provider="engine", port=0, idle_stop=0)
+    settings = Settings(**json.loads(given), port=0, idle_stop=0)
     serve(settings, ServeOptions(), on_listening=lambda _: lines.write({"ready": True}))
 
 

@@ -16,7 +16,7 @@ _LOOK_SECONDS = 1.0
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, physical cores, memory in bytes, operating system.
+    """Processor, physical cores, what it has for matrices, memory in bytes, operating system.
 
     `busy_percent` is what other programs took of all cores during one second before the benchmark:
     figures of a busy machine are not worth quoting.
@@ -25,6 +25,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": cpu.name,
         "cores": cpu.physical_cores,
+        "features": list(cpu.features),
         "memory": read_memory().total,
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "busy_percent": psutil.cpu_percent(interval=_LOOK_SECONDS),

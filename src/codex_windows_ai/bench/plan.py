@@ -2,7 +2,8 @@
 
 Small requests of several agents: through an MCP server and a model for each agent, as today, and through the
 host's doors. Then the causes, each switched on alone, on our own engine with the same requests: one model
-instead of many, the prefix cache, batching.
+instead of many, the prefix cache, batching. Where the engine runs on a GPU, the host answers there as well, one
+request after another and all agents at once.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import psutil
 
 from codex_windows_ai.bench.context import Bench, in_turn
 from codex_windows_ai.bench.each_alone import EachAlone
 from codex_windows_ai.bench.figures import Comparison, Spread, Target, latency_figures
+from codex_windows_ai.bench.gpu import Gpu, find_gpu
 from codex_windows_ai.bench.outcome import Outcome, Result
 from codex_windows_ai.bench.serial import Serial
 from codex_windows_ai.bench.side import Side
 from codex_windows_ai.bench.small_request_sides import Ask, Connected, over_channel, over_http, over_mcp, status_quo
 from codex_windows_ai.bench.small_requests import CHOICES, SmallRequests, SmallRequestsSize, small_requests
 from codex_windows_ai.bench.status_quo import SETTINGS, require_genai
-from codex_windows_ai.errors import EngineError
+from codex_windows_ai.errors import EngineError, NotAvailableError
 
 NAME = "plan"
+GPU_IN_TURN, GPU = "ours, HTTP on the GPU, in turn", "ours, HTTP on the GPU"
 BASELINE, HTTP, MCP, CHANNEL = "status quo", "ours, HTTP", "ours, MCP", "ours, channel"
 ALONE, ONE_MODEL, CACHE, BATCH, ALL = (
     "a model for each agent",
@@ -40,12 +44,17 @@ ALONE, ONE_MODEL, CACHE, BATCH, ALL = (
 CAUSE_OUTPUT = 4
 """Tokens of an answer where causes are compared, about as many as a choice has."""
 
+_GPU_LOOK_SECONDS = 0.2
+
 Connect = Callable[[], AbstractAsyncContextManager[Connected]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Latencies in seconds; `seconds` from the first question to the last answer; `busy` of all cores, 0 to 1."""
+    """Latencies in seconds; `seconds` from the first question to the last answer; `busy` of all cores, 0 to 1.
+
+    `gpu_busy` is the GPU's share, where one answered and somebody tells.
+    """
 
     latencies: tuple[float, ...]
     seconds: float
@@ -54,6 +63,7 @@ class _Round:
     answers: tuple[str, ...] = ()
     tokens_a_pass: float | None = None
     """Of answers, that a forward pass brought; None where nobody counts."""
+    gpu_busy: float | None = None
 
 
 def run(bench: Bench, size: SmallRequestsSize | None = None) -> Outcome:
@@ -70,19 +80,33 @@ def run(bench: Bench, size: SmallRequestsSize | None = None) -> Outcome:
     if sys.platform == "linux":  # elsewhere a channel needs the kernel driver
         doors[CHANNEL] = lambda: over_channel(bench, size.agents)
     settings = _faster_settings(bench, size)
-    sides: dict[str, Connect] = {BASELINE: lambda: status_quo(bench, size.agents, settings), **doors}
+    gpu, no_gpu = _look_for_gpu(bench)
+    on_gpu: dict[str, Connect] = {}
+    if gpu:
+        on_gpu[GPU_IN_TURN] = lambda: over_http(bench, size.agents, gpu, in_turn=True)
+        on_gpu[GPU] = lambda: over_http(bench, size.agents, gpu)
+    sides: dict[str, Connect] = {BASELINE: lambda: status_quo(bench, size.agents, settings), **doors, **on_gpu}
     rounds: dict[str, list[_Round]] = {name: [] for name in (*sides, ALONE, ONE_MODEL, CACHE, BATCH, ALL)}
     total = bench.rounds()
     for number in range(total):
         work = small_requests(bench.tokenizer, size, f"round {number + 1}")
         for name in in_turn(sides, number):
             bench.progress(f"{NAME}: {name}, round {number + 1} of {total}", 0, 0)
-            rounds[name].append(asyncio.run(_ask_all(sides[name], work)))
+            rounds[name].append(asyncio.run(_ask_all(sides[name], work, gpu if name in on_gpu else None)))
         causes = _causes(bench, size.agents)
         for name in in_turn(causes, number):
             bench.progress(f"{NAME}: {name}, round {number + 1} of {total}", 0, 0)
             rounds[name].append(_cause(bench, causes[name], work))
-    return _outcome(rounds, list(doors), settings)
+    return _outcome(rounds, list(doors), settings, _gpu_note(gpu, rounds) if gpu else no_gpu)
+
+
+def _look_for_gpu(bench: Bench) -> tuple[Gpu | None, str]:
+    """The GPU that takes part, or a sentence on why none does."""
+    bench.progress(f"{NAME}: looking for a GPU", 0, 0)
+    try:
+        return find_gpu(bench.folder), ""
+    except NotAvailableError as error:
+        return None, f"No GPU took part: {error.message}."
 
 
 def _faster_settings(bench: Bench, size: SmallRequestsSize) -> str:
@@ -97,28 +121,31 @@ def _faster_settings(bench: Bench, size: SmallRequestsSize) -> str:
     return min(seconds, key=lambda name: seconds[name])
 
 
-async def _ask_all(connect: Connect, work: SmallRequests) -> _Round:
+async def _ask_all(connect: Connect, work: SmallRequests, gpu: Gpu | None = None) -> _Round:
     """All agents at once, each with its next request once it is answered."""
     async with connect() as connected:
         await asyncio.gather(*(ask("Classify.", f"warm-up {n}") for n, ask in enumerate(connected.asks)))
         passes_before, tokens_before = await connected.passed() if connected.passed else (0, 0)
         psutil.cpu_percent()
-        peak = [connected.memory_bytes()]
-        watching = asyncio.create_task(_watch(connected, peak))
+        peak, loads = [connected.memory_bytes()], list[float]()
+        watching = [asyncio.create_task(_watch_memory(connected, peak))]
+        if gpu:
+            watching.append(asyncio.create_task(_watch_gpu(gpu, loads)))
         began = time.perf_counter()
         results = await asyncio.gather(
             *(_agent(ask, work.instruction, items) for ask, items in zip(connected.asks, work.items, strict=True))
         )
         seconds = time.perf_counter() - began
         busy = psutil.cpu_percent() / 100
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         passes, tokens = await connected.passed() if connected.passed else (0, 0)
     latencies = tuple(latency for of_agent in results for latency, _ in of_agent)
     answers = tuple(answer for of_agent in results for _, answer in of_agent)
     if strange := set(answers) - set(CHOICES):
         raise EngineError(f"A measured answer is none of the choices: {strange}")
     tokens_a_pass = (tokens - tokens_before) / (passes - passes_before) if connected.passed else None
-    return _Round(latencies, seconds, busy, max(peak), answers, tokens_a_pass)
+    return _Round(latencies, seconds, busy, max(peak), answers, tokens_a_pass, fmean(loads) if loads else None)
 
 
 async def _agent(ask: Ask, instruction: str, items: Sequence[str]) -> list[tuple[float, str]]:
@@ -130,10 +157,18 @@ async def _agent(ask: Ask, instruction: str, items: Sequence[str]) -> list[tuple
     return results
 
 
-async def _watch(connected: Connected, peak: list[int]) -> None:
+async def _watch_memory(connected: Connected, peak: list[int]) -> None:
     while True:
         await asyncio.sleep(1.0)
         peak.append(await asyncio.to_thread(connected.memory_bytes))
+
+
+async def _watch_gpu(gpu: Gpu, loads: list[float]) -> None:
+    while True:
+        load = await asyncio.to_thread(gpu.load)
+        if load is not None:
+            loads.append(load)
+        await asyncio.sleep(_GPU_LOOK_SECONDS)
 
 
 def _causes(bench: Bench, agents: int) -> dict[str, Callable[[], Side]]:
@@ -172,16 +207,24 @@ def _cause(bench: Bench, start: Callable[[], Side], work: SmallRequests) -> _Rou
 
 def _figures(rounds: Sequence[_Round]) -> dict[str, Spread]:
     tokens_a_pass = tuple(one.tokens_a_pass for one in rounds if one.tokens_a_pass is not None)
+    gpu_busy = tuple(one.gpu_busy for one in rounds if one.gpu_busy is not None)
     return {
         **latency_figures([one.latencies for one in rounds]),
         "requests_per_s": Spread(tuple(len(one.latencies) / one.seconds for one in rounds)),
         **({"tokens_a_pass": Spread(tokens_a_pass)} if tokens_a_pass else {}),
         "busy_share": Spread(tuple(one.busy for one in rounds)),
+        **({"gpu_busy_share": Spread(gpu_busy)} if gpu_busy else {}),
         "memory_bytes": Spread(tuple(float(one.memory_bytes) for one in rounds)),
     }
 
 
-def _outcome(rounds: Mapping[str, list[_Round]], doors: Sequence[str], settings: str) -> Outcome:
+def _gpu_note(gpu: Gpu, rounds: Mapping[str, list[_Round]]) -> str:
+    told = any(one.gpu_busy is not None for one in rounds[GPU])
+    load = "its load is what its driver tells" if told else "nobody here tells its load"
+    return f"The GPU is {gpu.device.name}, driven by {gpu.device.execution_provider}; {load}. The rest ran on the CPU."
+
+
+def _outcome(rounds: Mapping[str, list[_Round]], doors: Sequence[str], settings: str, on_gpu: str) -> Outcome:
     figures = {name: _figures(of_side) for name, of_side in rounds.items()}
 
     def compare(name: str, unit: str, figure: str, ours: str, baseline: str = BASELINE) -> Comparison:
@@ -198,6 +241,14 @@ def _outcome(rounds: Mapping[str, list[_Round]], doors: Sequence[str], settings:
             ("requests a second", "1/s", "requests_per_s"),
         )
     ]
+    if GPU in figures:
+        causes += [
+            compare("latency p50", "s", "latency_p50_s", GPU, GPU_IN_TURN),
+            compare("requests a second", "1/s", "requests_per_s", GPU, GPU_IN_TURN),
+        ]
+        idle = Spread((0.0,))
+        if all(figures[side].get("gpu_busy_share", idle).low > 0 for side in (GPU, GPU_IN_TURN)):
+            causes.append(compare("GPU busy", "share", "gpu_busy_share", GPU, GPU_IN_TURN))
     return Outcome(
         NAME,
         tuple(Result(name, "", of_side) for name, of_side in figures.items()),
@@ -218,6 +269,7 @@ def _outcome(rounds: Mapping[str, list[_Round]], doors: Sequence[str], settings:
             f"Of the answers, {_agreement(rounds[BASELINE], rounds[HTTP]):.0%} are the same on both sides; "
             "all are one of the choices.",
             "Below the doors: our engine with one cause switched on at a time, against none of them.",
+            on_gpu,
         ),
     )
 

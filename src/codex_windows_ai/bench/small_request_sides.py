@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.gpu import Gpu, share_what_devices_need
 from codex_windows_ai.bench.process import LONGEST_SECONDS, Worker, memory_bytes
 from codex_windows_ai.bench.small_requests import CHOICES, SCHEMA
 from codex_windows_ai.bench.status_quo import SETTINGS
@@ -68,11 +70,19 @@ async def status_quo(bench: Bench, agents: int, settings: str) -> AsyncGenerator
 
 
 @asynccontextmanager
-async def host(bench: Bench) -> AsyncGenerator[tuple[HostRecord, Path, Worker]]:
-    """The host as users run it, its model loaded by the first request."""
+async def host(bench: Bench, gpu: Gpu | None = None) -> AsyncGenerator[tuple[HostRecord, Path, Worker]]:
+    """The host as users run it, on the processor or on a GPU, its model loaded by the first request."""
+    settings: dict[str, Any] = {"model": str(bench.folder.path), "provider": "engine:cpu"}
+    if bench.threads:
+        settings["threads"] = bench.threads
     with tempfile.TemporaryDirectory(prefix="cwai-") as folder:
         home = Path(folder)
-        worker = Worker(bench.children, HOST_MODULE, str(home), str(bench.folder.path), str(bench.threads or 0))
+        if gpu:
+            settings["provider"] = "engine:gpu"
+            if gpu.library:
+                settings["execution_provider_library"] = str(gpu.library)
+            share_what_devices_need(home)
+        worker = Worker(bench.children, HOST_MODULE, str(home), json.dumps(settings))
         try:
             worker.wait_until_ready()
             record = read_record(home / "state" / "host.json")
@@ -96,16 +106,23 @@ def _passed_by(record: HostRecord) -> Callable[[], Awaitable[tuple[int, int]]]:
 
 
 @asynccontextmanager
-async def over_http(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
-    """A connection of its own for each agent, to POST /v1/chat/completions."""
+async def over_http(
+    bench: Bench, agents: int, gpu: Gpu | None = None, *, in_turn: bool = False
+) -> AsyncGenerator[Connected]:
+    """A connection of its own for each agent, to POST /v1/chat/completions.
+
+    `in_turn`: an agent asks once the one before was answered.
+    """
+    turn = asyncio.Semaphore(1 if in_turn else agents)
     form = {"type": "json_schema", "json_schema": {"name": "choice", "schema": SCHEMA}}
-    async with host(bench) as (record, _, worker), AsyncExitStack() as stack:
+    async with host(bench, gpu) as (record, _, worker), AsyncExitStack() as stack:
 
         def ask_of(client: HostClient) -> Ask:
             async def ask(instruction: str, item: str) -> str:
                 messages = [{"role": "system", "content": instruction}, {"role": "user", "content": item}]
                 body = {"model": bench.folder.name, "messages": messages, "response_format": form}
-                answer = await client.post("/v1/chat/completions", body)
+                async with turn:
+                    answer = await client.post("/v1/chat/completions", body)
                 return json.loads(answer["choices"][0]["message"]["content"])
 
             return ask

@@ -14,7 +14,7 @@ from codex_windows_ai.hardware.figures import AdapterFigures, CpuFigures, Machin
 from codex_windows_ai.hardware.memory import read_memory
 from codex_windows_ai.hardware.nvml import read_nvidia_figures
 
-__all__ = ["read_machine"]
+__all__ = ["read_adapters", "read_machine"]
 
 _CPU_SAMPLE_SECONDS = 0.1
 
@@ -24,11 +24,11 @@ def read_machine(root: Path = Path("/")) -> MachineFigures:
 
     `root` is where Linux shows its files.
     """
-    return MachineFigures(adapters=_read_adapters(root), cpu=_read_cpu(), memory=_read_memory())
+    return MachineFigures(adapters=read_adapters(root), cpu=_read_cpu(), memory=_read_memory())
 
 
-def _read_adapters(root: Path) -> list[AdapterFigures]:
-    """NVIDIA's own library knows most of its adapters; the kernel lists them all."""
+def read_adapters(root: Path = Path("/")) -> list[AdapterFigures]:
+    """The graphics adapters: NVIDIA's own library knows most of its ones; the kernel lists them all."""
     known = {figures.address: figures for figures in read_nvidia_figures()}
     if sys.platform != "win32":
         for adapter in list_linux_adapters(root):

@@ -35,8 +35,9 @@ _RANKS: dict[Kind, tuple[str, ...]] = {
 class Device:
     """A chip as one execution provider drives it.
 
-    `luid` is Windows' number of the adapter, where the provider tells it. `library` is where the
-    provider comes from; None for one that is built into ONNX Runtime.
+    `luid` is Windows' number of the adapter, where the provider tells it, `address` the adapter's PCI
+    address, which Linux tells. `library` is where the provider comes from; None for one that is built
+    into ONNX Runtime.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class Device:
     vendor: str
     name: str
     luid: int | None = None
+    address: str | None = None
     library: Registration | None = None
     handle: Any = field(default=None, repr=False, compare=False)
     """ONNX Runtime's own OrtEpDevice."""
@@ -116,6 +118,7 @@ def _describe(handle: Any, registrations: dict[str, Registration]) -> Device:
         vendor=str(hardware.vendor or handle.ep_vendor),
         name=about.get("Description") or _name_on_bus(about.get("pci_bus_id")) or str(hardware.vendor),
         luid=int(luid) if luid.isdigit() else None,
+        address=about.get("pci_bus_id"),
         library=library,
         handle=handle,
     )

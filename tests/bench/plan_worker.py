@@ -1,0 +1,39 @@
+"""The workload `plan` in a process of its own, where a test gave it a GPU; prints the outcome as JSON.
+
+python -m tests.bench.plan_worker MODEL_FOLDER TOKENS_OF_PROOF
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from codex_windows_ai.bench import plan
+from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.small_requests import SmallRequestsSize
+from codex_windows_ai.models.folder import read_model_folder
+from codex_windows_ai.windows_ai import device_proof
+
+
+def main() -> None:
+    """Measures as little as shows everything."""
+    device_proof._WHOLE = int(sys.argv[2])
+    bench = Bench(read_model_folder(Path(sys.argv[1])), repeat=1, threads=1)
+    try:
+        outcome = plan.run(bench, SmallRequestsSize(agents=2, requests=2, instruction=40, item=8))
+    finally:
+        bench.children.end_all()
+    print(
+        json.dumps(
+            {
+                "results": [result.to_json() for result in outcome.results],
+                "comparisons": [comparison.to_json() for comparison in outcome.comparisons],
+                "notes": outcome.notes,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
