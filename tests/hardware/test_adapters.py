@@ -33,6 +33,13 @@ def test_cards_are_listed_with_vendor_address_and_driver(tmp_path: Path) -> None
     ]
 
 
+def test_a_card_that_no_driver_has_taken_has_none(tmp_path: Path) -> None:
+    add_card(tmp_path, 0, "0000:00:02.0", "0x8086", "0x46a6", "i915")
+    (tmp_path / "sys/devices/pci0000:00/0000:00:02.0/driver").unlink()
+
+    assert list_linux_adapters(tmp_path) == [Adapter("Intel 8086:46a6", "Intel", "0000:00:02.0", None)]
+
+
 def test_a_connector_is_no_adapter(tmp_path: Path) -> None:
     add_card(tmp_path, 0, "0000:00:02.0", "0x8086", "0x46a6", "i915")
     (tmp_path / "sys/class/drm/card0-HDMI-A-1/device").mkdir(parents=True)

@@ -24,12 +24,12 @@ class Gpu:
 
     def load(self) -> float | None:
         """The share of time in which it worked, 0 to 1, over the last moment; None where nobody tells."""
-        loads = [
-            figures.load_percent / 100
-            for figures in read_adapters()
-            if figures.load_percent is not None and self.device.address in (None, figures.address)
-        ]
-        return max(loads, default=None)
+        device = self.device
+        for figures in read_adapters():
+            known = (device.luid is not None and device.luid == figures.luid) or device.address == figures.address
+            if known and figures.load_percent is not None:
+                return figures.load_percent / 100
+        return None
 
 
 def find_gpu(folder: ModelFolder) -> Gpu:

@@ -85,8 +85,8 @@ def _memory() -> Finding:
 
 
 def _gpu() -> Finding:
-    if sys.platform != "linux":
-        return Finding("skipped", "listing graphics adapters is only built for Linux so far")
+    if sys.platform == "win32":
+        return _windows_adapters()
     adapters = list_linux_adapters()
     if not adapters:
         return Finding("ok", "no graphics adapter: the engine runs on the CPU")
@@ -101,6 +101,15 @@ def _gpu() -> Finding:
             "ok", f"{listed}: no execution provider drives it, so the engine runs on the CPU", details, _WEBGPU
         )
     return Finding("ok", f"{listed}: the engine tries {device.execution_provider} on it before the CPU", details)
+
+
+def _windows_adapters() -> Finding:
+    """What is there; whether the engine runs on it is told by the checks of Windows."""
+    from codex_windows_ai.hardware.windows_adapters import list_windows_adapters
+
+    adapters = list_windows_adapters()
+    listed = ", ".join(adapter.name for adapter in adapters) or "no graphics adapter: the engine runs on the CPU"
+    return Finding("ok", listed, {"adapters": [asdict(adapter) for adapter in adapters]})
 
 
 def _cache() -> Finding:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Adapter", "list_linux_adapters"]
+__all__ = ["VENDORS", "Adapter", "list_linux_adapters"]
 
 # PCI vendor ids: https://pci-ids.ucw.cz
-_VENDORS = {
+VENDORS = {
     "0x10de": "NVIDIA",
     "0x1002": "AMD",
     "0x8086": "Intel",
@@ -48,7 +48,7 @@ def _rendering_cards(root: Path) -> list[Adapter]:
         vendor_id = _line(device / "vendor")
         if "-" in card.name or not vendor_id:
             continue  # card0-HDMI-A-1 is a connector; a card without a vendor is no PCI device
-        vendor = _VENDORS.get(vendor_id, vendor_id)
+        vendor = VENDORS.get(vendor_id, vendor_id)
         name = f"{vendor} {vendor_id.removeprefix('0x')}:{_line(device / 'device').removeprefix('0x')}"
         driver = (device / "driver").resolve().name if (device / "driver").exists() else None
         adapters.append(Adapter(name, vendor, device.resolve().name, driver))

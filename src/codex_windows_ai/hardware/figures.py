@@ -9,8 +9,9 @@ __all__ = ["AdapterFigures", "CpuFigures", "MachineFigures", "MemoryFigures"]
 
 @dataclass(frozen=True, slots=True)
 class AdapterFigures:
-    """A graphics adapter now; None is unknown. `address` is its PCI address, `source` who gave the figures.
+    """A graphics adapter now; None is unknown. `source` is who gave the figures.
 
+    `address` is its PCI address; Windows' counters know adapters by `luid` only, Windows' number of them.
     `load_percent` is the share of time in which it worked at all, over the interface's own last interval.
     """
 
@@ -24,6 +25,7 @@ class AdapterFigures:
     memory_used_bytes: int | None = None
     temperature_celsius: float | None = None
     power_watts: float | None = None
+    luid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -28,12 +29,31 @@ def read_machine(root: Path = Path("/")) -> MachineFigures:
 
 
 def read_adapters(root: Path = Path("/")) -> list[AdapterFigures]:
-    """The graphics adapters: NVIDIA's own library knows most of its ones; the kernel lists them all."""
-    known = {figures.address: figures for figures in read_nvidia_figures()}
-    if sys.platform != "win32":
-        for adapter in list_linux_adapters(root):
-            known.setdefault(adapter.address, read_drm_figures(adapter, root))
+    """The graphics adapters: the operating system lists them all, NVIDIA's own library knows most of its ones.
+
+    On Windows blocks for a tenth of a second.
+    """
+    nvidia = read_nvidia_figures()
+    if sys.platform == "win32":
+        return _with_windows_numbers(nvidia)
+    known = {figures.address: figures for figures in nvidia}
+    for adapter in list_linux_adapters(root):
+        known.setdefault(adapter.address, read_drm_figures(adapter, root))
     return [known[address] for address in sorted(known)]
+
+
+def _with_windows_numbers(nvidia: list[AdapterFigures]) -> list[AdapterFigures]:
+    """NVIDIA's library does not know what Windows calls an adapter, but both have its name."""
+    from codex_windows_ai.hardware.windows_adapters import read_windows_figures
+
+    left = list(nvidia)
+    found: list[AdapterFigures] = []
+    for figures in read_windows_figures():
+        better = next((each for each in left if each.name == figures.name), None)
+        if better is not None:
+            left.remove(better)
+        found.append(figures if better is None else replace(better, luid=figures.luid))
+    return [*found, *left]
 
 
 def _read_cpu() -> CpuFigures:
