@@ -14,7 +14,7 @@ from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.compiled_model import compiled_model, compiles
-from codex_windows_ai.windows_ai.devices import Device, choose_device, list_devices, provider_rank
+from codex_windows_ai.windows_ai.devices import Device, choose_device, list_devices, provider_rank, with_names_of_one
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider, kernel_shares
 from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
 
@@ -96,6 +96,21 @@ def test_the_best_of_a_kind_is_chosen_whatever_the_case_of_its_name() -> None:
 def test_without_a_device_of_the_kind_what_there_is_is_said() -> None:
     with pytest.raises(NotAvailableError, match=r"for an NPU is installed \(there is: CPUExecutionProvider on the CPU"):
         choose_device("npu", [device("cpu", "CPUExecutionProvider")])
+
+
+def test_of_several_gpus_webgpu_takes_one_and_does_not_say_which() -> None:
+    first, second = (
+        Device("gpu", "WebGpuExecutionProvider", "", name, luid=number, address=f"0000:0{number}:00.0")
+        for number, name in enumerate(["AMD 1002:744c", "Intel 8086:46a6"])
+    )
+    other = device("gpu", "CUDAExecutionProvider")
+
+    named = with_names_of_one([first, other, second])
+
+    both = "AMD 1002:744c or Intel 8086:46a6"
+    assert [each.name for each in named] == [both, "a chip", both]
+    assert {(each.luid, each.address) for each in named} == {(None, None)}
+    assert with_names_of_one([first, other]) == [first, other]
 
 
 def test_a_library_that_is_none_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from codex_windows_ai.hardware.adapters import list_linux_adapters
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.ml import Registration, register_libraries
 
-__all__ = ["Device", "choose_device", "fingerprint", "list_devices", "provider_rank"]
+__all__ = ["Device", "choose_device", "fingerprint", "list_devices", "provider_rank", "with_names_of_one"]
 
 _runtime: Any = untyped_onnxruntime  # it ships no types
 
@@ -61,8 +61,20 @@ def list_devices(extra_library: Path | None = None) -> list[Device]:
     `extra_library` is registered as well; see `register_libraries`.
     """
     registrations = {entry.name.lower(): entry for entry in register_libraries(extra_library) if entry.error is None}
-    devices = [_describe(handle, registrations) for handle in _runtime.get_ep_devices()]
+    devices = with_names_of_one([_describe(handle, registrations) for handle in _runtime.get_ep_devices()])
     return sorted(devices, key=lambda device: ("gpu", "npu", "cpu").index(device.kind) * 100 + _rank_of(device))
+
+
+def with_names_of_one(devices: Sequence[Device]) -> list[Device]:
+    """`devices`, where those of WebGPU's provider are named for all GPUs that it drives.
+
+    Whichever it is given, it takes the one that the graphics driver prefers, and does not say which.
+    """
+    same = [device for device in devices if device.kind == "gpu" and _plain_name(device.execution_provider) == "webgpu"]
+    if len(same) < 2:
+        return list(devices)
+    name = " or ".join(dict.fromkeys(device.name for device in same))
+    return [replace(each, name=name, luid=None, address=None) if each in same else each for each in devices]
 
 
 def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
@@ -84,7 +96,7 @@ def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
 
 def provider_rank(kind: Kind, execution_provider: str) -> int:
     """How good a provider is for a kind of device, 0 the best; the number of known ones for an unknown one."""
-    plain = execution_provider.lower().removesuffix("executionprovider")
+    plain = _plain_name(execution_provider)
     names = _RANKS[kind]
     return names.index(plain) if plain in names else len(names)
 
@@ -100,6 +112,10 @@ def fingerprint(folder: ModelFolder, device: Device) -> str:
 def _version_of(file: Path) -> str:
     state = file.stat()
     return f"{file} {state.st_size} {state.st_mtime_ns}"
+
+
+def _plain_name(execution_provider: str) -> str:
+    return execution_provider.lower().removesuffix("executionprovider")
 
 
 def _rank_of(device: Device) -> int:
