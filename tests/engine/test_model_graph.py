@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.model import Model
 from codex_windows_ai.models.folder import ModelFolder
 
 
@@ -24,3 +28,23 @@ def test_a_folder_without_a_graph_for_processors_runs_the_portable_one(tiny_mode
 def test_a_device_runs_the_portable_graph(tiny_model: ModelFolder) -> None:
     configuration = EngineConfiguration(configure_session=lambda options: None)
     assert EngineCore(tiny_model, configuration).model.file == tiny_model.path / "model.onnx"
+
+
+def test_a_device_gets_its_past_as_arrays_and_computes_the_same(tiny_model: ModelFolder) -> None:
+    """Bit for bit: here the device is the processor, which takes the rows' own memory otherwise."""
+
+    def found(model: Model) -> list[np.ndarray]:
+        rows, lengths = KeyValueRows(model.shape, 1 << 30), [40, 3, 17]
+        rows.ensure(len(lengths), 64, kept=())
+        logits = [
+            model.forward(rows, row, np.arange(length)[None] + 5, [0], keep=min(4, length))
+            for row, length in enumerate(lengths)
+        ]
+        logits.append(model.forward(rows, 0, np.array([[7], [8], [9]]), lengths))
+        logits.append(model.forward(rows, 1, np.array([[20, 21, 22, 23, 24]]), [4], keep=5))
+        return [*logits, *(layer.copy() for layer in rows.layers)]
+
+    in_place = Model(tiny_model.model_file, heads=tiny_model.heads)
+    copying = Model(tiny_model.model_file, heads=tiny_model.heads, configure_session=lambda options: None)
+    for expected, got in zip(found(in_place), found(copying), strict=True):
+        np.testing.assert_array_equal(got, expected)
