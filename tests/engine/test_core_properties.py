@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -516,6 +517,29 @@ def test_an_answer_that_is_wholly_forced_ends_where_it_must(tiny_model: ModelFol
     assert bytes(client.tokens) == b"abcde"[:most]
     assert client.deltas[-1].finish_reason == ("length" if most < 5 else "stop")
     assert core.statistics().decode_passes == 0
+
+
+@pytest.mark.parametrize("agents", [1, 4])
+def test_known_text_much_longer_than_the_prompt_finds_room(tmp_path: Path, agents: int) -> None:
+    core = EngineCore(make_tiny_model(tmp_path, context=4096), configuration(shared_saving=1))
+    literal = "0123456789 " * 150
+    clients = [
+        Client(
+            GenerationRequest(
+                prompt_token_ids=(*SHARED[:200], n),
+                agent=str(n),
+                max_output_tokens=2000,
+                grammar=Grammar("regex", f"{literal}(yes|no) {literal}"),
+            )
+        )
+        for n in range(agents)
+    ]
+    for client in clients:
+        submit(core, client)
+    run_to_the_end(core, clients)
+    for client in clients:
+        assert client.error is None
+        assert re.fullmatch(f"{literal}(yes|no) {literal[:300]}.*", "".join(delta.text for delta in client.deltas))
 
 
 def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelFolder) -> None:
