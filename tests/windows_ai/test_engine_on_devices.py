@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from codex_windows_ai.engine.model import Model
 from codex_windows_ai.engine.request import GenerationRequest, Message
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.compiled_model import compiled_model, compiles
+from codex_windows_ai.windows_ai.device_proof import require_the_same_answers
 from codex_windows_ai.windows_ai.devices import Device, choose_device, list_devices, provider_rank, with_names_of_one
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider, kernel_shares
 from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
@@ -29,7 +33,10 @@ def device(kind: str, provider: str) -> Device:
     return Device(kind, provider, "", "a chip")  # pyright: ignore[reportArgumentType]
 
 
-def test_a_device_that_does_the_work_answers(default_model: Path, cpu: Device) -> None:
+def test_a_device_that_does_the_work_answers(
+    default_model: Path, cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path))
     provider = EngineProvider(Settings(model=str(default_model)), device=cpu)
     try:
         question = Message("user", "What is the capital of France? Answer in one sentence.")
@@ -63,6 +70,55 @@ def test_a_device_that_does_not_take_the_model_is_refused_with_its_reason(defaul
 
     with pytest.raises(NotAvailableError, match=r"CUDAExecutionProvider does not load the model: .*too old"):
         EngineProvider(Settings(model=str(default_model)), device=refusing)
+
+
+class Answering:
+    """A model whose passes answer what a test wants."""
+
+    def __init__(self, model: Model, answer: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.threads, self.shape = model.threads, model.shape
+        self._model, self._answer = model, answer
+
+    def forward(self, *arguments: Any, **options: Any) -> np.ndarray:
+        return self._answer(self._model.forward(*arguments, **options))
+
+
+def fails(logits: np.ndarray) -> np.ndarray:
+    raise RuntimeError("the device was removed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda logits: -logits, "computes something else than the processor: "),
+        (lambda logits: logits * np.nan, "computes something else than the processor: nan nats"),
+        (fails, "failed while it read a text: the device was removed"),
+    ],
+)
+def test_a_device_that_is_wrong_or_fails_is_refused(
+    answer: Callable[[np.ndarray], np.ndarray],
+    reason: str,
+    default_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path))
+    folder = read_model_folder(default_model)
+    model: Any = Answering(Model(folder.model_file, heads=folder.heads), answer)
+
+    with pytest.raises(NotAvailableError, match=reason):
+        require_the_same_answers(model, folder, device("gpu", "CUDAExecutionProvider"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_where_nothing_can_be_kept_a_device_is_believed_all_the_same(
+    default_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be", encoding="utf-8")
+    monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path))
+    folder = read_model_folder(default_model)
+
+    require_the_same_answers(Model(folder.model_file, heads=folder.heads), folder, device("gpu", "AProvider"))
 
 
 def test_shares_are_of_the_time_in_kernels(tmp_path: Path) -> None:

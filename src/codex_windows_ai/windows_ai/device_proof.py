@@ -7,6 +7,8 @@ of different lengths together. What was proved is kept, for the processor must l
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,29 +34,30 @@ _ROW_BYTES = 1 << 30
 def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) -> None:
     """Compares `model`, which runs on `device`, with the model of `folder` on the processor.
 
-    Raises NotAvailableError: they differ.
+    Raises NotAvailableError: they differ, or the device failed. ModelFileError: the processor does not load the model.
     """
     proven = cache_folder() / "proven" / f"{folder.name}-{fingerprint(folder, device)}"
     if proven.is_file():
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
     tokens = np.resize(tokens, (1, _WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
-    processor = Model(folder.model_file, heads=folder.heads, threads=model.threads)
-    divergence = float(np.max(_divergences(processor, model, tokens)))
+    expected = _log_probabilities(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
+    try:
+        found = _log_probabilities(model, tokens)
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotAvailableError(f"{device.execution_provider} failed while it read a text: {reason}") from error
+    pairs = zip(expected, found, strict=True)
+    divergence = float(np.max([np.sum(np.exp(one) * (one - other), axis=-1).mean() for one, other in pairs]))
     if not divergence <= MOST_DIVERGENCE:  # nor what is no number
         raise NotAvailableError(
             f"{device.execution_provider} computes something else than the processor: {divergence:.2g} nats a token "
             f"apart, where rounding makes no more than {MOST_DIVERGENCE}",
             hint="Update the graphics driver, or the execution provider.",
         )
-    proven.parent.mkdir(parents=True, exist_ok=True)
-    proven.touch()
-
-
-def _divergences(expected: Model, found: Model, tokens: npt.NDArray[np.int64]) -> list[float]:
-    """Of each pass, the mean over its positions."""
-    pairs = zip(_log_probabilities(expected, tokens), _log_probabilities(found, tokens), strict=True)
-    return [float(np.sum(np.exp(one) * (one - other), axis=-1).mean()) for one, other in pairs]
+    with suppress(OSError):  # where nothing can be kept it is proved again
+        proven.parent.mkdir(parents=True, exist_ok=True)
+        proven.touch()
 
 
 def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float64]]:
