@@ -11,7 +11,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
 test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools build/.browser \
-		$(VENV)/conformance/.ready $(VENV)/mcpb/.ready
+		$(VENV)/conformance/.ready $(VENV)/mcpb/.ready $(VENV)/webgpu/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
 
@@ -42,6 +42,8 @@ lock:
 	uv pip compile --quiet --python-platform x86_64-pc-windows-msvc --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --upgrade --override scripts/wine-overrides.txt pyproject.toml \
 		--output-file scripts/requirements-wine.txt
+	echo onnxruntime-ep-webgpu | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --no-deps --upgrade - --output-file scripts/requirements-webgpu.txt
 
 $(VENV)/.runtime: pyproject.toml scripts/requirements.txt scripts/setup.sh
 	PYTHON=$(PYTHON) scripts/setup.sh $(VENV) scripts/requirements.txt
@@ -54,6 +56,11 @@ $(VENV)/.development: pyproject.toml scripts/requirements-dev.txt scripts/setup.
 # The conformance suite of the Model Context Protocol.
 $(VENV)/conformance/.ready: scripts/install_node_packages.sh tests/conformance/package-lock.json | $(VENV)/.development
 	scripts/install_node_packages.sh $(VENV) tests/conformance $(VENV)/conformance
+	touch $@
+
+# An execution provider for GPUs; in the environment itself it would put a developer's own GPU to work in every test.
+$(VENV)/webgpu/.ready: scripts/requirements-webgpu.txt | $(VENV)/.development
+	$(BIN)/python -m pip --quiet install --no-deps --require-hashes --upgrade --target $(VENV)/webgpu --requirement $<
 	touch $@
 
 # The validator of MCP bundles.

@@ -17,6 +17,8 @@ from tests.cli.program import environment_with
 from tests.models.synthetic import Tiny
 from tests.windows_ai.test_webgpu import WITH_GPU
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives a program a /sys of its own")
+
 PROOF = "24"  # tokens: SwiftShader's kernels are wrong from 32 on
 
 

@@ -3,7 +3,7 @@
 #
 #     software_gpu.sh COMMAND...
 #
-# Vulkan's loader is told of SwiftShader. ONNX Runtime takes the adapters from /sys/class/drm, so COMMAND sees a /sys/class
+# Vulkan's loader is told of SwiftShader, and Python of WebGPU's provider. ONNX Runtime takes the adapters from /sys/class/drm, so COMMAND sees a /sys/class
 # of its own, in a mount namespace that ends with it; the figures in it are those that amdgpu shows.
 set -euo pipefail
 
@@ -27,5 +27,11 @@ swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
     echo "SwiftShader is missing; 'scripts/install_debian.sh chromium libvulkan1' installs it." >&2
     exit 1
 }
+provider=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../.venv/webgpu")
+[ -f "$provider/.ready" ] || {
+    echo "WebGPU's execution provider is missing; 'make .venv/webgpu/.ready' installs it." >&2
+    exit 1
+}
+export PYTHONPATH=$provider${PYTHONPATH:+:$PYTHONPATH}
 export VK_DRIVER_FILES=$swiftshader VK_ICD_FILENAMES=$swiftshader XDG_RUNTIME_DIR=/tmp
 exec "$@"

@@ -23,6 +23,8 @@ from tests.cli.program import COMMAND, environment_with
 from tests.models.synthetic import Tiny
 from tests.served import make_home, stop_host_of
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives a program a /sys of its own")
+
 WITH_GPU = str(Path(__file__).with_name("software_gpu.sh"))
 WIDE_DIFFERENCE = 0.2  # of the largest key or value: one side rounds activations to 8 bits; another token's give 1
 REFUSAL = "WebGpuExecutionProvider computes something else than the processor"
