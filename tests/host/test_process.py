@@ -104,6 +104,27 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, home: Path) -> None:
     assert read_host_file(home) is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals to one process")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_it_cleanly_from_the_moment_it_says_that_it_listens(number: str, tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from codex_windows_ai.host.process import ServeOptions, serve
+from codex_windows_ai.settings import Settings
+serve(Settings(port=0), ServeOptions(), on_listening=lambda _: os.kill(os.getpid(), signal.{number}))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment_with(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert read_host_file(tmp_path) is None
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_after_a_kill_the_file_is_stale_and_the_next_host_starts_on_the_same_port(home: Path) -> None:
     with serving(home) as host:

@@ -96,7 +96,7 @@ def serve(
         app = create_app(host, mcp_tools=options.mcp_tools)
         server = _Server(host, app, idle_stop=_idle_stop(settings, options))
         try:
-            with listening:
+            with listening, server.capture_signals():  # from here on everybody may think that it runs, and end it
                 discovery.write_record(record)
                 log.info("process %d listens on %s", record.pid, record.url)
                 if on_listening:
@@ -188,10 +188,11 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""
-        if self._stopping.is_set() or self._host.stop is None:
+        if self._stopping.is_set():
             self.should_exit = self.force_exit = True
-        else:
-            self._stopping.set()
+            return
+        self._stopping.set()
+        if self._host.stop is not None:
             self._host.stop()  # wakes the loop, which a signal alone does not do on Windows
 
     async def _end_in_order(self, record: HostRecord) -> None:
