@@ -9,7 +9,7 @@ from pathlib import Path
 from codex_windows_ai.hardware.live import read_adapters
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.settings import cache_folder, load_settings
-from codex_windows_ai.windows_ai.devices import Device, choose_device, list_devices
+from codex_windows_ai.windows_ai.devices import Device, find_device
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 
 _KEPT_FOR_DEVICES = ("compiled", "proven")
@@ -38,7 +38,7 @@ def find_gpu(folder: ModelFolder) -> Gpu:
     Raises NotAvailableError: there is none, or it was refused; see `EngineProvider`.
     """
     settings = load_settings(model=str(folder.path))
-    device = choose_device("gpu", list_devices(settings.execution_provider_library))
+    device = find_device("gpu", settings.execution_provider_library)
     EngineProvider(settings, device=device).close()
     return Gpu(device, settings.execution_provider_library)
 

@@ -213,7 +213,7 @@ def _figures(rounds: Sequence[_Round]) -> dict[str, Spread]:
         "requests_per_s": Spread(tuple(len(one.latencies) / one.seconds for one in rounds)),
         **({"tokens_a_pass": Spread(tokens_a_pass)} if tokens_a_pass else {}),
         "busy_share": Spread(tuple(one.busy for one in rounds)),
-        **({"gpu_busy_share": Spread(gpu_busy)} if gpu_busy else {}),
+        **({"gpu_busy_share": Spread(gpu_busy)} if len(gpu_busy) == len(rounds) else {}),  # else not comparable
         "memory_bytes": Spread(tuple(float(one.memory_bytes) for one in rounds)),
     }
 
@@ -233,22 +233,20 @@ def _outcome(rounds: Mapping[str, list[_Round]], doors: Sequence[str], settings:
     latency = {door: compare("latency p50", "s", "latency_p50_s", door) for door in doors}
     throughput = {door: compare("requests a second", "1/s", "requests_per_s", door) for door in doors}
     memory = compare("memory", "bytes", "memory_bytes", HTTP)
+    pairs = [(cause, ALONE) for cause in (ONE_MODEL, CACHE, BATCH, ALL)]
+    if GPU in figures:
+        pairs.append((GPU, GPU_IN_TURN))
     causes = [
-        compare(name, unit, figure, cause, ALONE)
-        for cause in (ONE_MODEL, CACHE, BATCH, ALL)
+        compare(name, unit, figure, ours, baseline)
+        for ours, baseline in pairs
         for name, unit, figure in (
             ("latency p50", "s", "latency_p50_s"),
             ("requests a second", "1/s", "requests_per_s"),
         )
     ]
-    if GPU in figures:
-        causes += [
-            compare("latency p50", "s", "latency_p50_s", GPU, GPU_IN_TURN),
-            compare("requests a second", "1/s", "requests_per_s", GPU, GPU_IN_TURN),
-        ]
-        idle = Spread((0.0,))
-        if all(figures[side].get("gpu_busy_share", idle).low > 0 for side in (GPU, GPU_IN_TURN)):
-            causes.append(compare("GPU busy", "share", "gpu_busy_share", GPU, GPU_IN_TURN))
+    loads = [figures[side].get("gpu_busy_share") for side in (GPU, GPU_IN_TURN) if side in figures]
+    if loads and all(load and load.low > 0 for load in loads):
+        causes.append(compare("GPU busy", "share", "gpu_busy_share", GPU, GPU_IN_TURN))
     return Outcome(
         NAME,
         tuple(Result(name, "", of_side) for name, of_side in figures.items()),

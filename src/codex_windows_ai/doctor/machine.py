@@ -92,10 +92,10 @@ def _gpu() -> Finding:
         return Finding("ok", "no graphics adapter: the engine runs on the CPU")
     listed = ", ".join(f"{adapter.name} (driver {adapter.driver or 'none'})" for adapter in adapters)
     details = {"adapters": [asdict(adapter) for adapter in adapters]}
-    from codex_windows_ai.windows_ai.devices import choose_device, list_devices
+    from codex_windows_ai.windows_ai.devices import find_device
 
     try:
-        device = choose_device("gpu", list_devices(load_settings().execution_provider_library))
+        device = find_device("gpu", load_settings().execution_provider_library)
     except NotAvailableError:
         return Finding(
             "ok", f"{listed}: no execution provider drives it, so the engine runs on the CPU", details, _WEBGPU

@@ -96,10 +96,10 @@ def _ml_providers(_: str) -> Finding:
 
 
 def _device(kind: Literal["gpu", "npu"]) -> Finding:
-    from codex_windows_ai.windows_ai.devices import choose_device, list_devices
+    from codex_windows_ai.windows_ai.devices import find_device
 
     try:
-        device = choose_device(kind, list_devices(load_settings().execution_provider_library))
+        device = find_device(kind, load_settings().execution_provider_library)
     except NotAvailableError as error:
         return Finding("warning", error.message, {}, error.hint)
     library = str(device.library.library) if device.library else None

@@ -108,9 +108,23 @@ class Model:
         """
         lengths = np.asarray(past, dtype=np.int64) + tokens.shape[1] - len(prefix or ())
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
+        if self._in_place:
+            logits = self._forward_in_place(rows, first, tokens, mask, keep, prefix)
+        else:
+            logits = self._forward_copying(rows, first, tokens, past, mask, keep)
         self.forward_passes += 1
-        if not self._in_place:
-            return self._forward_copying(rows, first, tokens, past, mask, keep)
+        return logits[:, -keep:]
+
+    def _forward_in_place(
+        self,
+        rows: KeyValueRows,
+        first: int,
+        tokens: npt.NDArray[np.int64],
+        mask: npt.NDArray[np.int64],
+        keep: int,
+        prefix: SharedPrefix | None,
+    ) -> Logits:
+        """As `forward`, where past and present are the memory of the rows; may return more positions than `keep`."""
         batch, new = tokens.shape
         kept = keep if self._keeps_logits else new
         logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
@@ -121,7 +135,7 @@ class Model:
             binding.bind_ortvalue_input(_LOGITS_TO_KEEP, self._kept(keep))
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(binding)
-        return logits[:, -keep:]
+        return logits
 
     def _forward_copying(
         self,
@@ -132,7 +146,7 @@ class Model:
         mask: npt.NDArray[np.int64],
         keep: int,
     ) -> Logits:
-        """As `forward`, where past and present cannot share memory.
+        """As `forward`, where past and present cannot share memory; may return more positions than `keep`.
 
         The past is then as long as its longest row, not as the rows are: a provider that is handed more takes
         what lies behind for tokens.
@@ -154,7 +168,7 @@ class Model:
                 for row, length in enumerate(past):
                     added = slice(length, length + new)
                     layer[part, first + row, :, added] = present[row, :, added]
-        return np.asarray(found["logits"], dtype=np.float32)[:, -keep:]
+        return np.asarray(found["logits"], dtype=np.float32)
 
     def forget_prefix(self) -> None:
         """Lets go of the memory of prefixes that `forward` was given."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as untyped_onnxruntime
 
-__all__ = ["Trial", "execution_providers", "try_provider"]
+__all__ = ["Trial", "execution_providers", "first_line", "try_provider"]
 
 onnxruntime: Any = untyped_onnxruntime  # it ships no types
 
@@ -39,13 +39,18 @@ def execution_providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
+def first_line(error: Exception) -> str:
+    """What an exception of ONNX Runtime says, without the stack that it may carry; its class where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def try_provider(provider: str) -> Trial:
     """Multiply two small matrices on `provider` and find out who did it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Trial(provider, _run(provider, Path(folder)))
         except Exception as error:  # a provider can fail in any way its library likes; the trial is to say so
-            return Trial(provider, None, str(error).splitlines()[0] if str(error) else type(error).__name__)
+            return Trial(provider, None, first_line(error))
 
 
 def _run(provider: str, folder: Path) -> str:

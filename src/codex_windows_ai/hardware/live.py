@@ -23,7 +23,7 @@ _CPU_SAMPLE_SECONDS = 0.1
 def read_machine(root: Path = Path("/")) -> MachineFigures:
     """All figures. Blocks for a tenth of a second: the processor's load is measured over that time.
 
-    `root` is where Linux shows its files.
+    On Windows for another one, as `read_adapters`. `root` is where Linux shows its files.
     """
     return MachineFigures(adapters=read_adapters(root), cpu=_read_cpu(), memory=_read_memory())
 

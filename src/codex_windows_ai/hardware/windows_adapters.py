@@ -18,9 +18,10 @@ from typing import Any
 from codex_windows_ai.hardware.adapters import VENDORS
 from codex_windows_ai.hardware.figures import AdapterFigures
 
-__all__ = ["adapter_loads", "adapter_memory", "list_windows_adapters", "read_windows_figures"]
+__all__ = ["WindowsAdapter", "adapter_loads", "adapter_memory", "list_windows_adapters", "read_windows_figures"]
 
 _LIST = r"SOFTWARE\Microsoft\DirectX"
+_VALUES = ("AdapterLuid", "Description", "VendorId", "DeviceId", "DedicatedVideoMemory")
 _SOFTWARE_ADAPTER = (0x1414, 0x8C)  # Microsoft Basic Render Driver: the processor
 _ENGINES, _MEMORY = r"\GPU Engine(*)\Utilization Percentage", r"\GPU Adapter Memory(*)\Dedicated Usage"
 _SAMPLE_SECONDS = 0.1  # a load is what happened between two looks
@@ -45,15 +46,20 @@ def list_windows_adapters() -> list[WindowsAdapter]:
     with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _LIST) as root:
         for index in range(winreg.QueryInfoKey(root)[0]):
             with suppress(OSError), winreg.OpenKey(root, winreg.EnumKey(root, index)) as key:
-
-                def value(name: str, key: Any = key) -> Any:
-                    return winreg.QueryValueEx(key, name)[0]
-
-                vendor, luid = int(value("VendorId")), int(value("AdapterLuid"))
-                if (vendor, int(value("DeviceId"))) != _SOFTWARE_ADAPTER:
-                    name, memory = str(value("Description")), int(value("DedicatedVideoMemory"))
-                    adapters.append(WindowsAdapter(name, VENDORS.get(f"{vendor:#06x}", f"{vendor:#06x}"), luid, memory))
+                values = {name: winreg.QueryValueEx(key, name)[0] for name in _VALUES}
+                if (values["VendorId"], values["DeviceId"]) != _SOFTWARE_ADAPTER:
+                    adapters.append(_adapter(values))
     return sorted(adapters, key=lambda adapter: adapter.luid)
+
+
+def _adapter(values: Mapping[str, Any]) -> WindowsAdapter:
+    vendor = f"{values['VendorId']:#06x}"
+    return WindowsAdapter(
+        name=values["Description"],
+        vendor=VENDORS.get(vendor, vendor),
+        luid=values["AdapterLuid"],
+        memory_bytes=values["DedicatedVideoMemory"],
+    )
 
 
 def read_windows_figures() -> list[AdapterFigures]:

@@ -13,10 +13,11 @@ from typing import Any
 import onnxruntime as untyped_onnxruntime
 
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.settings import cache_folder
-from codex_windows_ai.windows_ai.devices import Device, fingerprint
+from codex_windows_ai.windows_ai.devices import Device, fingerprint, plain_name
 
 __all__ = ["compiled_model", "compiles"]
 
@@ -27,7 +28,7 @@ _COMPILING = {"qnn", "openvino", "nvtensorrtrtx", "vitisai"}
 
 def compiles(device: Device) -> bool:
     """Whether the device's execution provider is one that compiles models."""
-    return device.execution_provider.lower().removesuffix("executionprovider") in _COMPILING
+    return plain_name(device.execution_provider) in _COMPILING
 
 
 def compiled_model(folder: ModelFolder, device: Device, progress: Progress | None = None) -> Path:
@@ -51,8 +52,9 @@ def compiled_model(folder: ModelFolder, device: Device, progress: Progress | Non
         try:
             _runtime.ModelCompiler(options, str(folder.model_file)).compile_to_file(str(built / file.name))
         except Exception as error:  # ONNX Runtime's exceptions have no common base
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise NotAvailableError(f"{device.execution_provider} cannot compile the model: {reason}") from error
+            raise NotAvailableError(
+                f"{device.execution_provider} cannot compile the model: {first_line(error)}"
+            ) from error
         try:
             built.rename(file.parent)
         except OSError:

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.model import Model
+from codex_windows_ai.engine.model import Logits, Model
+from codex_windows_ai.engine.sampler import log_softmax
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.smoothing import SAMPLE
 from codex_windows_ai.settings import cache_folder
@@ -45,8 +47,9 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
     try:
         found = _log_probabilities(model, tokens)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NotAvailableError(f"{device.execution_provider} failed while it read a text: {reason}") from error
+        raise NotAvailableError(
+            f"{device.execution_provider} failed while it read a text: {first_line(error)}"
+        ) from error
     pairs = zip(expected, found, strict=True)
     divergence = float(np.max([np.sum(np.exp(one) * (one - other), axis=-1).mean() for one, other in pairs]))
     if not divergence <= MOST_DIVERGENCE:  # nor what is no number
@@ -60,7 +63,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
         proven.touch()
 
 
-def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float64]]:
+def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
     """Of the next token, [positions, vocabulary] of each pass."""
     rows = KeyValueRows(model.shape, _ROW_BYTES)
     rows.ensure(2, tokens.shape[1], kept=())
@@ -71,5 +74,4 @@ def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[npt.
         model.forward(rows, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
         model.forward(rows, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]
-    shifted = [logits.astype(np.float64) - logits.max(axis=-1, keepdims=True) for logits in passes]
-    return [logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)) for logits in shifted]
+    return [log_softmax(logits) for logits in passes]

@@ -16,7 +16,16 @@ from codex_windows_ai.hardware.adapters import list_linux_adapters
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.windows_ai.ml import Registration, register_libraries
 
-__all__ = ["Device", "choose_device", "fingerprint", "list_devices", "provider_rank", "with_names_of_one"]
+__all__ = [
+    "Device",
+    "choose_device",
+    "find_device",
+    "fingerprint",
+    "list_devices",
+    "plain_name",
+    "provider_rank",
+    "with_names_of_one",
+]
 
 _runtime: Any = untyped_onnxruntime  # it ships no types
 
@@ -65,12 +74,20 @@ def list_devices(extra_library: Path | None = None) -> list[Device]:
     return sorted(devices, key=lambda device: ("gpu", "npu", "cpu").index(device.kind) * 100 + _rank_of(device))
 
 
+def find_device(kind: Kind, extra_library: Path | None = None) -> Device:
+    """The best device of a kind that ONNX Runtime can use now; see `list_devices`.
+
+    Raises NotAvailableError: there is none; the message says what there is.
+    """
+    return choose_device(kind, list_devices(extra_library))
+
+
 def with_names_of_one(devices: Sequence[Device]) -> list[Device]:
     """`devices`, where those of WebGPU's provider are named for all GPUs that it drives.
 
     Whichever it is given, it takes the one that the graphics driver prefers, and does not say which.
     """
-    same = [device for device in devices if device.kind == "gpu" and _plain_name(device.execution_provider) == "webgpu"]
+    same = [device for device in devices if device.kind == "gpu" and plain_name(device.execution_provider) == "webgpu"]
     if len(same) < 2:
         return list(devices)
     name = " or ".join(dict.fromkeys(device.name for device in same))
@@ -96,7 +113,7 @@ def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
 
 def provider_rank(kind: Kind, execution_provider: str) -> int:
     """How good a provider is for a kind of device, 0 the best; the number of known ones for an unknown one."""
-    plain = _plain_name(execution_provider)
+    plain = plain_name(execution_provider)
     names = _RANKS[kind]
     return names.index(plain) if plain in names else len(names)
 
@@ -114,7 +131,8 @@ def _version_of(file: Path) -> str:
     return f"{file} {state.st_size} {state.st_mtime_ns}"
 
 
-def _plain_name(execution_provider: str) -> str:
+def plain_name(execution_provider: str) -> str:
+    """A provider's name without the ending that some documents and builds leave out, in lower case."""
     return execution_provider.lower().removesuffix("executionprovider")
 
 
@@ -142,6 +160,8 @@ def _describe(handle: Any, registrations: dict[str, Registration]) -> Device:
 
 def _name_on_bus(address: str | None) -> str | None:
     """What Linux knows of the adapter at a PCI address: there ONNX Runtime tells no more than that address."""
+    if address is None:
+        return None
     return next((adapter.name for adapter in list_linux_adapters() if adapter.address == address), None)
 
 

@@ -82,24 +82,27 @@ def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress
         except ModelError as error:
             raise NotAvailableError(f"{device.execution_provider} does not load the model: {error.message}") from error
         try:
-            list(engine.submit(GenerationRequest(messages=(Message("user", "Hi"),), max_output_tokens=1)))
-            shares = kernel_shares(engine.core.model.end_profile())
-        except EngineError as error:
+            _require_own_work(engine, device)
+            require_the_same_answers(engine.core.model, folder, device)
+        except WindowsAiError:
             engine.close()
-            raise NotAvailableError(f"{device.execution_provider} did not generate a token: {error.message}") from error
+            raise
+    return engine
+
+
+def _require_own_work(engine: Engine, device: Device) -> None:
+    """Has a token generated. Raises NotAvailableError: there came none, or others did most of the work."""
+    try:
+        list(engine.submit(GenerationRequest(messages=(Message("user", "Hi"),), max_output_tokens=1)))
+        shares = kernel_shares(engine.core.model.end_profile())
+    except EngineError as error:
+        raise NotAvailableError(f"{device.execution_provider} did not generate a token: {error.message}") from error
     share = shares.get(device.execution_provider, 0.0)
     if share < _LEAST_SHARE:
-        engine.close()
         others = ", ".join(f"{name} {part:.0%}" for name, part in shares.items() if name != device.execution_provider)
         raise NotAvailableError(
             f"{device.execution_provider} did {share:.0%} of the work of one token ({others or 'nobody else any'})"
         )
-    try:
-        require_the_same_answers(engine.core.model, folder, device)
-    except WindowsAiError:
-        engine.close()
-        raise
-    return engine
 
 
 def _profiled(device: Device, prefix: Path) -> Callable[[Any], None]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 import onnxruntime as untyped_onnxruntime
 
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.windows_ai.hresult import code_of, describe, meaning_of
 
@@ -154,7 +155,7 @@ def _register(name: str, library: Path, version: str | None, source: Source) -> 
 
             cast("Any", untyped_genai).register_execution_provider_library(name, str(library))
     except Exception as failure:  # each of the two raises classes of its own
-        error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        error = first_line(failure)
     _registered[str(library)] = Registration(name, library, version, source, error)
 
 

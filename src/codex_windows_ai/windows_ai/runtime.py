@@ -127,9 +127,9 @@ class WindowsAiRuntime:
 
         device = None
         if detail == "gpu" or detail == "npu":
-            from codex_windows_ai.windows_ai.devices import choose_device, list_devices
+            from codex_windows_ai.windows_ai.devices import find_device
 
-            device = choose_device(detail, list_devices(self._settings.execution_provider_library))
+            device = find_device(detail, self._settings.execution_provider_library)
         self._engine = EngineProvider(self._settings, device=device, progress=self._progress)
         return self._engine
 
