@@ -1,6 +1,6 @@
 """The workload `plan` in a process of its own, where a test gave it a GPU; prints the outcome as JSON.
 
-python -m tests.bench.plan_worker MODEL_FOLDER TOKENS_OF_PROOF
+python -m tests.bench.plan_worker MODEL_FOLDER
 """
 
 from __future__ import annotations
@@ -14,25 +14,23 @@ from codex_windows_ai.bench.context import Bench
 from codex_windows_ai.bench.small_requests import SmallRequestsSize
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.windows_ai import device_proof
+from tests.windows_ai.software_gpu import RIGHT
 
 
 def main() -> None:
     """Measures as little as shows everything."""
-    device_proof._WHOLE = int(sys.argv[2])
+    device_proof._WHOLE = RIGHT
     bench = Bench(read_model_folder(Path(sys.argv[1])), repeat=1, threads=1)
     try:
         outcome = plan.run(bench, SmallRequestsSize(agents=2, requests=2, instruction=40, item=8))
     finally:
         bench.children.end_all()
-    print(
-        json.dumps(
-            {
-                "results": [result.to_json() for result in outcome.results],
-                "comparisons": [comparison.to_json() for comparison in outcome.comparisons],
-                "notes": outcome.notes,
-            }
-        )
-    )
+    shown = {
+        "results": [result.to_json() for result in outcome.results],
+        "comparisons": [comparison.to_json() for comparison in outcome.comparisons],
+        "notes": outcome.notes,
+    }
+    print(json.dumps(shown))
 
 
 if __name__ == "__main__":

@@ -119,3 +119,10 @@ def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:
 
 def test_the_sides_take_turns_at_going_first() -> None:
     assert [in_turn(["a", "b"], number) for number in range(3)] == [["a", "b"], ["b", "a"], ["a", "b"]]
+
+
+def test_a_load_that_was_not_told_in_every_round_is_no_figure() -> None:
+    told, untold = (plan._Round((1.0,), 1.0, 0.5, 1, gpu_busy=busy) for busy in (0.25, None))
+
+    assert plan._figures([told, told])["gpu_busy_share"].rounds == (0.25, 0.25)
+    assert "gpu_busy_share" not in plan._figures([told, untold])

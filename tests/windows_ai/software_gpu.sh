@@ -3,8 +3,9 @@
 #
 #     software_gpu.sh COMMAND...
 #
-# Vulkan's loader is told of SwiftShader, and Python of WebGPU's provider. ONNX Runtime takes the adapters from /sys/class/drm, so COMMAND sees a /sys/class
-# of its own, in a mount namespace that ends with it; the figures in it are those that amdgpu shows.
+# Vulkan's loader is told of SwiftShader, and Python of WebGPU's provider. ONNX Runtime takes the adapters from
+# /sys/class/drm, so COMMAND sees a /sys/class of its own, in a mount namespace that ends with it; the figures in it are
+# those that amdgpu shows.
 set -euo pipefail
 
 if [ "${1:-}" != --inside ]; then

@@ -17,23 +17,20 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.windows_ai import device_proof
-from tests.cli.program import COMMAND, environment_with
-from tests.models.synthetic import Tiny
+from tests.cli.program import COMMAND
 from tests.served import make_home, stop_host_of
+from tests.windows_ai.software_gpu import NAME, run_with_gpu, sharp_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives a program a /sys of its own")
 
-WITH_GPU = str(Path(__file__).with_name("software_gpu.sh"))
 WIDE_DIFFERENCE = 0.2  # of the largest key or value: one side rounds activations to 8 bits; another token's give 1
 REFUSAL = "WebGpuExecutionProvider computes something else than the processor"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    scratch = tmp_path_factory.mktemp("webgpu")
-    return ModelStore(scratch / "models").add(Tiny(context=256, layers=4).write(scratch / "tiny.gguf"), name="tiny")
+    return sharp_model(tmp_path_factory, context=256)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +43,7 @@ def proven_home(folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def found(folder: ModelFolder, proven_home: Path) -> Any:
-    ran = run(proven_home, sys.executable, "-m", "tests.windows_ai.webgpu_worker", str(folder.path))
+    ran = run_with_gpu(proven_home, sys.executable, "-m", "tests.windows_ai.webgpu_worker", str(folder.path))
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -58,21 +55,8 @@ def home(folder: ModelFolder, tmp_path: Path) -> Iterator[Path]:
     stop_host_of(home)
 
 
-def run(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [WITH_GPU, *command],
-        env=environment_with(home),
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        errors="replace",  # the tiny model writes halves of characters
-        timeout=300,
-        check=False,
-    )
-
-
 def cwai(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(home, *COMMAND, *arguments)
+    return run_with_gpu(home, *COMMAND, *arguments)
 
 
 def test_keys_and_values_are_those_of_the_processor(found: Any) -> None:
@@ -92,14 +76,14 @@ def test_requests_of_several_lengths_are_answered_together(found: Any) -> None:
 
 def test_a_device_that_computes_what_the_processor_computes_answers(found: Any, proven_home: Path) -> None:
     assert found["provider"]["execution_provider"] == "WebGpuExecutionProvider"
-    assert found["provider"]["device"] == "GPU: 0x1ae0 1ae0:c0de"
+    assert found["provider"]["device"] == f"GPU: {NAME}"
     assert found["provider"]["output_tokens"] == 5
 
     # What was proved is not proved again: now the host answers there, too, and says so.
     answered = cwai(proven_home, "exec", "--use-windows-ai", "--json", "--max-output-tokens", "3", "hello")
     assert answered.returncode == 0, answered.stderr
     answer = json.loads(answered.stdout)
-    assert answer["device"] == "GPU: 0x1ae0 1ae0:c0de"
+    assert answer["device"] == f"GPU: {NAME}"
     assert answer["execution_provider"] == "WebGpuExecutionProvider"
 
 

@@ -24,8 +24,7 @@ from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai import device_proof
 from codex_windows_ai.windows_ai.devices import Device, list_devices
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
-
-RIGHT = 24  # SwiftShader's vectors are narrower than the kernel for 32 and more tokens expects
+from tests.windows_ai.software_gpu import RIGHT
 
 
 def kernels(folder: ModelFolder, device: Device) -> dict[str, Any]:

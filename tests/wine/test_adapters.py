@@ -6,31 +6,33 @@ from typing import Any
 
 from tests.wine.windows import DOUBLES, WindowsMachine, windows_path
 
-LISTED = r"""REGEDIT4
+_LIST = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\DirectX"
 
-[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\DirectX]
 
-[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\DirectX\{11111111-1111-1111-1111-111111111111}]
-"AdapterLuid"=hex(b):de,c0,00,00,00,00,00,00
-"Description"="AMD Radeon RX 9070 XT"
-"VendorId"=dword:00001002
-"DeviceId"=dword:00007550
-"DedicatedVideoMemory"=hex(b):00,00,00,00,04,00,00,00
+def listed(number: int, name: str, *, luid: int, vendor: int, device: int, memory: int = 0) -> str:
+    """An adapter in DirectX's list."""
 
-[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\DirectX\{22222222-2222-2222-2222-222222222222}]
-"AdapterLuid"=hex(b):ef,be,00,00,01,00,00,00
-"Description"="Intel(R) AI Boost"
-"VendorId"=dword:00008086
-"DeviceId"=dword:0000643e
-"DedicatedVideoMemory"=hex(b):00,00,00,00,00,00,00,00
+    def quad(value: int) -> str:
+        return "hex(b):" + value.to_bytes(8, "little").hex(",")
 
-[HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\DirectX\{33333333-3333-3333-3333-333333333333}]
-"AdapterLuid"=hex(b):01,00,00,00,00,00,00,00
-"Description"="Microsoft Basic Render Driver"
-"VendorId"=dword:00001414
-"DeviceId"=dword:0000008c
-"DedicatedVideoMemory"=hex(b):00,00,00,00,00,00,00,00
+    return f"""
+[{_LIST}\\{{{number:08}-1111-1111-1111-111111111111}}]
+"AdapterLuid"={quad(luid)}
+"Description"="{name}"
+"VendorId"=dword:{vendor:08x}
+"DeviceId"=dword:{device:08x}
+"DedicatedVideoMemory"={quad(memory)}
 """
+
+
+LISTED = "\n".join(
+    [
+        f"REGEDIT4\n\n[{_LIST}]",
+        listed(1, "AMD Radeon RX 9070 XT", luid=0xC0DE, vendor=0x1002, device=0x7550, memory=16 << 30),
+        listed(2, "Intel(R) AI Boost", luid=0x1_0000_BEEF, vendor=0x8086, device=0x643E),
+        listed(3, "Microsoft Basic Render Driver", luid=1, vendor=0x1414, device=0x8C),
+    ]
+)
 WITH_COUNTERS = {
     "WINEDLLOVERRIDES": "mscoree,mshtml=;pdh=n",
     "DOUBLE_PDH": windows_path(DOUBLES / "pdh"),
