@@ -70,7 +70,7 @@ $(VENV)/mcpb/.ready: scripts/install_node_packages.sh tests/windows_ai/mcpb/pack
 
 # A Windows Python, for Wine and for the type checker.
 $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt scripts/requirements-windows-python.txt \
-		tests/wine/doubles/bcryptprimitives.c | $(VENV)/.development
+		tests/wine/doubles/bcryptprimitives.c tests/wine/sitecustomize.py | $(VENV)/.development
 	scripts/install_debian.sh gcc-mingw-w64-x86-64 wine wine64
 	scripts/setup_windows_python.sh $(WINDOWS) $(VENV)
 	touch $@

@@ -28,7 +28,8 @@ mv "$scratch"/cp311/* "$folder"
 cp -r "$linux"/lib/python3*/site-packages/codex_windows_ai-*.dist-info "$site"
 # All that the embeddable build looks at; it takes folders relative to its own.
 printf '%s\r\n' 'python311.zip' '.' 'Lib\site-packages' 'Lib\site-packages\win32' 'Lib\site-packages\win32\lib' \
-    '..\src' '..' > "$folder/python311._pth"
+    '..\src' '..' 'import site' > "$folder/python311._pth"
+cp "$here/../tests/wine/sitecustomize.py" "$folder"
 # pywin32's own DLLs are looked for beside the program.
 cp "$site"/pywin32_system32/*.dll "$folder"
 make --quiet --directory "$here/../tests/wine/doubles" ../../../build/wine/bcryptprimitives.dll

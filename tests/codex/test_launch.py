@@ -26,14 +26,16 @@ sys.exit(7)
 """
 
 WAITER = f"""#!{sys.executable}
-import signal, sys
+import os, signal, sys
+def say(text):  # not print, which a signal's handler may not use while the program is inside it
+    os.write(1, text.encode() + b"\\n")
 def end(number, frame):
-    print("ended by", signal.Signals(number).name, flush=True)
+    say("ended by " + signal.Signals(number).name)
     sys.exit(9)
 signal.signal(signal.SIGINT, end)
 signal.signal(signal.SIGTERM, end)
 sys.stdin.read()
-print("ready", flush=True)
+say("ready")
 while True:
     signal.pause()
 """

@@ -75,7 +75,7 @@ class DriverMachine:
 
     def __init__(self, machine: WindowsMachine) -> None:
         self._machine = machine
-        self._end_wine()
+        self._restart_wine()
         # What Wine says about a driver's mistakes it says to whoever started it. A Windows Python takes no file for a
         # stream, so all programs share a pipe, and a thread empties it.
         self._environment = {**machine.environment, "WINEDEBUG": "fixme-all"}
@@ -117,13 +117,13 @@ class DriverMachine:
     def close(self) -> None:
         for program in reversed(self._programs):
             program.kill()
-        self._end_wine()
+        self._restart_wine()
         os.close(self._stderr)
         self._listener.join(30)
 
-    def _end_wine(self) -> None:
-        for option in ("-k", "-w"):  # both know the prefix from the environment
-            subprocess.run(["wineserver", option], env=self._machine.environment, timeout=60)
+    def _restart_wine(self) -> None:
+        self._machine.close()
+        self._machine.start()
 
     def _listen(self, read: int) -> None:
         with open(read, "rb", buffering=0) as pipe:

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-windows" / "python.exe"
 DOUBLES = ROOT / "build" / "wine"
 
+_SECONDS_WITHOUT_PROGRAMS = 1800
+
 # Windows 11 25H2; winecfg alone would say an older build.
 _WINDOWS_11 = r"""REGEDIT4
 
@@ -45,8 +47,23 @@ class WindowsMachine:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUTF8": "1",
         }
+        self.start()
         self._wine("wineboot", "--init", timeout=180)
         self.write_registry(_WINDOWS_11)
+
+    def start(self) -> None:
+        """Starts Wine's server, which would otherwise come with the first program and leave with the last.
+
+        A program that starts in the moment in which the server leaves fails.
+        """
+        subprocess.run(
+            ["wineserver", f"--persistent={_SECONDS_WITHOUT_PROGRAMS}"],
+            env=self.environment,
+            check=True,
+            # It lives on: the streams of the tests are not its own.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def write_registry(self, text: str) -> None:
         """Imports a .reg file."""
@@ -79,8 +96,8 @@ class WindowsMachine:
         return json.loads(ran.stdout.splitlines()[-1])
 
     def close(self) -> None:
-        subprocess.run(["wineserver", "-k"], env=self.environment, timeout=30)  # by prefix
-        subprocess.run(["wineserver", "-w"], env=self.environment, timeout=30)
+        for option in ("--kill", "--wait"):  # both know the prefix from the environment
+            subprocess.run(["wineserver", option], env=self.environment, timeout=60)
 
     def _wine(
         self, *command: str, environment: dict[str, str] | None = None, given: str = "", timeout: float = 60
