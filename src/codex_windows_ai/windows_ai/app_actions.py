@@ -213,7 +213,9 @@ async def _wait_for_text(entity: Any, on_text: Callable[[str, bool], object] | N
     handler: Any = changed  # the projection's type for it is a recursive alias, beyond the type checker
     token = text.add_text_changed(handler)
     try:
-        if not text.is_complete:  # asked after listening began: a change in between is heard
+        if text.is_complete:  # asked after listening began: a change in between is heard
+            await asyncio.sleep(0)  # and what the listener has put into the loop comes before the result
+        else:
             await complete.wait()
     finally:
         text.remove_text_changed(token)

@@ -7,6 +7,7 @@
  * DOUBLE_STATUS, DOUBLE_EXTENDED_ERROR     the status and error of every response
  * DOUBLE_RESPONSE_ERROR                    every response operation fails with it
  * DOUBLE_ENDLESS                           1: a response goes on until it is cancelled
+ * DOUBLE_WORDS                             a response says so many words, then nothing until it is cancelled
  */
 #include <limits.h>
 #include <wchar.h>
@@ -94,12 +95,13 @@ static HRESULT answer(Operation *operation, const Class *class, WCHAR *text)
     if (FAILED(error) || response->status)
         return error;
     const WCHAR *rest = text;
+    int words = scenario(L"WORDS", INT_MAX);
     do {
         const WCHAR *space = wcschr(rest, L' ');
         WCHAR *word = text_join(L"%.*ls", space ? (int)(space - rest + 1) : INT_MAX, rest);
         BOOL wanted = operation_say(operation, word);
         text_free(word);
-        if (!wanted)
+        if (!wanted || (--words == 0 && operation_pause(operation)))
             return E_ABORT;
         rest = space ? space + 1 : scenario(L"ENDLESS", 0) ? text : NULL;
     } while (rest);

@@ -143,3 +143,8 @@ BOOL operation_share(Operation *operation, double share)
         ((InvokeShare)operation->progress->vtable[INVOKE])(operation->progress, &operation->object.faces[0], share);
     return goes_on(operation);
 }
+
+BOOL operation_pause(Operation *operation)
+{
+    return WaitForSingleObject(operation->cancelled, MOST_WAIT_MS) == WAIT_OBJECT_0;
+}

@@ -38,5 +38,7 @@ HRESULT operation_begin(const Class *class, Work work, Object *model, Object *in
 /* Tells progress; FALSE once the operation was cancelled. */
 BOOL operation_say(Operation *operation, const WCHAR *text);
 BOOL operation_share(Operation *operation, double share);
+/* Does nothing until the operation is cancelled; FALSE if that takes too long. */
+BOOL operation_pause(Operation *operation);
 
 #endif

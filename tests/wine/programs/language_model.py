@@ -91,12 +91,13 @@ def astral_characters_count_twice() -> Any:
 def cancelled() -> dict[str, Any]:
     provider = LanguageModelProvider()
     try:
-        with double(endless=1):
+        with double(words=3):
             answer, deltas = provider.stream(request("Go on")), []
             for delta in answer:
                 deltas.append(delta)
                 if len(deltas) == 3:
                     answer.cancel()
+        with double(endless=1):
             after = told(provider.stream(request("Go on", max_output_tokens=4)))
         return {**told(deltas), "next": after}
     finally:
