@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime reads this when it is loaded, and sends telemetry to Microsoft without it (also on Linux, since 1.29).
+# Every module of ours comes after this line, and so does whatever they import and every process that they start.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from codex_windows_ai.codex.integration import WindowsAiAnswer, execute_with_windows_ai
