@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from codex_windows_ai.codex.launch import find_codex
 from codex_windows_ai.codex.profile import PROFILE
+from codex_windows_ai.codex.proxies import around_proxies
 from codex_windows_ai.codex.session import windows_ai_overrides
 from codex_windows_ai.errors import CodexError, NotAvailableError
 from codex_windows_ai.settings import Settings
@@ -115,6 +116,7 @@ class _Turn:
             codex_bin=str(find_codex()),
             config_overrides=tuple(overrides),
             cwd=task.cwd,
+            env=around_proxies(),
             client_name="codex-windows-ai",
             client_title="Codex Windows AI",
         )

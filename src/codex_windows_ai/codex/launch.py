@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from codex_windows_ai.codex.proxies import around_proxies
 from codex_windows_ai.errors import CodexNotFoundError
 
 __all__ = ["codex_version", "find_codex", "run_codex", "run_codex_exec"]
@@ -95,10 +96,10 @@ def run_codex(arguments: Sequence[str]) -> int:
     sys.stderr.flush()
     try:
         if sys.platform == "win32":
-            return _wait_for(subprocess.Popen(command))
+            return _wait_for(subprocess.Popen(command, env=around_proxies()))
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and a program inherits that
             signal.signal(number, signal.SIG_DFL)
-        os.execv(executable, command)  # noqa: S606
+        os.execve(executable, command, around_proxies())  # noqa: S606
     except OSError as error:
         raise _does_not_run(executable, error) from error
 
@@ -114,7 +115,7 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 def _run(command: Sequence[str], prompt: str) -> int:
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=around_proxies())
     except OSError as error:
         raise _does_not_run(Path(command[0]), error) from error
 
