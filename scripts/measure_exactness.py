@@ -8,8 +8,8 @@ prints how many answers are the same and after how many tokens the others part.
 from __future__ import annotations
 
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.models.store import ModelStore
+from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.settings import DEFAULT_MODEL
 
 SUBJECTS = ("rain", "a queue", "the moon", "a compiler", "bread", "recursion", "a bridge", "sleep")

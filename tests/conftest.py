@@ -11,6 +11,8 @@ from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL
 from tests.served import PATIENCE, ServedHost, make_home, serving
 
+pytest_plugins = ["tests.hosting"]
+
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message
-from codex_windows_ai.host.channel.connect import connect
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message
+from codex_windows_ai.client.connect import connect
 
 
 async def main() -> None:

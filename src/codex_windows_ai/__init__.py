@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from codex_windows_ai.codex.integration import WindowsAiAnswer, execute_with_windows_ai
-    from codex_windows_ai.engine.request import (
-        Delta,
-        GenerationRequest,
-        Grammar,
-        Message,
-        SamplingParameters,
-        Timings,
-        Usage,
-    )
+    from codex_windows_ai.client.execute import WindowsAiAnswer, execute_with_windows_ai
     from codex_windows_ai.errors import WindowsAiError
+    from codex_windows_ai.protocol.answer import Delta, Timings, Usage
+    from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
+    from codex_windows_ai.protocol.source import AnswerSource
     from codex_windows_ai.settings import Settings, load_settings
-    from codex_windows_ai.windows_ai.runtime import AnswerSource, WindowsAiRuntime
+    from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
 __all__ = [
     "AnswerSource",
@@ -45,11 +39,13 @@ __all__ = [
 # Where each public name lives. They are imported on first use: the command line must be able
 # to print its help without loading a model runtime.
 _HOMES = {
-    "codex.integration": ("WindowsAiAnswer", "execute_with_windows_ai"),
-    "engine.request": ("Delta", "GenerationRequest", "Grammar", "Message", "SamplingParameters", "Timings", "Usage"),
+    "client.execute": ("WindowsAiAnswer", "execute_with_windows_ai"),
     "errors": ("WindowsAiError",),
+    "protocol.answer": ("Delta", "Timings", "Usage"),
+    "protocol.request": ("GenerationRequest", "Grammar", "Message", "SamplingParameters"),
+    "protocol.source": ("AnswerSource",),
     "settings": ("Settings", "load_settings"),
-    "windows_ai.runtime": ("AnswerSource", "WindowsAiRuntime"),
+    "windows_ai.runtime": ("WindowsAiRuntime",),
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 

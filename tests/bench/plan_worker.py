@@ -12,9 +12,9 @@ from pathlib import Path
 from codex_windows_ai.bench import plan
 from codex_windows_ai.bench.context import Bench
 from codex_windows_ai.bench.small_requests import SmallRequestsSize
+from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.models.folder import read_model_folder
-from codex_windows_ai.windows_ai import device_proof
-from tests.windows_ai.software_gpu import RIGHT
+from tests.devices.software_gpu import RIGHT
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codex_windows_ai.bench import plan
-from tests.windows_ai.software_gpu import NAME, run_with_gpu, sharp_model
+from tests.devices.software_gpu import NAME, run_with_gpu, sharp_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives a program a /sys of its own")
 

@@ -17,10 +17,11 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.codex.agent_tools import codex_tools
-from codex_windows_ai.host import discovery, state
+from codex_windows_ai.discovery import record as discovery
+from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.host.app import create_app
-from codex_windows_ai.host.discovery import HostRecord
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.serving import state
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from tests.codex_cli.scripted import Script, ScriptedRuntime
 from tests.host.live import PATIENCE, LiveHost

@@ -15,11 +15,11 @@ from typing import Any
 
 from llguidance import LLTokenizer
 
+from codex_windows_ai.chat.tools import call_form
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.grammar import _start
-from codex_windows_ai.engine.request import GenerationRequest, Grammar
 from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
-from codex_windows_ai.host.tools import call_form
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.protocol.request import GenerationRequest
 from tests.codex_cli.conftest import WINDOW
 from tests.codex_cli.live import CodexHost
 from tests.codex_cli.program import Workplace, json_lines, workplace

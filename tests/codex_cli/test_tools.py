@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
+from tests.chat.foreign_tools import LOOSENED
 from tests.codex_cli.program import Workplace, json_lines
 from tests.codex_cli.scripted import custom_call, function_call
-from tests.host.foreign_tools import LOOSENED
 
 PATCH = "*** Begin Patch\n*** Add File: hello.txt\n+hello from a patch\n*** End Patch\n"
 

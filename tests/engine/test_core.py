@@ -8,7 +8,6 @@ import pytest
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
@@ -20,6 +19,8 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar
 
 PROMPT = tuple(range(200))
 ENDLESS = Grammar("regex", "[a-g]{600}")

@@ -17,11 +17,12 @@ from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.oracle import Oracle
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
 from codex_windows_ai.engine.sampler import log_softmax
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import EngineError, WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, SamplingParameters
 from tests.engine.tiny_model import make_tiny_model
 
 FORCING = Grammar("regex", r"said (yes|no), because of the (weather|w[aeiou]ll|x)\.")

@@ -16,7 +16,6 @@ import pytest
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
     DeadlineExceededError,
@@ -26,6 +25,8 @@ from codex_windows_ai.errors import (
     InvalidRequestError,
 )
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from tests.engine.conftest import StartEngine
 
 PATIENCE = 30.0
@@ -266,7 +267,7 @@ def test_a_program_may_end_while_the_engine_runs(tiny_model: ModelFolder) -> Non
 import atexit
 from pathlib import Path
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.engine.request import GenerationRequest
+from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.models.folder import read_model_folder
 
 atexit.register(lambda: print("still running:", engine._thread.is_alive()))

@@ -11,8 +11,8 @@ import onnxruntime_genai
 import pytest
 
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.models.folder import read_model_folder
+from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
 
 PROMPTS = (
     "What is the capital of France? Answer in one sentence.",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_windows_ai.engine.generation import Generation, Stream
-from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
 
 PIECES = [Delta(text="one "), Delta(text="two "), Delta(text="three", finish_reason="stop")]
 PATIENCE = 30.0

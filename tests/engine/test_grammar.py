@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from codex_windows_ai.engine.grammar import GrammarCompiler, GrammarMatcher
-from codex_windows_ai.engine.request import Grammar, GrammarKind
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.models.folder import read_model_folder
+from codex_windows_ai.protocol.request import Grammar, GrammarKind
 
 PERSON = {
     "type": "object",

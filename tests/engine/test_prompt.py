@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.engine.prompt import ChatTemplate
-from codex_windows_ai.engine.request import Message, ToolOffer
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
+from codex_windows_ai.protocol.request import Message, ToolOffer
 
 WriteTemplate = Callable[..., ChatTemplate]
 

@@ -16,11 +16,12 @@ from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.request import Delta, GenerationRequest, SamplingParameters
 from codex_windows_ai.engine.sequence import Sequence
 from codex_windows_ai.engine.shared_prefix import SharedPrefix, SharedPrefixes
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 from tests.engine.rows import SHAPE, block_of, new_sequence, read
 
 PREFIX = tuple(int(token) for token in np.random.default_rng(3).integers(0, 256, 100))

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.host.app import create_app
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 
 PATIENCE = 60.0

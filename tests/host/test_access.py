@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from codex_windows_ai.host.limits import MOST_BODY_BYTES, BodyLimit
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
-from tests.host.conftest import TOKEN, OpenClient
+from tests.hosting import TOKEN, OpenClient
 
 OWN = {"authorization": f"Bearer {TOKEN}"}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from codex_windows_ai.host.proof import prove
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.discovery.proof import prove
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
-from tests.host.conftest import TOKEN, OpenClient
+from tests.hosting import TOKEN, OpenClient
 
 
 def test_it_is_healthy_at_once_and_ready_when_the_model_is_loaded(

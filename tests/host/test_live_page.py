@@ -13,8 +13,8 @@ from codex_windows_ai.hardware.figures import AdapterFigures, CpuFigures, Machin
 from codex_windows_ai.host import statistics
 from codex_windows_ai.settings import Settings
 from tests.host.browser import Page, chromium
-from tests.host.conftest import TOKEN
 from tests.host.live import PATIENCE, LiveHost
+from tests.hosting import TOKEN
 
 OWN = {"authorization": f"Bearer {TOKEN}"}
 FILES = {

@@ -16,9 +16,9 @@ import httpx2
 import psutil
 import pytest
 
+from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.host import process
-from codex_windows_ai.host.discovery import HostRecord
 from codex_windows_ai.host.process import ServeOptions, serve
 from codex_windows_ai.settings import Settings
 from tests.cli.program import COMMAND, cwai, environment_with
@@ -273,7 +273,7 @@ def counted_starts(tmp_path: Path) -> Iterator[Path]:
 
 ENSURE = """
 import asyncio, sys
-from codex_windows_ai.host.starter import ensure_host
+from codex_windows_ai.client.starter import ensure_host
 print("ready", flush=True)
 sys.stdin.readline()
 print(asyncio.run(ensure_host()).pid)

@@ -12,13 +12,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from codex_windows_ai.engine.statistics import EngineStatistics
-from codex_windows_ai.host.agents import RATE_SECONDS
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.host.statistics import RecentOccupancy
+from codex_windows_ai.protocol.statistics import EngineStatistics
+from codex_windows_ai.serving.agents import RATE_SECONDS
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
-from tests.host.conftest import TOKEN, OpenClient
 from tests.host.live import PATIENCE, LiveHost
+from tests.hosting import TOKEN, OpenClient
 from tests.mcp.conftest import connect_to, held_engine
 
 OWN = {"authorization": f"Bearer {TOKEN}"}

@@ -9,7 +9,7 @@ import pytest
 
 from codex_windows_ai.errors import AuthenticationError
 from codex_windows_ai.host.viewing import CODE_SECONDS, MOST_CODES, MOST_TOKENS, Viewing
-from tests.host.conftest import TOKEN, OpenClient
+from tests.hosting import TOKEN, OpenClient
 
 OWN = {"authorization": f"Bearer {TOKEN}"}
 

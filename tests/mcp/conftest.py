@@ -12,8 +12,8 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.host.conftest import TOKEN, live_host, tiny_model_path  # noqa: F401  # fixtures
 from tests.host.live import PATIENCE, LiveHost
+from tests.hosting import TOKEN
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -30,7 +30,7 @@ async def connect_to(url: str, token: str, mode: str) -> AsyncGenerator[Client]:
 
 
 @pytest.fixture(params=["legacy", "auto"], ids=["2025-11-25", "2026-07-28"])
-def connect(request: pytest.FixtureRequest, live_host: LiveHost) -> Connect:  # noqa: F811
+def connect(request: pytest.FixtureRequest, live_host: LiveHost) -> Connect:
     """Opens a client of each protocol generation to the live host."""
     return lambda: connect_to(live_host.url, TOKEN, request.param)
 

@@ -15,13 +15,13 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import BaseModel
 from starlette.applications import Starlette
 
+from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.errors import ModelNotFoundError
-from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.mcp.server import McpDoor, create_mcp
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
-from tests.host.conftest import TOKEN
 from tests.host.live import PATIENCE, LiveHost
+from tests.hosting import TOKEN
 from tests.mcp.conftest import Connect, held_engine, wait_until
 
 LONG = {"prompt": "the", "max_output_tokens": 400}

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from codex_windows_ai.engine.generation import Generation, Stream
-from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import EngineError, WindowsAiError
-from codex_windows_ai.windows_ai.answer import Answer, AnswerSource, Piece
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.windows_ai.answer import Answer, Piece
 
 PIECES = [Delta("one "), Delta("two "), Delta("three", finish_reason="stop")]
 SOURCE = AnswerSource("engine", "CPU: some", "CPUExecutionProvider", "tiny", "in-process")

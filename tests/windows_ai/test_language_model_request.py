@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.engine.request import GenerationRequest, Grammar, Message, SamplingParameters, ToolOffer
 from codex_windows_ai.errors import InvalidRequestError, UnsupportedRequestError
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters, ToolOffer
 from codex_windows_ai.windows_ai.language_model_request import compose, estimate_tokens, estimate_usage, utf16_length
 
 

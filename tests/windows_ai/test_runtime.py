@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.engine.request import GenerationRequest, Message
 from codex_windows_ai.errors import (
     EngineError,
     NotAvailableError,
@@ -18,6 +17,7 @@ from codex_windows_ai.errors import (
     UnsupportedRequestError,
     WindowsAiError,
 )
+from codex_windows_ai.protocol.request import GenerationRequest, Message
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 

@@ -17,9 +17,10 @@ from codex_windows_ai.bench.lines import Lines
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import Delta, GenerationRequest, SamplingParameters
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import read_model_folder
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 
 
 class Server:

@@ -6,10 +6,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from codex_windows_ai.devices.devices import Device, find_device
 from codex_windows_ai.hardware.live import read_adapters
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.settings import cache_folder, load_settings
-from codex_windows_ai.windows_ai.devices import Device, find_device
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 
 _KEPT_FOR_DEVICES = ("compiled", "proven")

@@ -23,11 +23,12 @@ from codex_windows_ai.bench.gpu import Gpu, share_what_devices_need
 from codex_windows_ai.bench.process import LONGEST_SECONDS, Worker, memory_bytes
 from codex_windows_ai.bench.small_requests import CHOICES, SCHEMA
 from codex_windows_ai.bench.status_quo import SETTINGS
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, Message
+from codex_windows_ai.client.channel import ChannelClient
+from codex_windows_ai.client.http import HostClient
+from codex_windows_ai.discovery.record import HostRecord, read_record
 from codex_windows_ai.errors import EngineError
-from codex_windows_ai.host.channel.client import ChannelClient
-from codex_windows_ai.host.client import HostClient
-from codex_windows_ai.host.discovery import HostRecord, read_record
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message
 
 HOST_MODULE = "codex_windows_ai.bench.host_worker"
 STATUS_QUO_MODULE = "codex_windows_ai.bench.status_quo_mcp_server"
@@ -159,7 +160,7 @@ async def over_mcp(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
 @asynccontextmanager
 async def over_channel(bench: Bench, agents: int) -> AsyncGenerator[Connected]:
     """A shared-memory channel for each agent."""
-    from codex_windows_ai.kernel.channel.linux import connect_channel
+    from codex_windows_ai.channel.linux import connect_channel
 
     grammar = Grammar("json_schema", json.dumps(SCHEMA))
     async with host(bench) as (record, home, worker), AsyncExitStack() as stack:

@@ -24,13 +24,14 @@ from codex_windows_ai.bench.figures import Comparison, Spread, Target, latency_f
 from codex_windows_ai.bench.outcome import Outcome, Result
 from codex_windows_ai.bench.process import Worker
 from codex_windows_ai.bench.small_request_sides import host
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.client.answer_stream import stream_answer
+from codex_windows_ai.client.channel import ChannelClient
+from codex_windows_ai.client.http import HostClient
+from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import EngineError, NotAvailableError
-from codex_windows_ai.host.answer_stream import stream_answer
-from codex_windows_ai.host.channel.client import ChannelClient
-from codex_windows_ai.host.client import HostClient
-from codex_windows_ai.host.discovery import HostRecord
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.protocol.source import AnswerSource
 
 NAME = "transport"
 HTTP, CHANNEL = "HTTP and SSE", "channel"
@@ -138,7 +139,7 @@ async def _round(
 @asynccontextmanager
 async def _connected(name: str, model: str, record: HostRecord, home: Path) -> AsyncGenerator[_Client]:
     if name == CHANNEL:
-        from codex_windows_ai.kernel.channel.linux import connect_channel
+        from codex_windows_ai.channel.linux import connect_channel
 
         async with ChannelClient(await connect_channel(home / "state" / "channel.sock")) as channel:
             yield channel

@@ -18,10 +18,10 @@ from codex_windows_ai.cli.progress import ProgressReporter
 from codex_windows_ai.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from codex_windows_ai.codex.integration import WindowsAiAnswer
-    from codex_windows_ai.engine.request import SamplingParameters
+    from codex_windows_ai.client.execute import WindowsAiAnswer
+    from codex_windows_ai.protocol.request import SamplingParameters
+    from codex_windows_ai.protocol.source import AnswerSource
     from codex_windows_ai.settings import Settings
-    from codex_windows_ai.windows_ai.runtime import AnswerSource
 
 
 def command(
@@ -98,7 +98,7 @@ def command(
     Codex CLI. The answer is all that standard output gets; who gave it and what it took follow on
     standard error.
     """
-    from codex_windows_ai.codex.prompt import compose_prompt
+    from codex_windows_ai.client.prompt import compose_prompt
 
     local = use_windows_ai or kernel_accelerated
     options = {
@@ -123,7 +123,7 @@ def command(
 
         return run_codex_exec(whole_prompt, model=model, as_json=as_json)
 
-    from codex_windows_ai.engine.request import SamplingParameters
+    from codex_windows_ai.protocol.request import SamplingParameters
     from codex_windows_ai.settings import load_settings
 
     given = {"temperature": temperature, "top_p": top_p, "seed": seed}
@@ -135,7 +135,7 @@ def command(
 
 def _read_piped(*, needed: bool) -> str | None:
     """What was piped in. A terminal is only read when there is nothing else to ask."""
-    from codex_windows_ai.codex.prompt import decode_text
+    from codex_windows_ai.client.prompt import decode_text
 
     if not sys.stdin or (is_terminal(sys.stdin) and not needed):
         return None
@@ -221,7 +221,7 @@ class _LocalAnswer:
 
 
 def _import_integration() -> Callable[..., Coroutine[Any, Any, WindowsAiAnswer]]:
-    from codex_windows_ai.codex.integration import execute_with_windows_ai
+    from codex_windows_ai.client.execute import execute_with_windows_ai
 
     return execute_with_windows_ai
 

@@ -23,9 +23,9 @@ def path(as_json: JsonOption = False) -> int:
     It is what `onnxruntime.register_execution_provider_library` takes. Without one the reason is said, and the exit
     code is 4. Nothing is downloaded.
     """
+    from codex_windows_ai.devices.gpu_path import find_gpu_path
     from codex_windows_ai.errors import NotAvailableError
     from codex_windows_ai.settings import load_settings
-    from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
 
     found = find_gpu_path(load_settings().execution_provider_library)
     if as_json:
@@ -42,7 +42,7 @@ def path(as_json: JsonOption = False) -> int:
 @app.command("list")
 def list_providers(as_json: JsonOption = False) -> None:
     """List the execution providers that Windows offers for this machine, and whether they are installed."""
-    from codex_windows_ai.windows_ai import ml
+    from codex_windows_ai.devices import windows_ml as ml
 
     providers = ml.list_providers()
     if as_json:
@@ -60,7 +60,7 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from 
     import asyncio
     import threading
 
-    from codex_windows_ai.windows_ai import ml
+    from codex_windows_ai.devices import windows_ml as ml
 
     cancel, interruption = threading.Event(), Interruption()
 

@@ -12,9 +12,9 @@ def command() -> None:
     Clients that speak HTTP are better off with the host's own address: `cwai status` shows it.
     """
     from codex_windows_ai.cli.progress import ProgressReporter
-    from codex_windows_ai.host.mcp_host import find_mcp_host
-    from codex_windows_ai.mcp.parent import end_with_parent
-    from codex_windows_ai.mcp.proxy import StdioProxy
+    from codex_windows_ai.client.mcp.host import find_mcp_host
+    from codex_windows_ai.client.mcp.parent import end_with_parent
+    from codex_windows_ai.client.mcp.proxy import StdioProxy
 
     end_with_parent()
     with ProgressReporter() as progress:

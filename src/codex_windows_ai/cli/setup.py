@@ -14,8 +14,8 @@ from codex_windows_ai.cli.output import say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from codex_windows_ai.codex.editors import EditorName
-    from codex_windows_ai.codex.file_changes import FileChange
+    from codex_windows_ai.agents.editors import EditorName
+    from codex_windows_ai.agents.file_changes import FileChange
 
 app = typer.Typer(help="Set up Codex, VS Code, Claude Code and Cursor for the host; all of it can be undone.")
 codex = typer.Typer(invoke_without_command=True)
@@ -54,7 +54,7 @@ def set_up_codex(
 @codex.command("show")
 def show_codex(as_json: JsonOption = False) -> None:
     """Print the files of the setup as they are now."""
-    from codex_windows_ai.codex.file_changes import is_recorded, read_text
+    from codex_windows_ai.agents.file_changes import is_recorded, read_text
     from codex_windows_ai.codex.setup import setup_files
 
     files = [(path, read_text(path), is_recorded(path)) for path in setup_files()]
@@ -91,8 +91,8 @@ def _add_editor(name: EditorName, title: str) -> None:
     ) -> None:
         if context.invoked_subcommand is not None:
             return
-        from codex_windows_ai.codex.editors import editor
-        from codex_windows_ai.codex.file_changes import plan_entry
+        from codex_windows_ai.agents.editors import editor
+        from codex_windows_ai.agents.file_changes import plan_entry
 
         client = editor(name)
         if to_file:
@@ -110,8 +110,8 @@ def _add_editor(name: EditorName, title: str) -> None:
     set_up.__doc__ = f"Print the MCP configuration of {title}, or write it."
 
     def restore(dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
-        from codex_windows_ai.codex.editors import editor
-        from codex_windows_ai.codex.file_changes import plan_restore
+        from codex_windows_ai.agents.editors import editor
+        from codex_windows_ai.agents.file_changes import plan_restore
 
         _undo(plan_restore([editor(name).file]), dry_run=dry_run, as_json=as_json)
 
@@ -124,7 +124,7 @@ _add_editor("cursor", "Cursor")
 
 
 def _carry_out(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
-    from codex_windows_ai.codex.file_changes import apply
+    from codex_windows_ai.agents.file_changes import apply
 
     _show(changes, dry_run=dry_run, as_json=as_json)
     if not dry_run:
@@ -132,7 +132,7 @@ def _carry_out(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -
 
 
 def _undo(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
-    from codex_windows_ai.codex.file_changes import restore
+    from codex_windows_ai.agents.file_changes import restore
 
     _show(changes, dry_run=dry_run, as_json=as_json)
     if not dry_run:

@@ -35,9 +35,9 @@ def manifest(
 @app.command()
 def add() -> None:
     """Register our MCP server."""
+    from codex_windows_ai.agents.agent_registry import IDENTIFIER, AgentRegistry
     from codex_windows_ai.models.storage import make_folder
     from codex_windows_ai.settings import state_folder
-    from codex_windows_ai.windows_ai.agent_registry import IDENTIFIER, AgentRegistry
 
     registry = AgentRegistry()
     make_folder(state_folder())
@@ -50,7 +50,7 @@ def add() -> None:
 @app.command("list")
 def list_servers(as_json: JsonOption = False) -> None:
     """List every MCP server that the registry knows."""
-    from codex_windows_ai.windows_ai.agent_registry import AgentRegistry
+    from codex_windows_ai.agents.agent_registry import AgentRegistry
 
     servers = AgentRegistry().list()
     if as_json:
@@ -71,8 +71,8 @@ def remove(
     ] = None,
 ) -> None:
     """Take an MCP server out of the registry."""
+    from codex_windows_ai.agents.agent_registry import IDENTIFIER, AgentRegistry
     from codex_windows_ai.errors import InvalidRequestError
-    from codex_windows_ai.windows_ai.agent_registry import IDENTIFIER, AgentRegistry
 
     registry = AgentRegistry()
     if identifier is None:
@@ -86,7 +86,7 @@ def remove(
 
 
 def _build() -> dict[str, Any]:
-    from codex_windows_ai.windows_ai.agent_registry import ask_server, build_manifest
+    from codex_windows_ai.agents.agent_registry import ask_server, build_manifest
 
     program = Path(sysconfig.get_path("scripts")) / ("cwai.exe" if sys.platform == "win32" else "cwai")
     start = [str(program)] if program.is_file() else [sys.executable, "-m", "codex_windows_ai.cli"]

@@ -10,7 +10,7 @@ from codex_windows_ai.cli.output import write, write_json
 from codex_windows_ai.errors import HostUnreachableError
 
 if TYPE_CHECKING:
-    from codex_windows_ai.host.discovery import HostRecord
+    from codex_windows_ai.discovery.record import HostRecord
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
@@ -20,7 +20,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     """
     import asyncio
 
-    from codex_windows_ai.host.discovery import read_record
+    from codex_windows_ai.discovery.record import read_record
 
     record = read_record()
     if record is None:
@@ -36,7 +36,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
 
 
 async def _ask(record: HostRecord) -> dict[str, Any]:
-    from codex_windows_ai.host.client import HostClient
+    from codex_windows_ai.client.http import HostClient
 
     async with HostClient(record) as client:
         await client.authenticate()

@@ -16,8 +16,8 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     """
     import asyncio
 
-    from codex_windows_ai.host.discovery import read_record
-    from codex_windows_ai.host.starter import stop_host
+    from codex_windows_ai.client.starter import stop_host
+    from codex_windows_ai.discovery.record import read_record
 
     record = read_record()
     clean = asyncio.run(stop_host(record)) if record else None

@@ -15,8 +15,8 @@ from codex_windows_ai.cli.output import is_terminal, say, write, write_json
 from codex_windows_ai.errors import HostUnreachableError
 
 if TYPE_CHECKING:
-    from codex_windows_ai.host.client import HostClient
-    from codex_windows_ai.host.discovery import HostRecord
+    from codex_windows_ai.client.http import HostClient
+    from codex_windows_ai.discovery.record import HostRecord
 
 _REFRESH_SECONDS = 1.0
 
@@ -31,7 +31,7 @@ def command(
     Refreshed every second until Ctrl-C; where standard output is no terminal, printed once. The link of
     `--web` works once. Exit code 5 when no host runs or it does not answer.
     """
-    from codex_windows_ai.host.discovery import read_record
+    from codex_windows_ai.discovery.record import read_record
 
     record = read_record()
     if record is None:
@@ -50,7 +50,7 @@ def command(
 
 @asynccontextmanager
 async def _connected(record: HostRecord) -> AsyncGenerator[HostClient]:
-    from codex_windows_ai.host.client import HostClient
+    from codex_windows_ai.client.http import HostClient
 
     async with HostClient(record) as client:
         await client.authenticate()

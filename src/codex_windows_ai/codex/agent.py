@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from codex_windows_ai.client.proxies import around_proxies
 from codex_windows_ai.codex.launch import find_codex
 from codex_windows_ai.codex.profile import PROFILE
-from codex_windows_ai.codex.proxies import around_proxies
 from codex_windows_ai.codex.session import windows_ai_overrides
 from codex_windows_ai.errors import CodexError, NotAvailableError
 from codex_windows_ai.settings import Settings

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codex_windows_ai.client.http import HostClient
+from codex_windows_ai.client.starter import ensure_host
 from codex_windows_ai.codex.catalogue import ModelInfo, models_in
-from codex_windows_ai.host.client import HostClient
-from codex_windows_ai.host.discovery import HostRecord, read_record
-from codex_windows_ai.host.starter import ensure_host
+from codex_windows_ai.discovery.record import HostRecord, read_record
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.settings import Settings
 

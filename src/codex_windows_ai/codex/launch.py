@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from codex_windows_ai.codex.proxies import around_proxies
+from codex_windows_ai.client.proxies import around_proxies
 from codex_windows_ai.errors import CodexNotFoundError
 
 __all__ = ["codex_version", "find_codex", "run_codex", "run_codex_exec"]

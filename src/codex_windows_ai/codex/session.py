@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codex_windows_ai.agents.file_changes import write_text
 from codex_windows_ai.codex.catalogue import catalogue_text, offers_tools
-from codex_windows_ai.codex.file_changes import write_text
 from codex_windows_ai.codex.host_facts import ask_host
 from codex_windows_ai.codex.profile import CodexModel, as_overrides, profile_settings
 from codex_windows_ai.errors import NotAvailableError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from codex_windows_ai.codex import file_changes
+from codex_windows_ai.agents import file_changes
+from codex_windows_ai.agents.file_changes import FileChange
 from codex_windows_ai.codex.catalogue import ModelInfo, catalogue_text, offers_tools
-from codex_windows_ai.codex.file_changes import FileChange
 from codex_windows_ai.codex.profile import (
     PROFILE,
     TOOLS_PROFILE,

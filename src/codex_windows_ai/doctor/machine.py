@@ -92,7 +92,7 @@ def _gpu() -> Finding:
         return Finding("ok", "no graphics adapter: the engine runs on the CPU")
     listed = ", ".join(f"{adapter.name} (driver {adapter.driver or 'none'})" for adapter in adapters)
     details = {"adapters": [asdict(adapter) for adapter in adapters]}
-    from codex_windows_ai.windows_ai.devices import find_device
+    from codex_windows_ai.devices.devices import find_device
 
     try:
         device = find_device("gpu", load_settings().execution_provider_library)

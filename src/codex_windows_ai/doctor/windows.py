@@ -79,7 +79,7 @@ def _app_actions(_: str) -> Finding:
 
 
 def _ml_providers(_: str) -> Finding:
-    from codex_windows_ai.windows_ai.ml import list_providers
+    from codex_windows_ai.devices.windows_ml import list_providers
 
     try:
         found = list_providers()
@@ -96,7 +96,7 @@ def _ml_providers(_: str) -> Finding:
 
 
 def _device(kind: Literal["gpu", "npu"]) -> Finding:
-    from codex_windows_ai.windows_ai.devices import find_device
+    from codex_windows_ai.devices.devices import find_device
 
     try:
         device = find_device(kind, load_settings().execution_provider_library)
@@ -116,7 +116,7 @@ def _npu(_: str) -> Finding:
 
 
 def _agent_registry(_: str) -> Finding:
-    from codex_windows_ai.windows_ai.agent_registry import IDENTIFIER, AgentRegistry
+    from codex_windows_ai.agents.agent_registry import IDENTIFIER, AgentRegistry
 
     try:
         servers = AgentRegistry().list()

@@ -24,11 +24,9 @@ from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.pacing import PrefillPacer
 from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
 from codex_windows_ai.engine.prefix_exchange import PrefixExchange
-from codex_windows_ai.engine.request import FinishReason, GenerationRequest
 from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.shared_prefix import SharedPrefixes
-from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.errors import (
     DeadlineExceededError,
     EngineBusyError,
@@ -36,6 +34,9 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.answer import FinishReason
+from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.statistics import EngineStatistics
 
 _MANY_KNOWN = 8  # as many known tokens are computed in a pass of their own though others decode: it ends sooner for all
 

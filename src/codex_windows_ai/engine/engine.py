@@ -13,11 +13,11 @@ from typing import Self
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.generation import Generation, Stream
-from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence
-from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.errors import EngineClosedError, EngineError
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.statistics import EngineStatistics
 
 
 class Engine:

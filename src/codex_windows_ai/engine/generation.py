@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Self
 
-from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
 
 
 class Stream:

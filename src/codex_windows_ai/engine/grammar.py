@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
-from codex_windows_ai.engine.request import Grammar
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
+from codex_windows_ai.protocol.request import Grammar
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions

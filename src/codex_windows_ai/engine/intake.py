@@ -5,12 +5,12 @@ from __future__ import annotations
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.grammar import GrammarCompiler, GrammarMatcher
 from codex_windows_ai.engine.prompt import ChatTemplate
-from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.engine.sampler import check_sampling
 from codex_windows_ai.engine.sequence import Deliver, Sequence
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import ContextLengthExceededError, InvalidRequestError
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.protocol.request import GenerationRequest
 
 # As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
 MOST_ALTERNATIVES = 20

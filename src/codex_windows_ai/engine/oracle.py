@@ -10,8 +10,9 @@ import numpy as np
 
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.request import Delta, GenerationRequest
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest
 
 
 class Oracle:

@@ -12,9 +12,9 @@ from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from codex_windows_ai.engine.request import Message, ToolOffer
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
+from codex_windows_ai.protocol.request import Message, ToolOffer
 
 
 def _raise_exception(message: str) -> NoReturn:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.request import SamplingParameters
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.request import SamplingParameters
 
 Logits = npt.NDArray[np.float32]
 TokenIds = npt.NDArray[np.int64]

@@ -11,20 +11,13 @@ import numpy as np
 from codex_windows_ai.engine.grammar import GrammarMatcher
 from codex_windows_ai.engine.pacing import PrefillPacer
 from codex_windows_ai.engine.prefix_cache import Block
-from codex_windows_ai.engine.request import (
-    ChosenToken,
-    Delta,
-    FinishReason,
-    GenerationRequest,
-    Timings,
-    TokenLogprob,
-    Usage,
-)
 from codex_windows_ai.engine.sampler import Logits, Sampler, likeliest, log_softmax
 from codex_windows_ai.engine.speculation import PromptLookup
 from codex_windows_ai.engine.stop_strings import StopStrings
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import ChosenToken, Delta, FinishReason, Timings, TokenLogprob, Usage
+from codex_windows_ai.protocol.request import GenerationRequest
 
 Deliver = Callable[[Delta | WindowsAiError], None]
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.errors import AccessError, AuthenticationError, ForeignOriginError
 from codex_windows_ai.host import live_page, statistics, viewing
-from codex_windows_ai.host.error_shape import error_response
 
 OPEN_PATHS = frozenset({"/health", viewing.TOKENS_PATH}) | live_page.paths
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")

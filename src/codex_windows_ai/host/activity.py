@@ -7,10 +7,10 @@ import asyncio
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codex_windows_ai.api.shared.errors import error_response
+from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.host import control, live_page, statistics, viewing
-from codex_windows_ai.host.error_shape import error_response
-from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.state import Host, stopping_error
+from codex_windows_ai.serving.state import Host, stopping_error
 
 _LOOKING = control.paths | live_page.paths | {"/metrics", statistics.PATH, viewing.CODES_PATH, viewing.TOKENS_PATH}
 

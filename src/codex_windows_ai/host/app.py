@@ -18,18 +18,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from codex_windows_ai.api import openapi
+from codex_windows_ai.api.openai import models as models_list
+from codex_windows_ai.api.openai.chat.routes import routes as chat_routes
+from codex_windows_ai.api.openai.responses.routes import routes as responses_routes
+from codex_windows_ai.api.shared.errors import error_response
+from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.host import control, live_page, metrics, models_list, openapi, statistics, viewing
+from codex_windows_ai.host import control, live_page, statistics, viewing
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import Activity
-from codex_windows_ai.host.chat.routes import routes as chat_routes
-from codex_windows_ai.host.error_shape import error_body, error_response, fault_of
-from codex_windows_ai.host.identity import agent_of
 from codex_windows_ai.host.limits import BodyLimit
-from codex_windows_ai.host.responses.routes import routes as responses_routes
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.mcp.server import create_mcp
 from codex_windows_ai.mcp.tool import Tool
+from codex_windows_ai.protocol.wire_errors import error_body, fault_of
+from codex_windows_ai.serving import metrics
+from codex_windows_ai.serving.state import Host
 
 
 def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
@@ -37,6 +41,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
 
     `mcp_tools` come from higher layers and join those that the MCP door has.
     """
+    watching = viewing.Viewing()
     mcp = create_mcp(host.runtime, loading=lambda: host.loading, agent_of=agent_of, extra_tools=mcp_tools)
 
     @asynccontextmanager
@@ -52,13 +57,14 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
         routes=[*_routes(), *mcp.routes],
         lifespan=lifespan,
         middleware=[
-            Middleware(AccessControl, token=host.token, may_view=host.viewing.allows, allowed_hosts=host.allowed_hosts),
+            Middleware(AccessControl, token=host.token, may_view=watching.allows, allowed_hosts=host.allowed_hosts),
             Middleware(BodyLimit),
             Middleware(Activity, host=host),
         ],
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},
     )
     app.state.host = host
+    app.state.viewing = watching
     app.state.occupancy = statistics.RecentOccupancy()
     app.state.mcp = mcp
     return app

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.discovery.proof import prove
 from codex_windows_ai.errors import NotAvailableError
-from codex_windows_ai.host.error_shape import error_body
-from codex_windows_ai.host.identity import agent_of
-from codex_windows_ai.host.proof import prove
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.protocol.wire_errors import error_body
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.version import release
 
 _LONGEST_CHALLENGE = 128

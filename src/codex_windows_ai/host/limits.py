@@ -7,8 +7,8 @@ import contextlib
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.errors import RequestTooLargeError
-from codex_windows_ai.host.error_shape import error_response
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 """Far more text than any window holds, with room for the images that some clients send along."""

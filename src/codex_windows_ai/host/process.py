@@ -20,14 +20,15 @@ import psutil
 import uvicorn
 from starlette.applications import Starlette
 
+from codex_windows_ai.discovery import record as discovery
+from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import HostStartError, InvalidRequestError, StorageError
-from codex_windows_ai.host import discovery, listener
+from codex_windows_ai.host import listener
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.channel.listening import open_channel_door
-from codex_windows_ai.host.discovery import HostRecord
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.models.interruption import interrupt_workers
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.version import release
 

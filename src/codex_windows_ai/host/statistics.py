@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codex_windows_ai.engine.statistics import EngineStatistics
 from codex_windows_ai.hardware.figures import MachineFigures
 from codex_windows_ai.hardware.live import read_machine
-from codex_windows_ai.host.agents import KEPT_SECONDS, RATE_SECONDS, AgentFigures
-from codex_windows_ai.host.answered_by import answered_by
 from codex_windows_ai.host.control import readiness
-from codex_windows_ai.host.state import Host
+from codex_windows_ai.protocol.answered_by import answered_by
+from codex_windows_ai.protocol.statistics import EngineStatistics
+from codex_windows_ai.serving.agents import KEPT_SECONDS, RATE_SECONDS, AgentFigures
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.version import release
 
 PATH = "/statistics"

@@ -59,13 +59,13 @@ class Viewing:
 
 async def issue_code(request: Request) -> JSONResponse:
     """A code for a link to the live page: `code`, and `seconds` for which it works."""
-    return JSONResponse({"code": request.app.state.host.viewing.issue_code(), "seconds": CODE_SECONDS})
+    return JSONResponse({"code": request.app.state.viewing.issue_code(), "seconds": CODE_SECONDS})
 
 
 async def redeem_code(request: Request) -> JSONResponse:
     """A `token` for the code that comes as the bearer token."""
     _, _, code = request.headers.get("authorization", "").partition(" ")
-    return JSONResponse({"token": request.app.state.host.viewing.redeem(code.strip())})
+    return JSONResponse({"token": request.app.state.viewing.redeem(code.strip())})
 
 
 routes = [

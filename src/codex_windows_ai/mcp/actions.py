@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.mcp.generate import answer
 from codex_windows_ai.mcp.results import TRANSPORT, ActionCatalogue, ActionDescription, AnsweredBy, AnswerResult
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
+from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.windows_ai.actions import BUILT_IN, Action, messages_for
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
-from codex_windows_ai.engine.request import Delta, GenerationRequest, Grammar, SamplingParameters
 from codex_windows_ai.errors import EngineError, InvalidRequestError
 from codex_windows_ai.mcp.results import AnsweredBy, AnswerResult, TokenUsage
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, SamplingParameters
 from codex_windows_ai.windows_ai.actions import messages_for
 from codex_windows_ai.windows_ai.answer import Answer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 
+from codex_windows_ai.devices.gpu_path import find_gpu_path
 from codex_windows_ai.hardware.figures import MachineFigures
 from codex_windows_ai.hardware.live import read_machine
 from codex_windows_ai.mcp.results import OptimizedPath
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.tool import Arguments, Call, Tool, tool_annotations
-from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
 
 
 def gpu_stats_tool() -> Tool:

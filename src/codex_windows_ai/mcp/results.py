@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from codex_windows_ai.engine.request import FinishReason, Timings, Usage
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.answer import FinishReason, Timings, Usage
+from codex_windows_ai.protocol.source import AnswerSource
 
 TRANSPORT = "mcp"
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 
 from codex_windows_ai.engine.generation import Generation, Stream
-from codex_windows_ai.engine.request import Delta, FinishReason, GenerationRequest, SamplingParameters, Timings, Usage
 from codex_windows_ai.errors import (
     ActionFailedError,
     DeadlineExceededError,
@@ -15,7 +14,9 @@ from codex_windows_ai.errors import (
     UnsupportedRequestError,
     WindowsAiError,
 )
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.answer import Delta, FinishReason, Timings, Usage
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.windows_ai.apartment import Apartment
 from codex_windows_ai.windows_ai.app_actions import AppActions
 from codex_windows_ai.windows_ai.language_model_request import compose, estimate_tokens

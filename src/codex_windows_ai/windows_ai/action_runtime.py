@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import NotAvailableError
-from codex_windows_ai.windows_ai.hresult import not_available
+from codex_windows_ai.hardware.hresult import not_available
 
 if TYPE_CHECKING:
     from winrt.windows.ai.actions import ActionRuntime

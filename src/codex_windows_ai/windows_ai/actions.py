@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from codex_windows_ai.engine.request import Message
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.request import Message
 
 
 @dataclass(frozen=True, slots=True)

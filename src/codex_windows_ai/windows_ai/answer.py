@@ -1,46 +1,21 @@
-"""An answer and who gives it."""
+"""The stream of an answer that says who gives it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Self
 
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.source import AnswerSource
 
-__all__ = ["Answer", "AnswerObserver", "AnswerSource", "Piece", "Refusal"]
-
-Refusal = tuple[str, str]
-"""A provider that would have been preferred, and the reason why it does not answer."""
+__all__ = ["Answer", "AnswerObserver", "Piece"]
 
 Piece = Delta | WindowsAiError | None
 """What becomes of an answer: it goes on or ends with a delta, it fails, or (None) its reader leaves or cancels it."""
 
 AnswerObserver = Callable[[Piece], None]
 """Called with each piece in the thread of whoever reads or drops the answer; an answer may be left more than once."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerSource:
-    """Who answers. `refused` names what would have been preferred, each with the reason against it.
-
-    `transport` is how the answer comes: "in-process", "http" or "channel"; of a channel `brokered_by`
-    says who made it.
-    """
-
-    provider: str
-    device: str
-    execution_provider: str
-    model: str
-    transport: str
-    refused: tuple[Refusal, ...] = ()
-    brokered_by: str | None = None
-
-    def after(self, refused: tuple[Refusal, ...]) -> Self:
-        """The same, preferred less than what `refused` names."""
-        return replace(self, refused=(*refused, *self.refused))
 
 
 class Answer(Generation):

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ActionFailedError, InvalidRequestError, NotAvailableError
+from codex_windows_ai.hardware.hresult import describe, not_available
 from codex_windows_ai.windows_ai.action_entities import Entity, TextEntity, text_of
 from codex_windows_ai.windows_ai.action_runtime import create_action_runtime
 from codex_windows_ai.windows_ai.actions import Action, ActionInput
-from codex_windows_ai.windows_ai.hresult import describe, not_available
 from codex_windows_ai.windows_ai.winrt_entities import kind_name, read_entity, write_entity
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from codex_windows_ai.devices.compiled_model import compiled_model, compiles
+from codex_windows_ai.devices.devices import Device
+from codex_windows_ai.devices.proof import require_the_same_answers
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import GenerationRequest, Message
 from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, WindowsAiError
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.store import ModelStore
+from codex_windows_ai.protocol.request import GenerationRequest, Message
+from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
-from codex_windows_ai.windows_ai.answer import AnswerSource
-from codex_windows_ai.windows_ai.compiled_model import compiled_model, compiles
-from codex_windows_ai.windows_ai.device_proof import require_the_same_answers
-from codex_windows_ai.windows_ai.devices import Device
 
 __all__ = ["EngineProvider", "kernel_shares"]
 

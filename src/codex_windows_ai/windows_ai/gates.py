@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from codex_windows_ai.windows_ai.hresult import code_of, describe, meaning_of
+from codex_windows_ai.hardware.hresult import code_of, describe, meaning_of
 from codex_windows_ai.windows_ai.windows_app_runtime import is_wine, package_full_name, start_app_runtime, windows_build
 
 __all__ = [

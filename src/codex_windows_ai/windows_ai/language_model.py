@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import GenerationRequest
 from codex_windows_ai.errors import EngineBusyError, EngineClosedError, NotAvailableError, PromptTooLongError
+from codex_windows_ai.hardware.hresult import describe, meaning_of, not_available
 from codex_windows_ai.models.progress import Progress
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.windows_ai.apartment import Apartment, follow
 from codex_windows_ai.windows_ai.gates import NOT_READY, READY, Gate, language_model_gates
-from codex_windows_ai.windows_ai.hresult import describe, meaning_of, not_available
 from codex_windows_ai.windows_ai.language_model_answer import LanguageModelAnswer, TextOperation
 from codex_windows_ai.windows_ai.language_model_request import Prompt, compose, utf16_length
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codex_windows_ai.engine.generation import Stream
-from codex_windows_ai.engine.request import Delta, FinishReason, GenerationRequest, Timings
 from codex_windows_ai.engine.stop_strings import StopStrings
 from codex_windows_ai.errors import (
     ContentFilteredError,
@@ -19,8 +18,10 @@ from codex_windows_ai.errors import (
     UnsupportedRequestError,
     WindowsAiError,
 )
+from codex_windows_ai.hardware.hresult import describe
+from codex_windows_ai.protocol.answer import Delta, FinishReason, Timings
+from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.windows_ai.apartment import follow
-from codex_windows_ai.windows_ai.hresult import describe
 from codex_windows_ai.windows_ai.language_model_request import Prompt, estimate_tokens, estimate_usage
 
 __all__ = ["LanguageModelAnswer", "TextOperation", "response_error"]

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters, Usage
 from codex_windows_ai.errors import InvalidRequestError, UnsupportedRequestError
+from codex_windows_ai.protocol.answer import Usage
+from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
 
 __all__ = ["Prompt", "compose", "estimate_tokens", "estimate_usage", "utf16_length"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.request import GenerationRequest
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.source import AnswerSource
 
 __all__ = ["Provider"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from codex_windows_ai.engine.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.devices.gpu_path import GpuPath
 from codex_windows_ai.errors import (
     EngineBusyError,
     EngineError,
@@ -20,22 +20,23 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.protocol.source import AnswerSource, Refusal
 from codex_windows_ai.settings import Settings, load_settings
 from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUMMARISE, Action, messages_for
-from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver, AnswerSource, Refusal
-from codex_windows_ai.windows_ai.gpu_path import GpuPath
+from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver
 
 if TYPE_CHECKING:
     from codex_windows_ai.engine.generation import Generation
-    from codex_windows_ai.engine.statistics import EngineStatistics
     from codex_windows_ai.models.folder import ModelFolder
+    from codex_windows_ai.protocol.statistics import EngineStatistics
     from codex_windows_ai.windows_ai.action_entities import Entity
     from codex_windows_ai.windows_ai.app_actions import ActionResult, AppActions
     from codex_windows_ai.windows_ai.engine_provider import EngineProvider
     from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
     from codex_windows_ai.windows_ai.provider import Provider
 
-__all__ = ["Answer", "AnswerSource", "GpuPath", "WindowsAiRuntime"]
+__all__ = ["WindowsAiRuntime"]
 
 _ENGINES = ("engine:gpu", "engine:npu", "engine:cpu")
 _PREFERENCES = {"auto": ("language-model", *_ENGINES), "engine": _ENGINES}
@@ -127,7 +128,7 @@ class WindowsAiRuntime:
 
         device = None
         if detail == "gpu" or detail == "npu":
-            from codex_windows_ai.windows_ai.devices import find_device
+            from codex_windows_ai.devices.devices import find_device
 
             device = find_device(detail, self._settings.execution_provider_library)
         self._engine = EngineProvider(self._settings, device=device, progress=self._progress)
@@ -249,7 +250,7 @@ class WindowsAiRuntime:
 
         `find_gpu_path` says the reason as well. Takes a second the first time; downloads nothing.
         """
-        from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
+        from codex_windows_ai.devices.gpu_path import find_gpu_path
 
         return find_gpu_path(self._settings.execution_provider_library).path
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
+from codex_windows_ai.hardware.hresult import E_INVALIDARG, code_of, not_available
 from codex_windows_ai.windows_ai.action_entities import (
     AppointmentEntity,
     ArrayEntity,
@@ -25,7 +26,6 @@ from codex_windows_ai.windows_ai.action_entities import (
     TextEntity,
     UriEntity,
 )
-from codex_windows_ai.windows_ai.hresult import E_INVALIDARG, code_of, not_available
 
 if TYPE_CHECKING:
     from winrt.windows.ai.actions import ActionEntity, ActionEntityFactory

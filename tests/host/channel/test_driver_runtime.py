@@ -8,18 +8,18 @@ from typing import cast
 
 import pytest
 
-from codex_windows_ai.engine.request import GenerationRequest, Message, ToolOffer
+from codex_windows_ai.api.channel.door import ChannelDoor
+from codex_windows_ai.channel.channel import Channel
+from codex_windows_ai.client.channel import ChannelClient
 from codex_windows_ai.errors import ChannelRefusedError, DriverError
 from codex_windows_ai.host.channel import driver_runtime
-from codex_windows_ai.host.channel.client import ChannelClient
-from codex_windows_ai.host.channel.door import ChannelDoor
 from codex_windows_ai.host.channel.driver_runtime import DriverRuntime, provider_kind
-from codex_windows_ai.host.channel.prefixes import MOST_PREFIXES, RecentPrefixes, prefix_hash
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
-from codex_windows_ai.kernel.channel.channel import Channel
+from codex_windows_ai.protocol.prefixes import MOST_PREFIXES, RecentPrefixes, prefix_hash
+from codex_windows_ai.protocol.request import GenerationRequest, Message, ToolOffer
+from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
-from codex_windows_ai.windows_ai.runtime import AnswerSource
 from tests.host.channel.doubles import Driver, Pipe, Side, brokered
 
 pytestmark = pytest.mark.anyio

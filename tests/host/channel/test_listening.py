@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from codex_windows_ai.channel.linux import connect_channel
 from codex_windows_ai.host.channel import listening
 from codex_windows_ai.host.channel.listening import open_channel_door
-from codex_windows_ai.host.state import Host
-from codex_windows_ai.kernel.channel.linux import connect_channel
+from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 
 pytestmark = pytest.mark.anyio

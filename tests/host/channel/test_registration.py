@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 
+from codex_windows_ai.api.channel.door import ChannelDoor
 from codex_windows_ai.errors import DriverAccessDeniedError, DriverError, DriverNotFoundError, WindowsAiError
 from codex_windows_ai.host.channel import driver_runtime
-from codex_windows_ai.host.channel.door import ChannelDoor
 from codex_windows_ai.host.channel.registration import DriverRegistration
-from codex_windows_ai.host.state import ChannelState, Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
+from codex_windows_ai.serving.state import ChannelState, Host
 from codex_windows_ai.settings import Settings
 from tests.host.channel.doubles import Driver
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from winrt.runtime import ApartmentType, init_apartment
 
-from codex_windows_ai.engine.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.action_entities import (
     ArrayEntity,

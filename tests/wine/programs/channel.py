@@ -12,10 +12,10 @@ import sys
 from contextlib import closing
 from typing import Any
 
+from codex_windows_ai.channel.channel import Channel, Message
+from codex_windows_ai.channel.windows import WindowsLink
 from codex_windows_ai.errors import ChannelClosedError, DriverStateError
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
-from codex_windows_ai.kernel.channel.channel import Channel, Message
-from codex_windows_ai.kernel.channel.windows import WindowsLink
 
 MODEL = "echo"
 SIZES = [0, 1, 7, 1000, 131_047, 131_048, 131_049, 3_000_000]

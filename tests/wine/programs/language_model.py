@@ -7,8 +7,8 @@ import gc
 import threading
 from typing import Any
 
-from codex_windows_ai.engine.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.windows_ai.language_model import LanguageModelProvider
 from tests.wine.programs.scenarios import describe, double, run, told
 from tests.wine.windows import DOUBLES

@@ -17,8 +17,8 @@ from tests.wine.windows import DOUBLES
 sys.path.insert(0, str(DOUBLES))  # before the real package
 
 from codex_windows_ai.cli.main import run as run_command
-from codex_windows_ai.windows_ai import ml
-from codex_windows_ai.windows_ai.gpu_path import find_gpu_path
+from codex_windows_ai.devices import windows_ml as ml
+from codex_windows_ai.devices.gpu_path import find_gpu_path
 
 NVIDIA = "NvTensorRtRtxExecutionProvider"
 

@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from codex_windows_ai.engine.request import Delta
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
 
 Scenario = Callable[[], Any]
 

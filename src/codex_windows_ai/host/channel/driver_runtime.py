@@ -9,15 +9,15 @@ import os
 import threading
 from collections.abc import Callable
 
+from codex_windows_ai.api.channel.door import ChannelDoor
+from codex_windows_ai.channel.channel import Channel, Link
+from codex_windows_ai.channel.windows import WindowsLink
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.errors import ChannelRefusedError, DriverError, DriverStateError, WindowsAiError
-from codex_windows_ai.host.channel.door import ChannelDoor
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge, ProviderKind
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
-from codex_windows_ai.kernel.channel.channel import Channel, Link
-from codex_windows_ai.kernel.channel.windows import WindowsLink
-from codex_windows_ai.windows_ai.answer import AnswerSource
+from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.serving.state import Host
 
 REPORT_SECONDS = 1.0
 """Between two reports of how busy the host is."""

@@ -5,18 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
+from codex_windows_ai.api.channel.door import ChannelDoor
+from codex_windows_ai.discovery.record import channel_socket
 from codex_windows_ai.errors import HostStartError
-from codex_windows_ai.host.channel.door import ChannelDoor
 from codex_windows_ai.host.channel.registration import DriverRegistration
-from codex_windows_ai.host.state import Host
-from codex_windows_ai.settings import state_folder
-
-
-def channel_socket() -> Path:
-    """Where the host of this user hands out channels on Linux."""
-    return state_folder() / "channel.sock"
+from codex_windows_ai.serving.state import Host
 
 
 @asynccontextmanager
@@ -28,7 +22,7 @@ async def open_channel_door(host: Host) -> AsyncGenerator[None]:
     door = ChannelDoor(host)
     async with AsyncExitStack() as stack:
         if sys.platform == "linux":
-            from codex_windows_ai.kernel.channel.linux import ChannelListener
+            from codex_windows_ai.channel.linux import ChannelListener
 
             try:
                 listener = await stack.enter_async_context(ChannelListener(channel_socket(), door.serve))

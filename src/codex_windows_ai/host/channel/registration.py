@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from codex_windows_ai.api.channel.door import ChannelDoor
+from codex_windows_ai.channel.channel import Link
+from codex_windows_ai.channel.windows import WindowsLink
 from codex_windows_ai.errors import DriverError, NotAvailableError
-from codex_windows_ai.host.channel.door import ChannelDoor
 from codex_windows_ai.host.channel.driver_runtime import DriverRuntime
-from codex_windows_ai.host.state import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
-from codex_windows_ai.kernel.channel.channel import Link
-from codex_windows_ai.kernel.channel.windows import WindowsLink
+from codex_windows_ai.serving.state import Host
 
 LOOK_SECONDS = 30.0
 """Between two looks for the driver. One opens a file that is not there; who cannot wait calls `look`."""

@@ -1,0 +1,1 @@
+"""Setting up other agents and editors, so that they find this host."""

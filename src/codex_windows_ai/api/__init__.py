@@ -1,0 +1,1 @@
+"""The endpoints: one way through a request (`shared`), then one folder for each API."""

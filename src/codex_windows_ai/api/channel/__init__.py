@@ -1,0 +1,1 @@
+"""The shared-memory channel as an endpoint: requests and streamed answers without HTTP."""

@@ -1,0 +1,63 @@
+"""A model as Codex's catalogue describes it.
+
+Format: `ModelInfo` of the Codex CLI (0.169, observed): a catalogue that lacks one of the required
+fields makes Codex refuse its whole configuration, so all of them are always here.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from codex_windows_ai.models.folder import ModelFolder
+
+# What Codex keeps of a tool's output, as a share of the window and in tokens: two long outputs must
+# not fill the window, and Codex's own limit is the most.
+_SHARE_OF_WINDOW = 8
+_MOST_OUTPUT_TOKENS = 10_000
+_PARAMETERS_FOR_TOOLS = 900_000_000
+
+
+def base_instructions() -> str:
+    """What a small model is told at the start of every Codex session."""
+    return files("codex_windows_ai.api.openai").joinpath("base_instructions.md").read_text(encoding="utf-8").strip()
+
+
+def can_use_tools(folder: ModelFolder) -> bool:
+    """Whether a model is large enough for Codex's agent loop: about a billion parameters.
+
+    Smaller ones call the same tool again and again and never answer (SmolLM2 of 135M: 60 calls of `list_actions`
+    in two minutes, for "Pick a colour."). The estimate counts a Llama block's 12 hidden² and the embeddings.
+    """
+    hidden = folder.hidden_size
+    return hidden * (12 * hidden * folder.layers + folder.vocabulary_size) >= _PARAMETERS_FOR_TOOLS
+
+
+def model_info(*, slug: str, context_window: int, base_instructions: str, tools: bool) -> dict[str, Any]:
+    """The entry of one model; `context_window` in tokens.
+
+    `tools` says whether Codex offers its shell and its patches. The grammar of `apply_patch` keeps a small model to
+    patches that parse, and costs 3 % of a window of 8,192.
+    """
+    return {
+        "slug": slug,
+        "display_name": f"{slug} (on this PC)",
+        "description": "Runs on this PC: private, offline, shared by all agents.",
+        "priority": 1,
+        "visibility": "list",
+        "supported_in_api": True,
+        "supported_reasoning_levels": [],
+        "supports_reasoning_summaries": False,
+        "default_reasoning_summary": "none",
+        "support_verbosity": False,
+        "shell_type": "unified_exec" if tools else "disabled",
+        "apply_patch_tool_type": "freeform" if tools else None,
+        "supports_parallel_tool_calls": True,
+        "experimental_supported_tools": [],
+        "input_modalities": ["text"],
+        "context_window": context_window,
+        # Codex adds a tool's output without counting it: it and the answer must fit between here and the end.
+        "auto_compact_token_limit": context_window * 7 // 10,
+        "truncation_policy": {"mode": "tokens", "limit": min(context_window // _SHARE_OF_WINDOW, _MOST_OUTPUT_TOKENS)},
+        "base_instructions": base_instructions,
+    }

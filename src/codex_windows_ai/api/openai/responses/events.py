@@ -1,0 +1,198 @@
+"""An answer as the ordered events of a Responses stream.
+
+Format: https://platform.openai.com/docs/api-reference/responses-streaming. Every item is opened,
+filled and closed before the next one; `sequence_number` is set by whoever sends the events.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codex_windows_ai.api.openai.responses.response import new_id, usage_object
+from codex_windows_ai.chat.parser import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece, ToolParser
+from codex_windows_ai.chat.tools import Tool
+from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.answered_by import answered_by
+from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.protocol.wire_errors import error_body
+
+Event = dict[str, Any]
+
+_CALL_EVENTS = {
+    "function": ("fc", "function_call", "arguments", "response.function_call_arguments"),
+    "custom": ("ctc", "custom_tool_call", "input", "response.custom_tool_call_input"),
+}
+
+
+class ResponseEvents:
+    """The events of one response; `response` is the object they are about, always as it is now.
+
+    `remarks` on what was asked for and is not done as asked stand in the answer under `windows_ai`,
+    each under its name; lists of nothing are left out.
+
+    OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. Codex
+    takes that as a failed turn and shows nothing of the answer, so `for_codex` text that was cut off
+    ends with `response.completed`; `incomplete_details` says so all the same. A call that was cut off
+    fails Codex's turn, and is not handed to it: half a command must not run.
+    """
+
+    def __init__(
+        self,
+        response: dict[str, Any],
+        parser: ToolParser,
+        *,
+        for_codex: bool,
+        remarks: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
+        self.response = response
+        self._source: AnswerSource | None = None
+        self._remarks = {name: list(remark) for name, remark in (remarks or {}).items() if remark}
+        self._parser = parser
+        self._for_codex = for_codex
+        self._item: Event | None = None
+        self._half_call = False
+
+    def answered_by(self, source: AnswerSource) -> None:
+        """Says who answers, and what of the request is not done as asked."""
+        self._source = source
+        self.response["windows_ai"] = {**answered_by(source), **self._remarks}
+
+    def begin(self) -> list[Event]:
+        """The first events, before any work."""
+        return [self._about_response("created"), self._about_response("in_progress")]
+
+    def heartbeat(self) -> Event:
+        """Says that the answer is still being worked on."""
+        return self._about_response("in_progress")
+
+    def add(self, delta: Delta) -> list[Event]:
+        """What a piece of the answer brings; the last piece has its end too."""
+        parts = self._parser.push(delta.text)
+        if delta.finish_reason is None:
+            return [event for part in parts for event in self._add_part(part)]
+        cut = delta.finish_reason != "stop"
+        parts += self._parser.finish(cut=cut)
+        events = [event for part in parts for event in self._add_part(part)]
+        return [*events, *self._finish(delta, cut=cut)]
+
+    def fail(self, error: WindowsAiError) -> list[Event]:
+        """The end of an answer that failed after its stream began."""
+        described = error_body(error)["error"]
+        self.response["status"] = "failed"
+        self.response["error"] = {"code": described["code"], "message": described["message"]}
+        return [self._about_response("failed")]
+
+    def _finish(self, delta: Delta, *, cut: bool) -> list[Event]:
+        events: list[Event] = []
+        if self._item is None and not self.response["output"]:
+            events += self._open_message()
+        events += self._close_message(status="incomplete" if cut else "completed")
+        failed_cut = cut and (self._half_call or not self._for_codex)
+        if cut:
+            self.response["incomplete_details"] = {
+                "reason": "cancelled" if delta.finish_reason == "cancelled" else "max_output_tokens"
+            }
+        if delta.usage:
+            self.response["usage"] = usage_object(delta.usage)
+        if self._source:
+            self.response["windows_ai"] = {**answered_by(self._source, delta.timings, delta.usage), **self._remarks}
+        self.response["status"] = "incomplete" if failed_cut else "completed"
+        self.response["completed_at"] = None if failed_cut else int(time.time())
+        return [*events, self._about_response("incomplete" if failed_cut else "completed")]
+
+    def _add_part(self, part: AnswerPart) -> list[Event]:
+        match part:
+            case TextPiece(text):
+                opened = self._open_message() if self._item is None else []
+                return [*opened, self._add_text(text)]
+            case CallBegun(tool):
+                return [*self._close_message(status="completed"), self._open_call(tool)]
+            case CallPiece(text):
+                return [self._add_to_call(text)]
+            case CallEnded(_, body, complete):
+                return self._close_call(body, complete=complete)
+
+    def _open_message(self) -> list[Event]:
+        self._item = {
+            "id": new_id("msg"),
+            "type": "message",
+            "role": "assistant",
+            "status": "in_progress",
+            "content": [],
+        }
+        opened = self._about_item("response.output_item.added", item=self._item)
+        part: Event = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        self._item["content"].append(part)
+        return [opened, self._about_text("response.content_part.added", part=part)]
+
+    def _add_text(self, text: str) -> Event:
+        self._current["content"][0]["text"] += text
+        return self._about_text("response.output_text.delta", delta=text, logprobs=[])
+
+    def _close_message(self, *, status: str) -> list[Event]:
+        """Closes the message that is open, if there is one."""
+        if self._item is None:
+            return []
+        part = self._item["content"][0]
+        self._item["status"] = status
+        events = [
+            self._about_text("response.output_text.done", text=part["text"], logprobs=[]),
+            self._about_text("response.content_part.done", part=part),
+            self._about_item("response.output_item.done", item=self._item),
+        ]
+        self._keep_item()
+        return events
+
+    def _open_call(self, tool: Tool) -> Event:
+        prefix, item_type, body_name, _ = _CALL_EVENTS[tool.kind]
+        namespace = {"namespace": tool.namespace} if tool.namespace else {}
+        self._item = {
+            "id": new_id(prefix),
+            "type": item_type,
+            "status": "in_progress",
+            "call_id": new_id("call"),
+            "name": tool.name,
+            **namespace,
+            body_name: "",
+        }
+        self._kind = tool.kind
+        return self._about_item("response.output_item.added", item=self._item)
+
+    def _add_to_call(self, text: str) -> Event:
+        return self._about_item(f"{_CALL_EVENTS[self._kind][3]}.delta", item_id=self._current["id"], delta=text)
+
+    def _close_call(self, body: str, *, complete: bool) -> list[Event]:
+        _, _, body_name, event = _CALL_EVENTS[self._kind]
+        item = self._current
+        item[body_name] = body
+        item["status"] = "completed" if complete else "incomplete"
+        named = {"name": item["name"]} if self._kind == "function" else {}
+        done = self._about_item(f"{event}.done", item_id=item["id"], **named, **{body_name: body})
+        closed = self._about_item("response.output_item.done", item=item)
+        self._keep_item()
+        if complete:
+            return [done, closed]
+        self._half_call = True
+        return [] if self._for_codex else [done, closed]
+
+    @property
+    def _current(self) -> Event:
+        assert self._item is not None  # noqa: S101  # a part belongs to the item that was opened before it
+        return self._item
+
+    def _keep_item(self) -> None:
+        self.response["output"].append(self._current)
+        self._item = None
+
+    def _about_response(self, name: str) -> Event:
+        return {"type": f"response.{name}", "response": copy.deepcopy(self.response)}
+
+    def _about_item(self, event: str, /, **fields: Any) -> Event:
+        return {"type": event, "output_index": len(self.response["output"]), **copy.deepcopy(fields)}
+
+    def _about_text(self, event: str, /, **fields: Any) -> Event:
+        return self._about_item(event, item_id=self._current["id"], content_index=0, **fields)

@@ -1,0 +1,1 @@
+"""How a model family talks: messages and tools in, tokens out, and back."""

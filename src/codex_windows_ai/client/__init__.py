@@ -1,0 +1,1 @@
+"""What talks to the host: it never runs in it."""

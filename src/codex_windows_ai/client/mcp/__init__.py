@@ -1,0 +1,1 @@
+"""`cwai mcp`: a stdio proxy to the MCP endpoint that loads no model."""

@@ -1,0 +1,1 @@
+"""How programs of one user find their one host."""

@@ -1,0 +1,1 @@
+"""What is asked and answered: plain, serialisable types that every layer reads."""

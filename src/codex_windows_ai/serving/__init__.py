@@ -1,0 +1,1 @@
+"""What this host serves: its models, its agents, its figures."""

@@ -1,0 +1,85 @@
+"""The parameter `input` as a conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codex_windows_ai.api.openai.responses.input import read_input
+from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.request import Message
+
+
+def messages(items: Any, instructions: str | None = None) -> tuple[Message, ...]:
+    return read_input(items, instructions)[0].messages()
+
+
+CALL = {"type": "function_call", "call_id": "1", "name": "stats", "namespace": "mcp__pc", "arguments": "{}"}
+CALL_TEXT = '<tool_call>\n{"name": "mcp__pc__stats", "arguments": {}}\n</tool_call>'
+
+
+def test_a_string_is_a_users_message() -> None:
+    assert messages("Hello", "Be brief.") == (Message("system", "Be brief."), Message("user", "Hello"))
+
+
+def test_messages_need_no_type() -> None:
+    assert messages([{"role": "user", "content": "a"}]) == messages(
+        [{"type": "message", "id": "msg_1", "role": "user", "content": [{"type": "input_text", "text": "a"}]}]
+    )
+
+
+def test_calls_and_their_outputs_are_turns() -> None:
+    custom = {"type": "custom_tool_call", "call_id": "2", "name": "note", "input": "text"}
+    outputs = [
+        {"type": "function_call_output", "call_id": "1", "output": [{"type": "input_text", "text": "one"}]},
+        {"type": "custom_tool_call_output", "call_id": "2", "output": "two"},
+    ]
+
+    assert messages([CALL, custom, *outputs]) == (
+        Message("assistant", f'{CALL_TEXT}\n<tool_call>\n{{"name": "note"}}\ntext\n</tool_call>'),
+        Message("tool", "one"),
+        Message("tool", "two"),
+    )
+
+
+def test_ids_and_reasoning_change_nothing() -> None:
+    plain = [{"role": "user", "content": "a"}, CALL]
+    decorated = [
+        {"role": "user", "content": "a", "id": "msg_7", "status": "completed"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "…"},
+        {**CALL, "id": "fc_9", "call_id": "other", "status": "completed"},
+    ]
+
+    assert messages(plain) == messages(decorated)
+
+
+def test_tools_inside_the_input_are_tools() -> None:
+    function = {"type": "function", "name": "read"}
+    item = {"type": "additional_tools", "role": "developer", "tools": [function, {"type": "web_search"}]}
+
+    made, tools = read_input([item, {"role": "user", "content": "a"}], without=["web_search"])
+
+    assert [tool.name for tool in tools] == ["read"]
+    assert made.messages() == (Message("user", "a"),)
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "item_reference", "id": "msg_1"}, "input[0].type"),
+        ({"type": "web_search_call", "id": "ws_1"}, "input[0].type"),
+        ({"role": "user"}, "input[0].content"),
+        ({"content": "a"}, "input[0].role"),
+        ({"role": "critic", "content": "a"}, "input[0].role"),
+        ({"role": "user", "content": [{"type": "input_image"}]}, "input[0].content[0].type"),
+        ({**CALL, "arguments": "{"}, "input[0].arguments"),
+        ({**CALL, "arguments": {}}, "input[0].arguments"),
+        ({**CALL, "call_id": None}, "input[0].call_id"),
+        ({"type": "function_call_output", "call_id": "1", "output": "a"}, "input[0].call_id"),
+    ],
+)
+def test_an_item_that_is_not_understood_is_refused_by_its_place(item: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        read_input([item])
+    assert refused.value.param == param

@@ -1,0 +1,110 @@
+"""How requests begin and end: while the model loads, when it fails, when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from codex_windows_ai.api.shared import sse
+from codex_windows_ai.errors import ModelNotFoundError
+from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.serving.state import Host
+from codex_windows_ai.settings import Settings
+from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
+from tests.host.live import PATIENCE, LiveHost
+from tests.hosting import TOKEN, OpenClient
+
+Event = dict[str, Any]
+HEADERS = {"authorization": f"Bearer {TOKEN}"}
+
+
+def events_of(text: str) -> list[Event]:
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+
+
+def test_while_the_model_loads_a_stream_stays_alive_with_data(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.01)
+    may_load = threading.Event()
+    load = WindowsAiRuntime._load
+
+    def load_later(runtime: WindowsAiRuntime) -> AnswerSource:
+        assert may_load.wait(PATIENCE)
+        return load(runtime)
+
+    monkeypatch.setattr(WindowsAiRuntime, "_load", load_later)
+    received: list[Event] = []
+    body = {"model": "tiny", "input": "Hello", "stream": True, "max_output_tokens": 3}
+
+    with (
+        LiveHost(tiny_settings, TOKEN) as live,
+        httpx2.stream("POST", f"{live.url}/v1/responses", headers=HEADERS, json=body, timeout=PATIENCE) as answer,
+    ):
+        assert answer.status_code == 200
+        for line in answer.iter_lines():
+            received += events_of(line)
+            if len(received) == 4:  # the two that begin every stream, and two heartbeats
+                may_load.set()
+
+    beats = [event for event in received[2:] if event["type"] == "response.in_progress"]
+    assert len(beats) >= 2
+    assert received[-1]["type"] == "response.incomplete"
+    assert [event["sequence_number"] for event in received] == list(range(len(received)))
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_stream_with_the_reason(
+    tiny_model_path: Path, open_client: OpenClient
+) -> None:
+    host = Host(Settings(model=str(tiny_model_path / "gone")), token=TOKEN)
+
+    async def ask() -> tuple[httpx2.Response, httpx2.Response]:
+        async with open_client(host) as client:
+            body = {"model": "gone", "input": "Hello"}
+            return (
+                await client.post("/v1/responses", json={**body, "stream": True}),
+                await client.post("/v1/responses", json=body),
+            )
+
+    streamed, whole = asyncio.run(ask())
+    failed = events_of(streamed.text)[-1]
+    assert failed["type"] == "response.failed"
+    assert failed["response"]["error"]["code"] == ModelNotFoundError.code
+    assert whole.status_code == 404
+    assert whole.json()["error"]["code"] == ModelNotFoundError.code
+
+
+def test_another_model_than_the_one_that_is_here_is_named_in_the_refusal(live_host: LiveHost) -> None:
+    answer = httpx2.post(f"{live_host.url}/v1/responses", headers=HEADERS, json={"model": "gpt-5", "input": "Hello"})
+
+    assert answer.status_code == 404
+    assert "`tiny`" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_the_engine(live_host: LiveHost, stream: bool) -> None:
+    engine = live_host.host.loaded
+    assert engine is not None
+    before = engine.statistics()
+    # A grammar that never ends: without the cancellation this would run to the end of the window.
+    schema = {"type": "array", "minItems": 400, "items": {"enum": [1, 2]}}
+    endless = {"type": "json_schema", "name": "x", "schema": schema}
+    body = {"model": "tiny", "input": "Hello", "stream": stream, "text": {"format": endless}, "max_output_tokens": 400}
+    content = json.dumps(body).encode()
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {HEADERS['authorization']}\r\n"
+
+    with socket.create_connection(("127.0.0.1", int(live_host.url.rpartition(":")[2]))) as client:
+        client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        while not engine.statistics().running:
+            pass
+
+    while (after := engine.statistics()).cancelled + after.finished == before.cancelled + before.finished:
+        pass
+    assert after.cancelled == before.cancelled + 1

@@ -1,0 +1,266 @@
+"""Whatever schemas foreign tools have: each can be called, as its schema has it where that can be followed."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from llguidance import LLMatcher
+
+from codex_windows_ai.chat import schema as tool_schema
+from codex_windows_ai.chat.grammar import answer_grammar
+from codex_windows_ai.chat.parser import CallEnded, ToolParser
+from codex_windows_ai.chat.schema import MOST_TRIES, arguments_schema, closest_schema, loosened
+from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
+from codex_windows_ai.errors import InvalidGrammarError
+from tests.api.responses.codex_requests import APPLY_PATCH, EXEC_COMMAND, MCP_SERVER
+from tests.chat.foreign_tools import FOLLOWED, LOOSENED, ForeignTool
+from tests.chat.test_calls_properties import BYTES, write
+from tests.chat.test_grammar import accepts, function_call
+
+NOT_ROOT = {"type": "string", "not": {"const": "root"}}
+LOOKAHEAD = {"type": "string", "pattern": "^(?=a)"}
+
+
+def offered(schema: Any, **others: Any) -> ToolSet:
+    """A set with one tool, which must be called."""
+    tool = {"type": "function", "name": "it", "parameters": schema, **others}
+    return make_tool_set(read_tools([tool]), {"type": "function", "name": "it"})
+
+
+def takes(schema: Any, arguments: str) -> bool:
+    return accepts(answer_grammar(offered(schema)), function_call("it", arguments))
+
+
+def reason(schema: Any) -> str:
+    """Why the schema is loosened."""
+    return closest_schema(offered(schema).tools[0]).loosened
+
+
+def properties(**schemas: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": schemas}
+
+
+@pytest.mark.parametrize("tool", [*FOLLOWED, *LOOSENED], ids=lambda tool: tool.name)
+def test_a_foreign_tool_takes_its_arguments_and_says_what_is_not_kept_to(tool: ForeignTool) -> None:
+    tool_set = make_tool_set(read_tools([tool.function]), "required")
+
+    assert accepts(answer_grammar(tool_set), function_call(tool.name, json.dumps(tool.arguments)))
+    said = loosened(tool_set)
+    assert bool(said) == bool(tool.loosened)
+    for remark in said:
+        assert remark["tool"] == tool.name
+        assert tool.loosened in remark["reason"]
+        assert "\n" not in remark["reason"]
+
+
+@pytest.mark.parametrize("tool", [*FOLLOWED, *LOOSENED], ids=lambda tool: tool.name)
+def test_arguments_of_a_foreign_tool_are_an_object_whatever_its_schema(tool: ForeignTool) -> None:
+    grammar = answer_grammar(make_tool_set(read_tools([tool.function]), "required"))
+
+    for arguments in ("[]", '"text"', "{", '{"a" 1}', "{} {}"):
+        assert not accepts(grammar, function_call(tool.name, arguments))
+
+
+@pytest.mark.parametrize("tool", LOOSENED, ids=lambda tool: tool.name)
+def test_a_strict_tool_is_refused_instead(tool: ForeignTool) -> None:
+    strict = {**tool.function, "strict": True}
+
+    with pytest.raises(InvalidGrammarError, match=f"tool `{tool.name}` cannot be offered") as refused:
+        answer_grammar(make_tool_set(read_tools([strict])))
+    assert refused.value.http_status == 400
+    assert "strict" in str(refused.value.hint)
+
+
+def test_all_tools_are_offered_together() -> None:
+    foreign = [tool.function for tool in [*FOLLOWED, *LOOSENED]]
+    tool_set = make_tool_set(read_tools([EXEC_COMMAND, APPLY_PATCH, MCP_SERVER, *foreign]))
+    grammar = answer_grammar(tool_set)
+
+    assert {remark["tool"] for remark in loosened(tool_set)} == {tool.name for tool in LOOSENED}
+    for tool in [*FOLLOWED, *LOOSENED]:
+        assert accepts(grammar, "Look. " + function_call(tool.name, json.dumps(tool.arguments)))
+
+
+@pytest.mark.parametrize(
+    ("schema", "kept", "given_up"),
+    [
+        (properties(a=NOT_ROOT, b={"type": "integer"}), '{"b": "x"}', '{"a": "root"}'),
+        (properties(a=LOOKAHEAD, b={"type": "integer"}), '{"b": "x"}', '{"a": "b"}'),
+        (properties(a={**LOOKAHEAD, "maxLength": 2}), '{"a": "bbb"}', '{"a": "bb"}'),
+        (properties(a=LOOKAHEAD) | {"required": ["a"]}, "{}", '{"a": "b"}'),
+        (properties(a=LOOKAHEAD), '{"b": 1}', '{"a": "b"}'),
+        (properties(a={"type": "array", "items": LOOKAHEAD}), '{"a": [1]}', '{"a": ["b"]}'),
+        (properties(a={"anyOf": [LOOKAHEAD, {"type": "integer"}]}), '{"a": null}', '{"a": "b"}'),
+        (properties(a={"additionalProperties": LOOKAHEAD}), '{"a": {"x": 1}}', '{"a": {"x": "b"}}'),
+        (
+            properties(a={"$ref": "#/$defs/a"}, b={"$ref": "#/$defs/b"})
+            | {"$defs": {"a": LOOKAHEAD, "b": {"type": "integer"}}},
+            '{"a": 1}',
+            '{"a": "b", "b": 1}',
+        ),
+        (
+            properties(a={"$ref": "#/$defs/gone"}, b={"$ref": "#/$defs/b"}) | {"$defs": {"b": {"type": "integer"}}},
+            '{"b": "x"}',
+            '{"a": [null], "b": 1}',
+        ),
+        ({"minProperties": 2, **properties(a={}, b={"type": "integer"}, c={})}, '{"b": "x"}', '{"b": 1}'),
+        (
+            {"required": ["a"], "additionalProperties": False, "properties": None},
+            "[]",
+            '{"a": 1, "b": [2]}',
+        ),
+        (
+            properties(a={"prefixItems": 3, "items": {"type": "integer"}, "type": "array"}),
+            '{"a": {}}',
+            '{"a": ["x"]}',
+        ),
+    ],
+)
+def test_only_what_cannot_be_followed_is_given_up(schema: dict[str, Any], kept: str, given_up: str) -> None:
+    assert reason(schema)
+    assert not takes(schema, kept)
+    assert takes(schema, given_up)
+
+
+def test_the_reason_names_the_places() -> None:
+    nested = properties(a={"type": "array", "items": LOOKAHEAD}, b={"anyOf": [{"type": "nothing"}, NOT_ROOT]})
+
+    first, second, third = reason(nested).split("; ")
+    assert first.startswith("#/properties/a/items/pattern: ")
+    assert second.startswith("#/properties/b/anyOf/0/type: ")
+    assert "not" in third
+
+
+def test_many_reasons_are_counted_and_long_ones_are_cut() -> None:
+    many = reason(properties(**{name: {"type": "x" * 1000} for name in "abcdefgh"}))
+
+    assert many.endswith("; and 3 more")
+    assert len(many) < 1200
+
+
+def test_how_json_is_written_is_not_the_tools_to_say() -> None:
+    schema = properties(a=NOT_ROOT) | {"x-guidance": {"lenient": True, "whitespace_flexible": True}}
+
+    assert reason(schema)
+    assert not takes(schema, '{ "a":"b" }')
+    assert takes(schema, '{"a": "b"}')
+
+
+def test_a_schema_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = properties(a=LOOKAHEAD, once={"type": "integer"})
+    said = reason(schema)
+
+    monkeypatch.delattr(tool_schema, "schema_support")
+
+    assert said
+    assert reason(schema) == said
+
+
+def test_a_schema_with_more_faults_than_are_looked_for_is_still_usable() -> None:
+    schema = properties(**{f"p{number}": LOOKAHEAD for number in range(MOST_TRIES)})
+
+    assert takes(schema, '{"p0": "b"}')
+    assert not takes(schema, '{"p0": 1}')
+    assert takes(schema, f'{{"p{MOST_TRIES - 1}": 1}}')
+    assert reason(schema).endswith(" more")
+
+
+def test_a_tool_may_have_hundreds_of_optional_properties() -> None:
+    schema = properties(**{f"p{number}": {} for number in range(600)})
+
+    assert reason(schema) == ""
+    assert takes(schema, '{"p599": 1}')
+
+
+@pytest.mark.parametrize("depth", [60, 200, 400])
+def test_a_schema_may_be_nested_as_deeply_as_a_request(depth: int) -> None:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+
+    assert takes(properties(a=schema, b={"type": "integer"}), '{"a": [[]]}')
+    assert bool(reason(properties(a=schema, b={"type": "integer"}))) == (depth > 60)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "closed"),
+    [
+        ({"properties": {"a": {}}}, True),
+        ({"properties": {}}, True),
+        ({}, False),
+        ({"type": "object"}, False),
+        ({"properties": {}, "additionalProperties": {"type": "string"}}, False),
+        ({"properties": {}, "anyOf": [{"required": ["b"], "properties": {"b": {}}}]}, False),
+    ],
+)
+def test_arguments_have_no_names_that_a_tool_does_not_list(parameters: dict[str, Any], closed: bool) -> None:
+    schema = arguments_schema(parameters)
+
+    assert schema["type"] == "object"
+    assert (schema.get("additionalProperties") is False) == closed
+
+
+# Any mixture of keywords, of values that they take and of values that they do not.
+NAMES = st.sampled_from(["a", "b", "$ref", "type"])
+NONSENSE = st.sampled_from([None, True, 3, -1, "text", "(", [], {}, [1], {"a": 1}, 1e300, "#/$defs/a", ["a"]])
+KEYWORDS = st.sampled_from(
+    [
+        *("type", "properties", "required", "additionalProperties", "items", "prefixItems", "anyOf", "oneOf", "allOf"),
+        *("not", "if", "then", "else", "enum", "const", "pattern", "format", "minLength", "maxLength", "minimum"),
+        *("maximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "$ref"),
+        *("patternProperties", "propertyNames", "$defs", "definitions", "$schema", "$id", "$anchor", "dependencies"),
+    ]
+)
+TYPES = st.sampled_from([{"type": name} for name in ("string", "integer", "object", "array", "null")])
+
+
+def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    of_several = st.lists(inner, max_size=2)
+    of_names = st.dictionaries(NAMES, inner, max_size=2)
+    sound = st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["object", "array", "string", ["string", "null"]]),
+            "properties": of_names,
+            "required": st.lists(NAMES, max_size=2),
+            "additionalProperties": inner,
+            "patternProperties": of_names,
+            "items": inner,
+            "prefixItems": of_several,
+            "anyOf": of_several,
+            "oneOf": of_several,
+            "allOf": of_several,
+            "not": inner,
+            "$defs": of_names,
+            "$ref": st.sampled_from(["#/$defs/a", "#/properties/a", "#", "gone"]),
+            "pattern": st.sampled_from(["^a+$", "^(?=a)"]),
+            "minProperties": st.integers(0, 3),
+            "uniqueItems": st.booleans(),
+        },
+    )
+    return st.builds(lambda good, bad: good | bad, sound, st.dictionaries(KEYWORDS, NONSENSE, max_size=2))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.recursive(TYPES | NONSENSE, schemas, max_leaves=6).filter(lambda schema: isinstance(schema, dict)), st.integers()
+)
+@example(properties(a=LOOKAHEAD), 0)
+@example({"$ref": "#"}, 0)
+def test_whatever_the_schema_calls_are_well_formed(schema: dict[str, Any], seed: int) -> None:
+    tool_set = offered(schema)
+    grammar = answer_grammar(tool_set)
+    assert grammar is not None
+
+    text, cut = write(LLMatcher(BYTES, grammar.definition, log_level=0), "", random.Random(seed), longest=300)
+
+    parts = ToolParser(tool_set).push(text)
+    calls = [part for part in parts if isinstance(part, CallEnded)]
+    assert cut or len(calls) == 1
+    for call in calls:
+        assert isinstance(json.loads(call.body), dict)

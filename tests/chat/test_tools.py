@@ -1,0 +1,189 @@
+"""Tools in the shapes of both APIs are one kind of tool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from codex_windows_ai.chat.tools import Tool, ToolSet, make_tool_set, read_tools
+from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.request import Grammar
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
+LARK = {"type": "grammar", "syntax": "lark", "definition": 'start: "a"'}
+FUNCTION = {"type": "function", "name": "read", "description": "Reads.", "parameters": SCHEMA, "strict": True}
+CUSTOM = {"type": "custom", "name": "patch", "format": LARK}
+SERVER = {"type": "namespace", "name": "mcp__pc", "description": "This PC.", "tools": [FUNCTION, CUSTOM]}
+
+
+@pytest.mark.parametrize(
+    ("item", "tool"),
+    [
+        (FUNCTION, Tool("function", "read", description="Reads.", parameters=SCHEMA, strict=True)),
+        (
+            {"type": "function", "function": {"name": "read", "description": "Reads.", "parameters": SCHEMA}},
+            Tool("function", "read", description="Reads.", parameters=SCHEMA),
+        ),
+        (
+            CUSTOM,
+            Tool(
+                "custom",
+                "patch",
+                parameters={"type": "object", "properties": {}},
+                grammar=Grammar("lark", 'start: "a"'),
+            ),
+        ),
+        (
+            {
+                "type": "custom",
+                "custom": {
+                    "name": "patch",
+                    "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": 'start: "a"'}},
+                },
+            },
+            Tool(
+                "custom",
+                "patch",
+                parameters={"type": "object", "properties": {}},
+                grammar=Grammar("lark", 'start: "a"'),
+            ),
+        ),
+    ],
+)
+def test_both_apis_name_the_same_tool(item: dict[str, Any], tool: Tool) -> None:
+    assert read_tools([item]) == (tool,)
+
+
+def test_a_server_of_tools_is_a_tool_each_under_its_name() -> None:
+    read, patch = read_tools([SERVER])
+
+    assert (read.namespace, read.name, read.qualified_name) == ("mcp__pc", "read", "mcp__pc__read")
+    assert read.description == "This PC.\n\nReads."
+    assert patch.qualified_name == "mcp__pc__patch"
+
+
+def test_the_model_is_told_of_all_tools_whatever_the_choice() -> None:
+    tools = read_tools([FUNCTION, CUSTOM])
+    told = make_tool_set(tools).offer
+
+    assert told
+    assert [json.loads(definition)["function"]["name"] for definition in told.definitions] == ["read", "patch"]
+    assert all(definition in told.instructions for definition in told.definitions)
+    for choice in ("none", "required", {"type": "function", "name": "read"}):
+        assert make_tool_set(tools, choice).offer == told
+    assert ToolSet().offer is None
+
+
+def test_a_custom_tool_says_how_its_text_is_written() -> None:
+    [tool] = read_tools([CUSTOM])
+
+    described = json.loads(tool.definition)["function"]["description"]
+    assert tool.form.write("TEXT") in described
+    assert 'start: "a"' in described
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode", "callable_names"),
+    [
+        (None, "auto", ["read", "patch"]),
+        ("auto", "auto", ["read", "patch"]),
+        ("none", "none", []),
+        ("required", "required", ["read", "patch"]),
+        ({"type": "function", "name": "read"}, "required", ["read"]),
+        ({"type": "function", "function": {"name": "read"}}, "required", ["read"]),
+        ({"type": "custom", "name": "patch"}, "required", ["patch"]),
+        ({"type": "custom", "custom": {"name": "patch"}}, "required", ["patch"]),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "patch"}]},
+            "auto",
+            ["patch"],
+        ),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "read"}}]},
+            },
+            "required",
+            ["read"],
+        ),
+    ],
+)
+def test_a_choice_says_which_tools_may_and_must_be_called(choice: Any, mode: str, callable_names: list[str]) -> None:
+    tool_set = make_tool_set(read_tools([FUNCTION, CUSTOM]), choice)
+
+    assert tool_set.mode == mode
+    assert [tool.name for tool in tool_set.callable] == callable_names
+
+
+@pytest.mark.parametrize(
+    ("choice", "parallel", "expected"),
+    [
+        ("auto", None, True),
+        ("required", None, True),
+        ("required", False, False),
+        ({"type": "function", "name": "read"}, None, False),
+        ({"type": "function", "name": "read"}, True, True),
+    ],
+)
+def test_calls_come_in_parallel_unless_one_tool_is_named(choice: Any, parallel: bool | None, expected: bool) -> None:
+    assert make_tool_set(read_tools([FUNCTION]), choice, parallel=parallel).parallel == expected
+
+
+def test_a_tool_in_a_namespace_is_chosen_by_either_name() -> None:
+    tools = read_tools([SERVER])
+
+    for choice in ({"name": "mcp__pc__read"}, {"name": "read", "namespace": "mcp__pc"}):
+        assert make_tool_set(tools, {"type": "function", **choice}).callable == tools[:1]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["sometimes", 3, {"type": "mcp"}, {"type": "function", "name": "gone"}, {"type": "allowed_tools", "mode": "auto"}],
+)
+def test_a_choice_that_is_not_understood_is_refused(choice: Any) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        make_tool_set(read_tools([FUNCTION]), choice)
+    assert (refused.value.param or "").startswith("tool_choice")
+
+
+def test_required_without_tools_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="no tool is offered"):
+        make_tool_set((), "required")
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "web_search"}, "tools[0].type"),
+        ({"type": "mcp", "server_url": "http://localhost"}, "tools[0].type"),
+        ({}, "tools[0].type"),
+        ("read", "tools[0].type"),
+        ({"type": "function"}, "tools[0].name"),
+        ({"type": "function", "name": "two words"}, "tools[0].name"),
+        ({"type": "function", "name": 'a"b'}, "tools[0].name"),
+        ({"type": "function", "name": "a", "parameters": []}, "tools[0].parameters"),
+        ({"type": "function", "name": "a", "strict": "yes"}, "tools[0].strict"),
+        ({"type": "function", "name": "a", "description": 3}, "tools[0].description"),
+        ({"type": "custom", "name": "a", "format": {"type": "yaml"}}, "tools[0].format"),
+        ({"type": "custom", "name": "a", "format": {"type": "grammar", "syntax": "bnf"}}, "tools[0].format"),
+        ({"type": "namespace", "name": "a"}, "tools[0].tools"),
+        ({"type": "namespace", "name": "a", "tools": [SERVER]}, "tools[0].tools[0]"),
+    ],
+)
+def test_a_tool_that_is_not_understood_is_refused_by_its_place(item: Any, param: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        read_tools([item])
+    assert refused.value.param == param
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    flat = {"type": "function", "name": "mcp__pc__read"}
+
+    with pytest.raises(InvalidRequestError, match="Two tools"):
+        read_tools([SERVER, flat])
+
+
+def test_types_that_are_left_out_are_no_error() -> None:
+    assert read_tools([{"type": "web_search"}, FUNCTION], without=["web_search"]) == read_tools([FUNCTION])
