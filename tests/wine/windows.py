@@ -44,7 +44,8 @@ class WindowsMachine:
             "WINEARCH": "win64",
             "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml=",  # Wine would ask to download both
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # Kept from program to program: each would compile a thousand modules again.
+            "PYTHONPYCACHEPREFIX": windows_path(ROOT / "build" / "wine-bytecode"),
             "PYTHONUTF8": "1",
         }
         self.start()
