@@ -143,7 +143,7 @@ class CodexHost(LiveHost):
                 pid=os.getpid(),
                 process_start=discovery.process_start(os.getpid()) or "",
                 version=version("codex-windows-ai"),
-                model=str(self.model),
+                default_model=str(self.model),
                 provider="auto",
                 require_device=None,
                 models=(),

@@ -85,7 +85,7 @@ def serve(
             pid=os.getpid(),
             process_start=discovery.process_start(os.getpid()) or "",
             version=release(),
-            model=settings.model,
+            default_model=settings.model,
             provider=settings.provider,
             require_device=settings.require_device,
             models=(),
