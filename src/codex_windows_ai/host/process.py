@@ -201,6 +201,7 @@ class _Server(uvicorn.Server):
 
     async def run_until_stopped(self, socket: socket.socket, record: HostRecord) -> None:
         """Serves on a socket that listens already."""
+        self._host.models.start()  # first, so that no host is idle, and may end, before its model was loaded
         ending = asyncio.create_task(self._end_in_order(record))
         try:
             async with open_channel_door(self._host):
