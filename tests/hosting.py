@@ -10,8 +10,9 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from codex_windows_ai.codex.client_profile import codex_profile
 from codex_windows_ai.host.app import create_app
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 from tests.engine.tiny_model import make_tiny_model
 from tests.host.live import PATIENCE, LiveHost
@@ -57,7 +58,7 @@ def open_client(tiny_settings: Settings) -> OpenClient:
     async def open_(
         host: Host | None = None, headers: dict[str, str] | None = None
     ) -> AsyncGenerator[httpx2.AsyncClient]:
-        app = create_app(host or Host(tiny_settings, token=TOKEN))
+        app = create_app(host or Host(tiny_settings, token=TOKEN), profiles=(codex_profile(tiny_settings),))
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         given = {"authorization": f"Bearer {TOKEN}"} if headers is None else headers
         async with (

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.errors import EngineClosedError
-from codex_windows_ai.host.activity import Activity
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.activity import ActivityMiddleware
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 
 
@@ -53,7 +53,7 @@ def call(host: Host, method: str, door: Any, path: str = "/v1/responses") -> lis
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "headers": [(b"session-id", b"a")], "client": None}
-    asyncio.run(Activity(door, host)(scope, receive, send))
+    asyncio.run(ActivityMiddleware(door, host)(scope, receive, send))
     return sent
 
 
@@ -62,13 +62,13 @@ def test_a_request_counts_as_long_as_it_runs() -> None:
     seen: list[tuple[int, int, float | None]] = []
 
     async def door(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((host.active_requests, host.active_agents, host.idle_since))
+        seen.append((host.activity.active_requests, host.activity.active_agents, host.activity.idle_since))
 
     call(host, "POST", door)
 
     assert seen == [(1, 1, None)]
-    assert (host.active_requests, host.active_agents, host.requests) == (0, 0, 1)
-    assert host.idle_since is not None
+    assert (host.activity.active_requests, host.activity.active_agents, host.activity.requests) == (0, 0, 1)
+    assert host.activity.idle_since is not None
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/status", "/metrics", "/shutdown", "/cancel"])
@@ -76,11 +76,11 @@ def test_looking_at_a_host_does_not_keep_it_alive(path: str) -> None:
     host = Host(Settings())
 
     async def door(scope: Any, receive: Any, send: Any) -> None:
-        assert host.active_requests == 0
+        assert host.activity.active_requests == 0
 
     call(host, "GET", door, path)
 
-    assert host.requests == 0
+    assert host.activity.requests == 0
 
 
 def test_a_listener_hears_that_its_client_left_when_the_host_begins_to_end() -> None:

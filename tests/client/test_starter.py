@@ -78,11 +78,15 @@ def test_an_idle_host_of_another_model_is_replaced(home: Path, tiny_model_path: 
     second = find(Settings(model=str(tmp_path / "other"), threads=1))
 
     assert second.pid != first.pid
-    assert second.model == str(tmp_path / "other")
+    assert second.default_model == str(tmp_path / "other")
 
 
 def test_a_host_that_somebody_serves_is_left_alone_whatever_differs(home: Path) -> None:
-    differences: list[dict[str, Any]] = [{"version": "0.0.1"}, {"model": "other", "models": []}, {"provider": "other"}]
+    differences: list[dict[str, Any]] = [
+        {"version": "0.0.1"},
+        {"default_model": "other", "models": []},
+        {"provider": "other"},
+    ]
     with serving(home) as host:
         find()
         original = (home / "state" / "host.json").read_text(encoding="utf-8")
@@ -168,8 +172,8 @@ def test_a_call_that_is_cancelled_ends_the_host_that_it_started_unless_that_is_t
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SIGSTOP")
 def test_a_host_that_hangs_is_said_and_not_waited_for_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starter, "_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(starter, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(starter, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(starter, "SILENCE_SECONDS", 0.1)
     with serving(home) as host:
         os.kill(host.process.pid, signal.SIGSTOP)
         try:

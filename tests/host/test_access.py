@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.host.limits import MOST_BODY_BYTES, BodyLimit
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from tests.hosting import TOKEN, OpenClient
 

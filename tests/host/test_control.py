@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from codex_windows_ai.discovery.proof import prove
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 from tests.hosting import TOKEN, OpenClient
 
@@ -23,7 +23,7 @@ def test_it_is_healthy_at_once_and_ready_when_the_model_is_loaded(
             assert (told.pop("state"), told.pop("models")) == ("loading", [])
             # The thread that loads may have come further than its start.
             assert told in ({"stage": "starting", "done": 0, "total": 0}, {"stage": "loading", "done": 0, "total": 1})
-            await host.runtime()
+            await host.models.runtime()
             assert (await client.get("/ready")).json() == {"state": "ready", "models": ["tiny"]}
 
     asyncio.run(look())
@@ -37,14 +37,14 @@ def test_a_model_that_cannot_be_loaded_is_in_its_status_and_tried_again_by_the_n
         async with open_client(host) as client:
             for _ in range(2):
                 try:
-                    await host.runtime()
+                    await host.models.runtime()
                 except Exception as error:
                     first = error
             answer = await client.get("/ready")
             assert answer.status_code == 503
             assert answer.json()["state"] == "failed"
             assert answer.json()["error"]["code"] == "model_not_found"
-            assert host.failure is first
+            assert host.models.failure() is first
 
     asyncio.run(look())
 
@@ -53,7 +53,7 @@ def test_the_status_has_the_figures(open_client: OpenClient, tiny_settings: Sett
     async def look() -> None:
         host = Host(tiny_settings, token=TOKEN)
         async with open_client(host) as client:
-            await host.runtime()
+            await host.models.runtime()
             status = (await client.get("/status")).json()
             assert (status["state"], status["models"], status["active_requests"]) == ("ready", ["tiny"], 0)
             assert status["queue"]["waiting"] == 0
@@ -68,7 +68,7 @@ def test_who_asks_for_the_status_has_the_host_look_for_the_driver_first(open_cli
         async def register() -> None:
             host.tell_channels(open=True, detail="Found.")
 
-        host.look_for_driver = register
+        host.expect_driver(register)
         async with open_client(host) as client:
             assert (await client.get("/status")).json()["channels"] == {"open": True, "detail": "Found."}
 

@@ -242,7 +242,7 @@ def test_a_host_that_nobody_can_find_any_more_ends(
     tiny_model_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(home))
-    monkeypatch.setattr(process, "_RECORD_SECONDS", 0.05)
+    monkeypatch.setattr(process, "RECORD_SECONDS", 0.05)
 
     def clean_up(record: HostRecord) -> None:
         (home / "state").rename(home / "elsewhere")

@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.host.statistics import RecentOccupancy
 from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.agents import RATE_SECONDS
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN, OpenClient
@@ -133,21 +133,21 @@ def test_nothing_of_a_prompt_or_an_answer_is_in_it(fresh_host: LiveHost) -> None
 
 
 def test_looking_is_no_activity(fresh_host: LiveHost) -> None:
-    while fresh_host.host.idle_since is None:  # a request is over a moment after its client has the answer
+    while fresh_host.host.activity.idle_since is None:  # a request is over a moment after its client has the answer
         statistics(fresh_host)
-    before = (fresh_host.host.requests, fresh_host.host.idle_since)
+    before = (fresh_host.host.activity.requests, fresh_host.host.activity.idle_since)
     for path in ("/statistics", "/", "/page/page.css", "/page/page.js"):
         httpx2.get(f"{fresh_host.url}{path}", headers=OWN, timeout=PATIENCE).raise_for_status()
     httpx2.post(f"{fresh_host.url}/view/codes", headers=OWN, timeout=PATIENCE).raise_for_status()
 
-    assert (fresh_host.host.requests, fresh_host.host.idle_since) == before
+    assert (fresh_host.host.activity.requests, fresh_host.host.activity.idle_since) == before
 
 
 def test_a_model_that_could_not_be_loaded_is_told_with_the_reason(open_client: OpenClient) -> None:
     async def look() -> dict[str, Any]:
         host = Host(Settings(model="absent"), token=TOKEN)
         async with open_client(host) as client:
-            await asyncio.wait({host.start()})
+            await asyncio.wait({host.models.start()})
             return (await client.get("/statistics")).json()
 
     figures = asyncio.run(look())
@@ -175,7 +175,7 @@ def test_however_often_somebody_looks_few_looks_are_kept() -> None:
         now += 0.01
         occupancy.note(zero())
 
-    assert len(occupancy._seen) <= RATE_SECONDS + 1
+    assert occupancy.looks <= RATE_SECONDS + 1
 
 
 def zero() -> EngineStatistics:

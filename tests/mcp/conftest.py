@@ -48,12 +48,10 @@ def held_engine(host: LiveHost) -> Generator[Callable[[], int]]:
         reached.set()
         released.wait(PATIENCE)
 
-    with engine._changed:
-        engine._inbox.append(hold)
-        engine._changed.notify_all()
+    engine.post(hold)
     assert reached.wait(PATIENCE)
     try:
-        yield lambda: len(engine._inbox)
+        yield lambda: engine.posted
     finally:
         released.set()
 

@@ -168,7 +168,7 @@ def test_only_so_many_resting_agents_are_kept(recorder: AgentRecorder, clock: Cl
     for number in range(5 * MOST_AGENTS):
         clock.now += 0.1
         Asked(recorder, f"agent {number}").end(Usage(1, 0, 1))
-        assert len(recorder._agents) <= MOST_AGENTS + 2
+        assert recorder.held <= MOST_AGENTS + 2
 
     names = [figures.name for figures in recorder.figures()]
     assert names == ["busy", *(f"agent {number}" for number in range(5 * MOST_AGENTS - 1, 4 * MOST_AGENTS - 1, -1))]

@@ -11,6 +11,7 @@ import pytest
 from openai import OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 
+from codex_windows_ai.protocol.statistics import FIGURES
 from codex_windows_ai.serving.metrics import Metrics
 from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
@@ -84,6 +85,17 @@ def test_the_engine_says_what_it_does(fresh_host: LiveHost, client: OpenAI) -> N
     assert find(found, "windows_ai_batch_occupancy") == statistics.batch_occupancy >= 1
 
 
+def test_every_figure_of_the_engine_is_exported_with_its_help_and_kind(fresh_host: LiveHost, client: OpenAI) -> None:
+    client.chat.completions.create(model="tiny", messages=HELLO, max_tokens=5)
+    families = {family.name: family for family in text_string_to_metric_families(scrape(fresh_host).text)}
+    values = {figure.metric: value for figure, value in fresh_host.engine.statistics().values()}
+
+    for figure in FIGURES.values():
+        family = families[f"windows_ai_{figure.metric}"]
+        assert (family.documentation, family.type) == (figure.help, figure.kind)
+        assert [sample.value for sample in family.samples] == [values[figure.metric]]
+
+
 def test_a_request_that_failed_is_counted_by_its_error(fresh_host: LiveHost, client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x" * 600}])
@@ -102,7 +114,7 @@ def test_who_asks_makes_no_series(fresh_host: LiveHost, client: OpenAI) -> None:
 
 
 def test_before_the_model_is_loaded_there_are_no_figures_of_an_engine() -> None:
-    content, media_type = Metrics(lambda: None).encode("text/plain")
+    content, media_type = Metrics(lambda: ()).encode("text/plain")
 
     assert b"windows_ai_requests" not in content
     assert media_type.startswith("text/plain")

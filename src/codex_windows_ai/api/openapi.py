@@ -13,9 +13,8 @@ from starlette.routing import Route
 
 from codex_windows_ai.api.openai.chat.request import ChatRequest
 from codex_windows_ai.api.openai.chat.response import ChatCompletion, ChatCompletionChunk
-from codex_windows_ai.api.openai.models import served_models
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.serving.desk import Desk
 from codex_windows_ai.version import release
 
 _Schema = dict[str, Any]
@@ -119,8 +118,8 @@ _RESPONSES_EXAMPLES: _Schema = {
 
 async def openapi(request: Request) -> JSONResponse:
     """The document; once the model is loaded, with the names that `model` may have."""
-    host: Host = request.app.state.host
-    return JSONResponse(document(served_models(host.loaded) if host.loaded else ()))
+    desk: Desk = request.app.state.desk
+    return JSONResponse(document(desk.served()))
 
 
 @cache

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from codex_windows_ai.cli.output import say
 from codex_windows_ai.errors import HostRunsAlreadyError
+
+if TYPE_CHECKING:
+    from codex_windows_ai.settings import Settings
 
 
 def command(
@@ -50,20 +53,31 @@ def command(
     It needs no command: the first `cwai exec --use-windows-ai` starts one. Ctrl-C or `cwai stop` ends it;
     answers that run may finish for five seconds.
     """
+    from codex_windows_ai.settings import load_settings
+
+    settings = load_settings(model=model, port=port, idle_stop=idle_stop)
+    _serve(settings, host, token_file, on_demand=on_demand)
+
+
+def _serve(settings: Settings, host: str | None, token_file: Path | None, *, on_demand: bool) -> None:
     import logging
 
     from codex_windows_ai.codex.agent_tools import codex_tools
+    from codex_windows_ai.codex.client_profile import codex_profile
     from codex_windows_ai.host.listener import LOOPBACK, is_loopback
     from codex_windows_ai.host.process import ServeOptions, serve
-    from codex_windows_ai.settings import load_settings
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("codex_windows_ai").setLevel(logging.INFO if on_demand else logging.WARNING)
-    settings = load_settings(model=model, port=port, idle_stop=idle_stop)
     address = host or LOOPBACK
-    # Codex runs commands on this machine, which is no business of other machines.
-    mcp_tools = codex_tools(settings) if is_loopback(address) else ()
-    options = ServeOptions(address, token_file, on_demand, mcp_tools)
+    options = ServeOptions(
+        address,
+        token_file,
+        on_demand,
+        # Codex runs commands on this machine, which is no business of other machines.
+        mcp_tools=codex_tools(settings) if is_loopback(address) else (),
+        profiles=(codex_profile(settings),),
+    )
     try:
         serve(
             settings,

@@ -29,8 +29,12 @@ from codex_windows_ai.version import release
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
 """How long a new process may take until it listens, on a machine that is very busy."""
-_PATIENCE_SECONDS = 10.0
-_SILENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 10.0
+"""How long a host may take to say how it is."""
+
+SILENCE_SECONDS = 15.0
+"""How long a host may say nothing at all."""
+
 _STOP_PATIENCE_SECONDS = 3.0
 _STOP_SECONDS = 15.0
 _LOG_TAIL_LINES = 12
@@ -135,7 +139,7 @@ class _Search:
             )
 
     async def _is_ready(self, record: HostRecord) -> bool:
-        async with HostClient(record, patience=_PATIENCE_SECONDS) as client:
+        async with HostClient(record, patience=PATIENCE_SECONDS) as client:
             try:
                 await client.authenticate()
                 readiness = await client.ready()
@@ -157,7 +161,7 @@ class _Search:
     def _endure_silence(self, record: HostRecord) -> None:
         """A host that has just ended, or is very busy, gets some time; then whoever waits is told."""
         self._silent_since = self._silent_since or time.monotonic()
-        if record.alive and time.monotonic() - self._silent_since > _SILENCE_SECONDS:
+        if record.alive and time.monotonic() - self._silent_since > SILENCE_SECONDS:
             raise HostUnreachableError(
                 f"The host at {record.url} (process {record.pid}) runs but does not answer.",
                 hint="`cwai stop` ends it; then ask again.",
@@ -183,8 +187,8 @@ class _Search:
             return f"is version {record.version}, this is {ours}"
         if not self._wait_for_model:
             return None
-        if self._settings.model not in (record.model, *record.models):
-            return f"serves the model {record.model}, not {self._settings.model}"
+        if not record.serves(self._settings.model):  # nor can it be asked to: a host serves one model
+            return f"serves the model {record.default_model}, not {self._settings.model}"
         if record.provider != self._settings.provider:
             return f"was started with the provider {record.provider}, not {self._settings.provider}"
         if record.require_device != self._settings.require_device:

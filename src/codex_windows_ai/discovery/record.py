@@ -24,7 +24,7 @@ import psutil
 from codex_windows_ai.errors import HostRunsAlreadyError, InvalidRequestError, StorageError
 from codex_windows_ai.settings import state_folder
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _LEAST_TOKEN_CHARACTERS = 16
 _TEMPORARY = "~"
 _REPLACE_ATTEMPTS = 20
@@ -50,8 +50,9 @@ def channel_socket() -> Path:
 class HostRecord:
     """How to reach the host, and which process it is.
 
-    `model`, `provider` and `require_device` are the settings it was started with, `models` what it serves, by name
-    (empty until the model is loaded). `process_start` tells the process from a later one of the same number.
+    `models` is what it serves, by name; empty until the first one is loaded. `default_model` (a name, or a model
+    folder), `provider` and `require_device` are the settings it was started with. `process_start` tells the process
+    from a later one of the same number.
     """
 
     url: str
@@ -60,7 +61,7 @@ class HostRecord:
     pid: int
     process_start: str
     version: str
-    model: str = ""
+    default_model: str = ""
     provider: str = ""
     require_device: str | None = None
     models: tuple[str, ...] = ()
@@ -70,6 +71,10 @@ class HostRecord:
     def alive(self) -> bool:
         """The process that wrote this still runs."""
         return process_start(self.pid) == self.process_start
+
+    def serves(self, model: str) -> bool:
+        """Whether the host answers for a model, by the name it has or the folder it was started with."""
+        return model == self.default_model or model in self.models
 
     def read_token(self) -> str:
         """The token that the host asks for. Raises StorageError: its file cannot be read."""

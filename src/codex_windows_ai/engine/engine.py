@@ -66,12 +66,21 @@ class Engine:
             queue_position=lambda: self._queue_position(sequence),
         )
 
+    def post(self, action: Callable[[], None]) -> None:
+        """Has the engine's thread run an action before its next step."""
+        with self._changed:
+            self._inbox.append(action)
+            self._changed.notify_all()
+
+    @property
+    def posted(self) -> int:
+        """Actions that the engine's thread has not begun: requests, cancellations, what was posted."""
+        return len(self._inbox)
+
     def pin(self, prefix: SequenceOf[int]) -> None:
         """Keeps these tokens' keys and values in the prefix cache for good, once computed."""
         tokens = tuple(prefix)
-        with self._changed:
-            self._inbox.append(lambda: self._core.cache.pin(tokens))
-            self._changed.notify_all()
+        self.post(lambda: self._core.cache.pin(tokens))
 
     def statistics(self) -> EngineStatistics:
         """Figures since the start."""

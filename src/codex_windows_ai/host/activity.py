@@ -1,4 +1,4 @@
-"""Which agents have requests that run: what idle stop, status and a clean end go by."""
+"""Counts the requests that run: what idle stop, status and a clean end go by."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
-from codex_windows_ai.host import control, live_page, statistics, viewing
-from codex_windows_ai.serving.state import Host, stopping_error
+from codex_windows_ai.host import control, live_page, metrics, statistics, viewing
+from codex_windows_ai.host.host import Host
+from codex_windows_ai.serving.models import stopping_error
 
-_LOOKING = control.paths | live_page.paths | {"/metrics", statistics.PATH, viewing.CODES_PATH, viewing.TOKENS_PATH}
+_LOOKING = control.paths | live_page.paths | metrics.paths | statistics.paths | viewing.paths
 
 
-class Activity:
-    """Counts every request to a door while it runs; looking at the host is no activity."""
+class ActivityMiddleware:
+    """Counts every request to an endpoint while it runs; looking at the host is no activity."""
 
     def __init__(self, app: ASGIApp, host: Host) -> None:
         self._app = app
@@ -32,7 +33,7 @@ class Activity:
             return
         # A GET that stays open waits for news and takes no part in the grace that answers get at the end.
         receive = self._until_the_end(receive) if scope["method"] == "GET" else receive
-        with self._host.serving(agent_of(HTTPConnection(scope))):
+        with self._host.desk.serving(agent_of(HTTPConnection(scope))):
             await self._app(scope, receive, send)
 
     def _until_the_end(self, receive: Receive) -> Receive:

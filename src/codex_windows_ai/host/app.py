@@ -1,7 +1,8 @@
-"""The host's doors in one ASGI application.
+"""The host's endpoints in one ASGI application.
 
-A door is a module with a list `routes`; it finds the host at `request.app.state.host`, and raises
-WindowsAiError for whatever it cannot do.
+Endpoints are modules with a list `routes`. They find the desk at `request.app.state.desk` and the profiles of clients
+at `request.app.state.profiles`; the host's own routes find the host at `request.app.state.host`. They raise
+WindowsAiError for whatever they cannot do.
 """
 
 from __future__ import annotations
@@ -24,29 +25,30 @@ from codex_windows_ai.api.openai.chat.routes import routes as chat_routes
 from codex_windows_ai.api.openai.responses.routes import routes as responses_routes
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.api.shared.profiles import ClientProfile
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.host import control, live_page, statistics, viewing
+from codex_windows_ai.host import control, live_page, metrics, statistics, viewing
 from codex_windows_ai.host.access import AccessControl
-from codex_windows_ai.host.activity import Activity
+from codex_windows_ai.host.activity import ActivityMiddleware
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.host.limits import BodyLimit
 from codex_windows_ai.mcp.server import create_mcp
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.protocol.wire_errors import error_body, fault_of
-from codex_windows_ai.serving import metrics
-from codex_windows_ai.serving.state import Host
 
 
-def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
-    """All doors to `host`; its model begins to load with the application's lifespan, and is unloaded at its end.
+def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence[ClientProfile] = ()) -> Starlette:
+    """All endpoints of `host`; its model begins to load with the application's lifespan, and is unloaded at its end.
 
-    `mcp_tools` come from higher layers and join those that the MCP door has.
+    `mcp_tools` and `profiles` come from higher layers: tools besides those that the MCP endpoint has, and clients that
+    are served by rules of their own.
     """
     watching = viewing.Viewing()
-    mcp = create_mcp(host.runtime, loading=lambda: host.loading, agent_of=agent_of, extra_tools=mcp_tools)
+    mcp = create_mcp(host.models.runtime, loading=host.models.loading, agent_of=agent_of, extra_tools=mcp_tools)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        host.start()
+        host.models.start()
         try:
             async with mcp.lifespan():
                 yield
@@ -59,11 +61,13 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = ()) -> Starlette:
         middleware=[
             Middleware(AccessControl, token=host.token, may_view=watching.allows, allowed_hosts=host.allowed_hosts),
             Middleware(BodyLimit),
-            Middleware(Activity, host=host),
+            Middleware(ActivityMiddleware, host=host),
         ],
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},
     )
     app.state.host = host
+    app.state.desk = host.desk
+    app.state.profiles = tuple(profiles)
     app.state.viewing = watching
     app.state.occupancy = statistics.RecentOccupancy()
     app.state.mcp = mcp

@@ -14,8 +14,9 @@ from starlette.routing import Route
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.discovery.proof import prove
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.wire_errors import error_body
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.serving.desk import Desk
 from codex_windows_ai.version import release
 
 _LONGEST_CHALLENGE = 128
@@ -39,15 +40,14 @@ async def ready(request: Request) -> JSONResponse:
 async def load(request: Request) -> JSONResponse:
     """Begins to load the model again if it could not be loaded; see `/ready` for how it goes."""
     host: Host = request.app.state.host
-    host.start()
+    host.models.start()
     return JSONResponse(readiness(host))
 
 
 async def status(request: Request) -> JSONResponse:
     """What `cwai status` shows; a host that is older than the kernel driver finds it now at the latest."""
     host: Host = request.app.state.host
-    if host.look_for_driver is not None:
-        await host.look_for_driver()
+    await host.look_for_driver()
     return JSONResponse(describe(host))
 
 
@@ -57,26 +57,26 @@ async def shutdown(request: Request) -> JSONResponse:
     if host.stop is None:
         raise NotAvailableError("This host runs inside another program, which ends it.")
     host.stop()
-    return JSONResponse({"status": "stopping", "active_requests": host.active_requests})
+    return JSONResponse({"status": "stopping", "active_requests": host.activity.active_requests})
 
 
 async def cancel(request: Request) -> JSONResponse:
     """Ends the answers that the calling agent waits for: each ends as one that was cut off, with all its figures."""
-    host: Host = request.app.state.host
-    return JSONResponse({"cancelled": host.cancel(agent_of(request))})
+    desk: Desk = request.app.state.desk
+    return JSONResponse({"cancelled": desk.cancel(agent_of(request))})
 
 
 def describe(host: Host) -> dict[str, Any]:
     """The host's state and figures; `queue` is null until the engine is loaded."""
-    figures = host.engine_statistics
+    figures, activity = host.desk.statistics(), host.activity
     return {
         **readiness(host),
         "version": release(),
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
-        "requests": host.requests,
-        "active_requests": host.active_requests,
-        "agents": host.active_agents,
+        "requests": activity.requests,
+        "active_requests": activity.active_requests,
+        "agents": activity.active_agents,
         "channels": asdict(host.channels),
         "queue": figures
         and {
@@ -93,11 +93,12 @@ def describe(host: Host) -> dict[str, Any]:
 
 def readiness(host: Host) -> dict[str, Any]:
     """The host's state and models; while it loads `stage`, `done` and `total`, after a failure `error`."""
-    body: dict[str, Any] = {"state": host.state, "models": [host.loaded.source.model] if host.loaded else []}
-    if host.loading:
-        body |= dict(zip(("stage", "done", "total"), host.loading, strict=True))
-    if host.failure:
-        body |= error_body(host.failure)
+    loaded, loading, failure = host.models.loaded(), host.models.loading(), host.models.failure()
+    body: dict[str, Any] = {"state": host.state, "models": [loaded.source.model] if loaded else []}
+    if loading:
+        body |= dict(zip(("stage", "done", "total"), loading, strict=True))
+    if failure:
+        body |= error_body(failure)
     return body
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -20,15 +21,17 @@ import psutil
 import uvicorn
 from starlette.applications import Starlette
 
+from codex_windows_ai.api.shared.profiles import ClientProfile
 from codex_windows_ai.discovery import record as discovery
 from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import HostStartError, InvalidRequestError, StorageError
 from codex_windows_ai.host import listener
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.channel.listening import open_channel_door
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.models.interruption import interrupt_workers
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.version import release
 
@@ -36,8 +39,11 @@ STREAM_GRACE_SECONDS = 5.0
 """How long answers that run may go on once the host is asked to end."""
 
 ON_DEMAND_IDLE_SECONDS = 1800.0
+
+RECORD_SECONDS = 30.0
+"""Between two looks whether the record is still there."""
+
 _POLL_SECONDS = 0.05
-_RECORD_SECONDS = 30.0
 _LOADER_GRACE_SECONDS = 3.0
 _ERROR_GRACE_SECONDS = 2
 """How long it may take to tell the others that they were cut off."""
@@ -50,14 +56,15 @@ class ServeOptions:
     """How a host is run: the settings' companions that only the command line has.
 
     `address` other than a loopback one needs `token_file`. `on_demand` marks a host that a client
-    started: it ends when idle, and gives way to one of another version or model. `mcp_tools` come from
-    higher layers and join those that the MCP door has.
+    started: it ends when idle, and gives way to one of another version or model. `mcp_tools` and
+    `profiles` come from higher layers, see `create_app`.
     """
 
     address: str = listener.LOOPBACK
     token_file: Path | None = None
     on_demand: bool = False
     mcp_tools: Sequence[Tool] = ()
+    profiles: Sequence[ClientProfile] = ()
 
 
 def serve(
@@ -85,17 +92,17 @@ def serve(
             pid=os.getpid(),
             process_start=discovery.process_start(os.getpid()) or "",
             version=release(),
-            model=settings.model,
+            default_model=settings.model,
             provider=settings.provider,
             require_device=settings.require_device,
             models=(),
             on_demand=options.on_demand,
         )
         names = () if listener.is_loopback(options.address) else listener.names_of_machine(options.address)
-        host = Host(settings, token=token, allowed_hosts=names)
-        host.when_loaded = lambda source: _add_model(record, source.model)
-        app = create_app(host, mcp_tools=options.mcp_tools)
-        server = _Server(host, app, idle_stop=_idle_stop(settings, options))
+        end = _End()
+        host = Host(settings, token=token, allowed_hosts=names, stop=end.ask, on_loaded=partial(_add_model, record))
+        app = create_app(host, mcp_tools=options.mcp_tools, profiles=options.profiles)
+        server = _Server(host, app, end, idle_stop=_idle_stop(settings, options))
         try:
             with listening, server.capture_signals():  # from here on everybody may think that it runs, and end it
                 discovery.write_record(record)
@@ -109,10 +116,10 @@ def serve(
         raise HostStartError("The host's doors did not open; what it printed says why.")
 
 
-def _add_model(record: HostRecord, model: str) -> None:
-    log.info("the model %s is loaded", model)
+def _add_model(record: HostRecord, source: AnswerSource) -> None:
+    log.info("the model %s is loaded", source.model)
     try:
-        discovery.write_record(replace(record, models=(model,)))
+        discovery.write_record(replace(record, models=(source.model,)))
     except StorageError as error:  # clients find the host without it
         log.warning("%s", error.message_and_hint)
 
@@ -147,13 +154,36 @@ def _end_at_once(record: HostRecord) -> NoReturn:
     os._exit(0)
 
 
+class _End:
+    """Whether the process was asked to end: by a signal, or over HTTP."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def ask(self) -> None:
+        """Asks for it; in the main thread, in its event loop or in a signal handler."""
+        self._asked.set()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._asked.set)  # wakes the loop, which on Windows a signal does not
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        """Until somebody asks."""
+        self._loop = asyncio.get_running_loop()
+        await self._asked.wait()
+
+
 class _Server(uvicorn.Server):
     """uvicorn, with an end of ours: answers may finish, then they are told, then the doors close.
 
     It is told to exit last, because whoever streams through sse-starlette is cut off by that.
     """
 
-    def __init__(self, host: Host, app: Starlette, *, idle_stop: float | None) -> None:
+    def __init__(self, host: Host, app: Starlette, end: _End, *, idle_stop: float | None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -167,16 +197,11 @@ class _Server(uvicorn.Server):
         )
         self._host = host
         self._idle_stop = idle_stop
-        self._stopping = asyncio.Event()
+        self._end = end
 
     async def run_until_stopped(self, socket: socket.socket, record: HostRecord) -> None:
         """Serves on a socket that listens already."""
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(self._stopping.set)
-
-        self._host.stop = stop
+        self._host.models.start()  # first, so that no host is idle, and may end, before its model was loaded
         ending = asyncio.create_task(self._end_in_order(record))
         try:
             async with open_channel_door(self._host):
@@ -184,24 +209,22 @@ class _Server(uvicorn.Server):
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
-        if self._host.abandoned:
+        if self._host.models.abandoned:
             await _end_while_loading(record)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""
-        if self._stopping.is_set():
+        if self._end.asked:
             self.should_exit = self.force_exit = True
             return
-        self._stopping.set()
-        if self._host.stop is not None:
-            self._host.stop()  # wakes the loop, which a signal alone does not do on Windows
+        self._end.ask()
 
     async def _end_in_order(self, record: HostRecord) -> None:
         host = self._host
-        log.info("%s: ending, %d requests run", await self.reason_to_end(record), host.active_requests)
+        log.info("%s: ending, %d requests run", await self.reason_to_end(record), host.activity.active_requests)
         host.stopping.set()
         if not await self._quiet_within(STREAM_GRACE_SECONDS):
-            log.info("%d requests are cut off", host.active_requests)
+            log.info("%d requests are cut off", host.activity.active_requests)
             await host.close()
             await self._quiet_within(_ERROR_GRACE_SECONDS)
         self.should_exit = True
@@ -212,20 +235,20 @@ class _Server(uvicorn.Server):
         That is also when a host that was started on demand is idle and its record is gone, with the
         folder of a test or of a user who cleaned up: nobody could find it any more, nor end it.
         """
-        host, limit = self._host, self._idle_stop
-        asked = asyncio.create_task(self._stopping.wait())
+        activity, limit = self._host.activity, self._idle_stop
+        asked = asyncio.create_task(self._end.wait())
         try:
             while not asked.done():
                 remaining = limit
-                if host.idle_since is not None and host.loading is None:
+                if activity.idle_since is not None:
                     if limit is not None:
-                        remaining = host.idle_since + limit - time.monotonic()
+                        remaining = activity.idle_since + limit - time.monotonic()
                         if remaining <= 0:
                             return f"idle for {limit:g} s"
                     if record.on_demand and not discovery.is_recorded(record):
                         return "its record is gone"
                 # What is busy now cannot have been idle for the whole limit before the limit is over.
-                await asyncio.wait({asked}, timeout=min(remaining or _RECORD_SECONDS, _RECORD_SECONDS))
+                await asyncio.wait({asked}, timeout=min(remaining or RECORD_SECONDS, RECORD_SECONDS))
             return "asked to"
         finally:
             asked.cancel()
@@ -233,6 +256,6 @@ class _Server(uvicorn.Server):
     async def _quiet_within(self, seconds: float) -> bool:
         """Waits until no request runs; False when that takes longer, or an instant end was asked for."""
         deadline = time.monotonic() + seconds
-        while self._host.active_requests and time.monotonic() < deadline and not self.should_exit:
+        while self._host.activity.active_requests and time.monotonic() < deadline and not self.should_exit:
             await asyncio.sleep(_POLL_SECONDS)
-        return not self._host.active_requests
+        return not self._host.activity.active_requests

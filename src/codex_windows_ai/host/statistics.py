@@ -18,10 +18,10 @@ from starlette.routing import Route
 from codex_windows_ai.hardware.figures import MachineFigures
 from codex_windows_ai.hardware.live import read_machine
 from codex_windows_ai.host.control import readiness
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.answered_by import answered_by
 from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.agents import KEPT_SECONDS, RATE_SECONDS, AgentFigures
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.version import release
 
 PATH = "/statistics"
@@ -33,6 +33,11 @@ class RecentOccupancy:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: deque[tuple[float, int, int]] = deque()
+
+    @property
+    def looks(self) -> int:
+        """How many looks are kept."""
+        return len(self._seen)
 
     def note(self, figures: EngineStatistics) -> float | None:
         """Requests that a decode pass served since somebody looked before; None if there was no such pass, or look."""
@@ -48,13 +53,13 @@ class RecentOccupancy:
 
 def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOccupancy) -> dict[str, Any]:
     """The figures of a host; sizes in bytes, times in seconds. What is null is not known, or not yet."""
-    engine, loaded = host.engine_statistics, host.loaded
+    engine, loaded = host.desk.statistics(), host.models.loaded()
     return {
         **readiness(host),
         "version": release(),
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - host.started_at, 1),
-        "active_requests": host.active_requests,
+        "active_requests": host.activity.active_requests,
         "answers": answered_by(loaded.source) if loaded else None,
         "tokens_per_second": round(host.agents.tokens_per_second, 1),
         "rate_seconds": RATE_SECONDS,
@@ -66,53 +71,24 @@ def describe_statistics(host: Host, machine: MachineFigures, occupancy: RecentOc
     }
 
 
-def _requests(figures: EngineStatistics | AgentFigures) -> dict[str, int]:
-    return {
-        "waiting": figures.waiting,
-        "running": figures.running,
-        "finished": figures.finished,
-        "failed": figures.failed,
-        "cancelled": figures.cancelled,
-    }
-
-
 def _engine(figures: EngineStatistics, recent_occupancy: float | None) -> dict[str, Any]:
-    return {
-        "requests": _requests(figures),
-        "tokens": {
-            "input": figures.input_tokens,
-            "cached": figures.cached_tokens,
-            "cached_share": round(figures.cache_hit_rate, 4),
-            "output": figures.output_tokens,
-        },
-        "batch_occupancy": {
-            "recent": None if recent_occupancy is None else round(recent_occupancy, 2),
-            "mean": round(figures.batch_occupancy, 2),
-        },
-        "prefix_cache": {
-            "bytes": figures.cache_bytes,
-            "budget_bytes": figures.cache_bytes_budget,
-            "blocks": figures.cache_blocks,
-            "evictions": figures.cache_evictions,
-        },
-        "running_memory": {"bytes": figures.row_bytes, "budget_bytes": figures.row_bytes_budget},
-        "shared_prefix": {
-            "bytes": figures.shared_bytes,
-            "budget_bytes": figures.shared_bytes_budget,
-            "lent_tokens": figures.lent_tokens,
-        },
-        "passes": {
-            "all": figures.forward_passes,
-            "decode": figures.decode_passes,
-            "with_shared_prefix": figures.shared_passes,
-        },
+    occupancy = {
+        "recent": None if recent_occupancy is None else round(recent_occupancy, 2),
+        "mean": round(figures.batch_occupancy, 2),
     }
+    return {**figures.by_place(), "batch_occupancy": occupancy}
 
 
 def _agent(figures: AgentFigures) -> dict[str, Any]:
     return {
         "name": figures.name,
-        "requests": _requests(figures),
+        "requests": {
+            "waiting": figures.waiting,
+            "running": figures.running,
+            "finished": figures.finished,
+            "failed": figures.failed,
+            "cancelled": figures.cancelled,
+        },
         "tokens": {
             "input": figures.input_tokens,
             "cached": figures.cached_tokens,
@@ -132,3 +108,4 @@ async def statistics(request: Request) -> JSONResponse:
 
 
 routes = [Route(PATH, statistics)]
+paths = frozenset({PATH})

@@ -72,3 +72,4 @@ routes = [
     Route(CODES_PATH, issue_code, methods=["POST"]),
     Route(TOKENS_PATH, redeem_code, methods=["POST"]),
 ]
+paths = frozenset(route.path for route in routes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import mcp_types as types
 
@@ -55,12 +55,7 @@ def built_in_resources(runtime: RuntimeAccess) -> tuple[Resource, ...]:
             figures = (await runtime.open()).statistics()
         except EngineError as error:  # Windows' own language model answers alone; it gives no figures
             return json.dumps({"state": "ready", "reason": error.message})
-        derived = {
-            "batch_occupancy": round(figures.batch_occupancy, 3),
-            "tokens_per_pass": round(figures.tokens_per_pass, 3),
-            "cache_hit_rate": round(figures.cache_hit_rate, 4),
-        }
-        return json.dumps({"state": "ready", **asdict(figures), **derived})
+        return json.dumps({"state": "ready", **figures.by_name()})
 
     return (
         Resource(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from codex_windows_ai.serving.models import Loading
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
-
-Loading = tuple[str, int, int]
-"""Stage, done, total (0: unknown)."""
 
 
 @dataclass(frozen=True, slots=True)

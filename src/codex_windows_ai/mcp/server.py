@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -24,11 +25,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.mcp.resources import built_in_resources
-from codex_windows_ai.mcp.runtime_access import Loading, RuntimeAccess
+from codex_windows_ai.mcp.resources import Resource, built_in_resources
+from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.schema import describe_validation
 from codex_windows_ai.mcp.tool import Call, ProtocolResult, Tool
 from codex_windows_ai.mcp.tools import built_in_tools
+from codex_windows_ai.serving.models import Loading
 from codex_windows_ai.version import release
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
@@ -36,7 +38,6 @@ PATH = "/mcp"
 NAME = "windows-ai"
 INSTRUCTIONS = "This PC's own AI: a small, private, offline language model, text actions, and GPU figures."
 
-_MOST_BODY_BYTES = 16 * 1024 * 1024
 _GONE = "codex_windows_ai.gone"
 _Context = ServerRequestContext[Any, Any]
 _T = TypeVar("_T")
@@ -54,8 +55,8 @@ class McpDoor:
         self.server = server
         self._manager = StreamableHTTPSessionManager(
             server,
-            max_request_body_size=_MOST_BODY_BYTES,
-            # Host, Origin and token are checked for all doors at once, by the application.
+            # Host, Origin, token and size are checked for all endpoints at once, by the application.
+            max_request_body_size=sys.maxsize,
             security_settings=None,
         )
         # A Route without methods gives every method to an endpoint that is an ASGI application.
@@ -82,56 +83,68 @@ def create_mcp(
     higher layers.
     """
     runtime = RuntimeAccess(open_runtime, loading)
-    tools = {tool.name: tool for tool in (*built_in_tools(runtime), *extra_tools)}
-    definitions = [tool.definition() for tool in tools.values()]
-    input_schemas = {definition.name: definition.input_schema for definition in definitions}
-    resources = {resource.uri: resource for resource in built_in_resources(runtime)}
-
-    async def list_tools(context: _Context, parameters: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=definitions)
-
-    async def call_tool(context: _Context, parameters: types.CallToolRequestParams) -> ProtocolResult:
-        tool = tools.get(parameters.name)
-        if tool is None:
-            raise MCPError(
-                types.INVALID_PARAMS, f"There is no tool `{parameters.name}`; there are: {', '.join(tools)}."
-            )
-        call = Call(context, parameters, _agent(context, agent_of))
-        return await _until_gone(context, _answer_call(tool, parameters.arguments or {}, call))
-
-    async def list_resources(
-        context: _Context, parameters: types.PaginatedRequestParams | None
-    ) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=[resource.definition() for resource in resources.values()])
-
-    async def list_resource_templates(
-        context: _Context, parameters: types.PaginatedRequestParams | None
-    ) -> types.ListResourceTemplatesResult:
-        return types.ListResourceTemplatesResult(resource_templates=[])
-
-    async def read_resource(context: _Context, parameters: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        resource = resources.get(parameters.uri)
-        if resource is None:
-            message = f"There is no resource `{parameters.uri}`; there are: {', '.join(resources)}."
-            raise MCPError(types.INVALID_PARAMS, message, {"uri": parameters.uri})
-        try:
-            return await resource.contents()
-        except WindowsAiError as error:
-            raise MCPError(error.json_rpc_code, error.message_and_hint, {"code": error.code}) from error
-
+    requests = _Requests((*built_in_tools(runtime), *extra_tools), built_in_resources(runtime), agent_of)
     server: Server[Any] = Server(
         NAME,
         version=release(),
         title="Windows AI",
         instructions=INSTRUCTIONS,
-        get_tool_input_schema=input_schemas.get,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_resource_templates,
-        on_read_resource=read_resource,
+        get_tool_input_schema=requests.input_schemas.get,
+        on_list_tools=requests.list_tools,
+        on_call_tool=requests.call_tool,
+        on_list_resources=requests.list_resources,
+        on_list_resource_templates=requests.list_resource_templates,
+        on_read_resource=requests.read_resource,
     )
     return McpDoor(server)
+
+
+class _Requests:
+    """The requests of the protocol that this server knows, and what it answers."""
+
+    def __init__(
+        self, tools: Sequence[Tool], resources: Sequence[Resource], agent_of: Callable[[HTTPConnection], str]
+    ) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._resources = {resource.uri: resource for resource in resources}
+        self._agent_of = agent_of
+        self._definitions = [tool.definition() for tool in self._tools.values()]
+        self.input_schemas = {definition.name: definition.input_schema for definition in self._definitions}
+
+    async def list_tools(
+        self, context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=self._definitions)
+
+    async def call_tool(self, context: _Context, parameters: types.CallToolRequestParams) -> ProtocolResult:
+        tool = self._tools.get(parameters.name)
+        if tool is None:
+            names = ", ".join(self._tools)
+            raise MCPError(types.INVALID_PARAMS, f"There is no tool `{parameters.name}`; there are: {names}.")
+        call = Call(context, parameters, _agent(context, self._agent_of))
+        return await _until_gone(context, _answer_call(tool, parameters.arguments or {}, call))
+
+    async def list_resources(
+        self, context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[resource.definition() for resource in self._resources.values()])
+
+    async def list_resource_templates(
+        self, context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[])
+
+    async def read_resource(
+        self, context: _Context, parameters: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        resource = self._resources.get(parameters.uri)
+        if resource is None:
+            message = f"There is no resource `{parameters.uri}`; there are: {', '.join(self._resources)}."
+            raise MCPError(types.INVALID_PARAMS, message, {"uri": parameters.uri})
+        try:
+            return await resource.contents()
+        except WindowsAiError as error:
+            raise MCPError(error.json_rpc_code, error.message_and_hint, {"code": error.code}) from error
 
 
 async def _answer_call(tool: Tool, given: Mapping[str, Any], call: Call) -> ProtocolResult:

@@ -91,6 +91,11 @@ class AgentRecorder:
         return sorted(found, key=lambda agent: (not agent.busy, agent.idle_seconds, agent.name))
 
     @property
+    def held(self) -> int:
+        """How many agents are kept now, those included that the next request or look forgets."""
+        return len(self._agents)
+
+    @property
     def tokens_per_second(self) -> float:
         """Output tokens of all agents, over the last RATE_SECONDS."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""GET /metrics: what the doors answered and what the engine does, for Prometheus.
+"""What endpoints answered and what engines do, as Prometheus reads it.
 
 Names, buckets and attributes are those of OpenTelemetry's GenAI conventions
 (https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/), written as Prometheus writes
@@ -19,17 +19,16 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from codex_windows_ai.errors import EngineError, WindowsAiError
-from codex_windows_ai.protocol.answer import Timings, Usage
+from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.answer import Delta, Timings, Usage
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.protocol.statistics import EngineStatistics
-from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
+from codex_windows_ai.protocol.statistics import FIGURES, EngineStatistics, Figure
 
 Operation = Literal["chat", "responses", "generate"]
+
+Engines = Callable[[], Sequence[tuple[AnswerSource, EngineStatistics]]]
+"""The figures of the engines that are loaded now, and who answers by each."""
 
 _SOURCE_LABELS = ("gen_ai_provider_name", "gen_ai_response_model", "windows_ai_device")
 _OPERATION_LABELS = ("gen_ai_operation_name", *_SOURCE_LABELS)
@@ -44,20 +43,24 @@ _TOKEN_BUCKETS = tuple(float(4**n) for n in range(11))
 
 @dataclass(slots=True)
 class Measurement:
-    """What a door fills in: who answers once that is known, and the figures with the answer's last piece."""
+    """What counts one request: who answers it once that is known, and the figures with the answer's last piece."""
 
     source: AnswerSource
     usage: Usage | None = None
     timings: Timings | None = None
 
+    def add(self, delta: Delta) -> None:
+        """A piece of the answer was read."""
+        self.usage, self.timings = delta.usage, delta.timings
+
 
 class Metrics:
-    """The figures of one host, in a registry of their own; `loaded` returns the runtime once its model is loaded.
+    """The figures of one host, in a registry of their own; `engines` returns those of all engines that are loaded.
 
-    Doors put `measure` around every request.
+    `measure` is put around every request.
     """
 
-    def __init__(self, loaded: Callable[[], WindowsAiRuntime | None]) -> None:
+    def __init__(self, engines: Engines) -> None:
         self._registry = CollectorRegistry()
         self._duration = Histogram(
             "gen_ai_server_request_duration_seconds",
@@ -87,7 +90,7 @@ class Metrics:
             registry=self._registry,
             buckets=_TOKEN_BUCKETS,
         )
-        self._registry.register(_EngineCollector(loaded))
+        self._registry.register(_EngineCollector(engines))
         # Finding a histogram's series takes longer than adding to it, and there are few.
         self._series = lru_cache(maxsize=None)(Histogram.labels)
         self._finished = 0
@@ -138,73 +141,26 @@ class Metrics:
 
 
 class _EngineCollector(Collector):
-    """Reads the engine's own figures whenever they are asked for; before the model is loaded there are none."""
+    """Reads the engines' own figures whenever they are asked for; before a model is loaded there are none."""
 
-    def __init__(self, loaded: Callable[[], WindowsAiRuntime | None]) -> None:
-        self._loaded = loaded
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
 
     def collect(self) -> Iterable[Metric]:
-        runtime = self._loaded()
-        if runtime is None:
+        engines = self._engines()
+        if not engines:
             return
-        try:
-            statistics = runtime.statistics()
-        except EngineError:  # Windows' own language model answers alone; it gives no figures
-            return
-        labels = _labels(runtime.source)
-        for name, (help_text, value) in _gauges(statistics).items():
-            gauge = GaugeMetricFamily(f"windows_ai_{name}", help_text, labels=_SOURCE_LABELS)
-            gauge.add_metric(labels, value)
-            yield gauge
-        for name, (help_text, value) in _counters(statistics).items():
-            counter = CounterMetricFamily(f"windows_ai_{name}", help_text, labels=_SOURCE_LABELS)
-            counter.add_metric(labels, value)
-            yield counter
+        families = {figure.metric: _family(figure) for figure in FIGURES.values()}
+        for source, statistics in engines:
+            for figure, value in statistics.values():
+                families[figure.metric].add_metric(_labels(source), value)
+        yield from families.values()
 
 
-def _gauges(figures: EngineStatistics) -> dict[str, tuple[str, float]]:
-    return {
-        "requests_waiting": ("Requests in the queue.", figures.waiting),
-        "requests_running": ("Requests being answered.", figures.running),
-        "batch_occupancy": ("Requests that one decode pass served, on average.", figures.batch_occupancy),
-        "row_bytes": ("Reserved for keys and values of running requests.", figures.row_bytes),
-        "row_budget_bytes": ("The most that those may take.", figures.row_bytes_budget),
-        "shared_prefix_bytes": ("The copies of the prefix that all running requests share.", figures.shared_bytes),
-        "shared_prefix_budget_bytes": ("The most that those may take.", figures.shared_bytes_budget),
-        "prefix_cache_blocks": ("Blocks in the prefix cache.", figures.cache_blocks),
-        "prefix_cache_bytes": ("Keys and values in the prefix cache.", figures.cache_bytes),
-        "prefix_cache_budget_bytes": ("The most that those may take.", figures.cache_bytes_budget),
-        "prefix_cache_hit_ratio": ("Share of all prompt tokens not computed again.", figures.cache_hit_rate),
-    }
-
-
-def _counters(figures: EngineStatistics) -> dict[str, tuple[str, float]]:
-    return {
-        "requests_finished": ("Requests answered.", figures.finished),
-        "requests_failed": ("Requests that ended with an error.", figures.failed),
-        "requests_cancelled": ("Requests that their clients left.", figures.cancelled),
-        "forward_passes": ("Passes through the model.", figures.forward_passes),
-        "decode_passes": ("Those that prolonged answers.", figures.decode_passes),
-        "shared_passes": ("Those that read the prefix all requests share only once.", figures.shared_passes),
-        "prefill_tokens": ("Prompt tokens computed.", figures.prefill_tokens),
-        "output_tokens": ("Tokens of all answers.", figures.output_tokens),
-        "input_tokens": ("Prompt tokens of all requests.", figures.input_tokens),
-        "cached_tokens": ("Prompt tokens taken from the prefix cache.", figures.cached_tokens),
-        "lent_tokens": ("Those that were not copied, because all running requests share them.", figures.lent_tokens),
-        "speculation_drafted_tokens": ("Tokens guessed.", figures.drafted_tokens),
-        "speculation_accepted_tokens": ("Tokens guessed and right.", figures.accepted_tokens),
-        "prefix_cache_evictions": ("Blocks dropped from the prefix cache.", figures.cache_evictions),
-    }
+def _family(figure: Figure) -> GaugeMetricFamily | CounterMetricFamily:
+    family = GaugeMetricFamily if figure.kind == "gauge" else CounterMetricFamily
+    return family(f"windows_ai_{figure.metric}", figure.help, labels=_SOURCE_LABELS)
 
 
 def _labels(source: AnswerSource) -> tuple[str, str, str]:
     return source.provider, source.model, source.device
-
-
-async def metrics(request: Request) -> Response:
-    """The figures, in Prometheus' text format or as OpenMetrics."""
-    content, media_type = request.app.state.host.metrics.encode(request.headers.get("accept", ""))
-    return Response(content, headers={"content-type": media_type})
-
-
-routes = [Route("/metrics", metrics)]

@@ -27,6 +27,7 @@ from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUM
 from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver
 
 if TYPE_CHECKING:
+    from codex_windows_ai.engine.engine import Engine
     from codex_windows_ai.engine.generation import Generation
     from codex_windows_ai.models.folder import ModelFolder
     from codex_windows_ai.protocol.statistics import EngineStatistics
@@ -144,6 +145,14 @@ class WindowsAiRuntime:
         return provider.source.after(refused if self._settings.provider in _PREFERENCES else ())
 
     @property
+    def engine(self) -> Engine:
+        """The engine itself.
+
+        Raises EngineError: the runtime is not open, or has no engine.
+        """
+        return self._opened_engine().engine
+
+    @property
     def model_folder(self) -> ModelFolder:
         """The folder of the engine's model, with its true window.
 
@@ -259,7 +268,7 @@ class WindowsAiRuntime:
 
         Raises EngineError: the runtime is not open, or has no engine.
         """
-        return self._opened_engine().engine.statistics()
+        return self.engine.statistics()
 
     async def close(self) -> None:
         """Unloads the model; what still runs ends with an error."""

@@ -23,10 +23,10 @@ from codex_windows_ai.errors import (
     InvalidGrammarError,
     InvalidRequestError,
 )
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def served(settings: Settings, folder: Path) -> AsyncIterator[tuple[Host, Path]]:
     host = Host(settings)
-    async with ChannelListener(folder / "channel.sock", ChannelDoor(host).serve) as listener:
-        host.start()
+    async with ChannelListener(folder / "channel.sock", ChannelDoor(host.desk).serve) as listener:
+        host.models.start()
         yield host, listener.path
     await host.close()
 
@@ -62,8 +62,8 @@ async def answer(client: ChannelClient, request: GenerationRequest) -> tuple[str
 
 async def at_rest(host: Host) -> None:
     """Waits until the engine has let everything go."""
-    runtime = await host.runtime()
-    while runtime.statistics().running or runtime.statistics().waiting or host.active_requests:
+    runtime = await host.models.runtime()
+    while runtime.statistics().running or runtime.statistics().waiting or host.activity.active_requests:
         await asyncio.sleep(0.01)
 
 
@@ -71,7 +71,7 @@ async def test_an_answer_equals_the_runtimes_own_and_says_who_gave_it(tiny_setti
     request = asking("hello", sampling=SamplingParameters(temperature=1.0, seed=7), top_logprobs=2)
     async with served(tiny_settings, tmp_path) as (host, path), connected(path) as client:
         text, deltas = await answer(client, request)
-        runtime = await host.runtime()
+        runtime = await host.models.runtime()
         expected = [delta async for delta in runtime.stream(request)]
         assert text == "".join(delta.text for delta in expected)
         assert [delta.tokens for delta in deltas] == [delta.tokens for delta in expected]
@@ -172,7 +172,7 @@ async def test_a_client_that_goes_away_takes_all_its_requests_along(tiny_setting
 async def test_a_host_that_ends_is_heard_of(tiny_settings: Settings, tmp_path: Path) -> None:
     async with served(tiny_settings, tmp_path) as (host, path):
         client = ChannelClient(await connect_channel(path))
-        await host.runtime()
+        await host.models.runtime()
     async with client:
         with pytest.raises(ChannelClosedError):
             await answer(client, asking("x"))
@@ -194,13 +194,13 @@ async def test_replies_wait_for_a_client_that_does_not_read_and_so_does_what_it_
 ) -> None:
     monkeypatch.setattr(linux, "CHANNEL_BYTES", 8192)  # room for a few replies
     async with served(tiny_settings, tmp_path) as (host, path), await connect_channel(path) as channel:
-        await host.runtime()
+        await host.models.runtime()
         for number in range(60):
             await channel.send(ChannelMessage(FromClient.STATISTICS, number))
         await channel.send(ChannelMessage(FromClient.REQUEST, 60, encode_request(asking("x", max_output_tokens=1))))
         for _ in range(100):
             await asyncio.sleep(0)
-        assert host.requests == 0
+        assert host.activity.requests == 0
         replies = [await channel.receive() for _ in range(61)]
         assert [reply.request for reply in replies] == list(range(61))
         assert {reply.kind for reply in replies} == {FromHost.STATISTICS, FromHost.SOURCE}
@@ -211,7 +211,7 @@ async def test_a_client_that_goes_away_while_replies_wait_for_it_is_let_go(
 ) -> None:
     monkeypatch.setattr(linux, "CHANNEL_BYTES", 8192)
     async with served(tiny_settings, tmp_path) as (host, path):
-        await host.runtime()
+        await host.models.runtime()
         async with await connect_channel(path) as channel:
             for number in range(60):
                 await channel.send(ChannelMessage(FromClient.STATISTICS, number))
@@ -251,16 +251,16 @@ async def test_each_channel_is_an_agent_of_its_own(
     tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with served(tiny_settings, tmp_path) as (host, path), connected(path) as first, connected(path) as second:
-        runtime, go_on = await host.runtime(), asyncio.Event()
+        runtime, go_on = await host.models.runtime(), asyncio.Event()
 
-        async def later() -> WindowsAiRuntime:
+        async def later(name: str | None = None) -> WindowsAiRuntime:
             await go_on.wait()
             return runtime
 
-        monkeypatch.setattr(host, "runtime", later)
+        monkeypatch.setattr(host.models, "runtime", later)
         answers = [asyncio.create_task(answer(client, asking("x", agent="the same"))) for client in (first, second)]
-        while host.active_requests < 2:
+        while host.activity.active_requests < 2:
             await asyncio.sleep(0)
-        assert host.active_agents == 2
+        assert host.activity.active_agents == 2
         go_on.set()
         await asyncio.gather(*answers)

@@ -14,8 +14,8 @@ import pytest
 
 from codex_windows_ai.api.shared import sse
 from codex_windows_ai.errors import ModelNotFoundError
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 from tests.host.live import PATIENCE, LiveHost
@@ -34,18 +34,17 @@ def test_while_the_model_loads_a_stream_stays_alive_with_data(
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.01)
     may_load = threading.Event()
-    load = WindowsAiRuntime._load
 
-    def load_later(runtime: WindowsAiRuntime) -> AnswerSource:
-        assert may_load.wait(PATIENCE)
-        return load(runtime)
+    class LateRuntime(WindowsAiRuntime):
+        async def open(self) -> AnswerSource:
+            assert await asyncio.to_thread(may_load.wait, PATIENCE)
+            return await super().open()
 
-    monkeypatch.setattr(WindowsAiRuntime, "_load", load_later)
     received: list[Event] = []
     body = {"model": "tiny", "input": "Hello", "stream": True, "max_output_tokens": 3}
 
     with (
-        LiveHost(tiny_settings, TOKEN) as live,
+        LiveHost(tiny_settings, TOKEN, make_runtime=LateRuntime) as live,
         httpx2.stream("POST", f"{live.url}/v1/responses", headers=HEADERS, json=body, timeout=PATIENCE) as answer,
     ):
         assert answer.status_code == 200
@@ -90,7 +89,7 @@ def test_another_model_than_the_one_that_is_here_is_named_in_the_refusal(live_ho
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_frees_the_engine(live_host: LiveHost, stream: bool) -> None:
-    engine = live_host.host.loaded
+    engine = live_host.host.models.loaded()
     assert engine is not None
     before = engine.statistics()
     # A grammar that never ends: without the cancellation this would run to the end of the window.

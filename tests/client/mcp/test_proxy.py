@@ -8,11 +8,17 @@ import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Self
 
+import httpx2
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codex_windows_ai.client.mcp.exchange import HostAddress
 from codex_windows_ai.client.mcp.proxy import StdioProxy
 from codex_windows_ai.errors import HostUnreachableError
+from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.host import Host
+from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
 from tests.mcp.conftest import held_engine, wait_until
@@ -142,8 +148,8 @@ def test_all_requests_of_one_client_are_one_agent(piped: PipedClient, live_host:
         for request_id in range(3):
             piped.say(id=request_id, method="tools/call", params=SHORT)
         wait_until(lambda: waiting() >= 3)
-        assert live_host.host.active_requests == 3
-        assert live_host.host.active_agents == 1
+        assert live_host.host.activity.active_requests == 3
+        assert live_host.host.activity.active_agents == 1
     assert {piped.hear()["id"] for _ in range(3)} == {0, 1, 2}
 
 
@@ -181,13 +187,30 @@ def test_a_host_that_looks_like_one_but_is_not_is_looked_for_again(live_host: Li
     assert asked == [False, True]
 
 
-def test_a_session_that_the_host_has_forgotten_is_opened_again(piped: PipedClient, live_host: LiveHost) -> None:
-    piped.shake_hands()
-    assert "result" in piped.ask(1, "tools/list")
-    app: Any = live_host._server.config.app
-    door = next(route.endpoint for route in app.routes if route.path == "/mcp")
-    door._app.session_manager._server_instances.clear()
-    assert "result" in piped.ask(2, "tools/list")
+def test_a_session_that_the_host_has_forgotten_is_opened_again(tiny_settings: Settings) -> None:
+    sessions: list[str] = []
+
+    def note_sessions(host: Host) -> ASGIApp:
+        app = create_app(host)
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and (session := Headers(scope=scope).get("mcp-session-id")):
+                sessions.append(session)
+            await app(scope, receive, send)
+
+        return noting
+
+    with (
+        LiveHost(tiny_settings, TOKEN, note_sessions) as live,
+        PipedClient(lambda suspicious: HostAddress(live.url, TOKEN)) as client,
+    ):
+        client.shake_hands()
+        assert "result" in client.ask(1, "tools/list")
+        forgotten = sessions[-1]
+        headers = {"authorization": f"Bearer {TOKEN}", "mcp-session-id": forgotten}
+        httpx2.delete(f"{live.url}/mcp", headers=headers, timeout=PATIENCE).raise_for_status()
+        assert "result" in client.ask(2, "tools/list")
+        assert sessions[-1] != forgotten
 
 
 def test_an_answer_that_breaks_off_is_an_error_and_the_next_request_finds_a_host(live_host: LiveHost) -> None:

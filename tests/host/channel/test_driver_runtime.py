@@ -14,11 +14,11 @@ from codex_windows_ai.client.channel import ChannelClient
 from codex_windows_ai.errors import ChannelRefusedError, DriverError
 from codex_windows_ai.host.channel import driver_runtime
 from codex_windows_ai.host.channel.driver_runtime import DriverRuntime, provider_kind
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
 from codex_windows_ai.protocol.prefixes import MOST_PREFIXES, RecentPrefixes, prefix_hash
 from codex_windows_ai.protocol.request import GenerationRequest, Message, ToolOffer
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.serving.state import Host
 from codex_windows_ai.settings import Settings
 from tests.host.channel.doubles import Driver, Pipe, Side, brokered
 
@@ -36,11 +36,11 @@ async def test_the_host_registers_reports_and_serves_whom_the_driver_sends(
     driver, host, pipes = Driver(), Host(tiny_settings), [Pipe(), Pipe()]
     runtime = DriverRuntime(
         host,
-        ChannelDoor(host),
+        ChannelDoor(host.desk),
         cast("KernelDriverBridge", driver),
         make_link=lambda channel: Side(pipes[channel.channel_id], "runtime", "client"),
     )
-    source = await host.source()
+    source = (await host.models.runtime()).source
     report = await asyncio.to_thread(driver.reports.get)
     assert [registration["models"] for registration in driver.registrations] == [[source.model]]
     assert driver.registrations[0]["provider"] == "cpu"
@@ -66,8 +66,8 @@ async def test_the_host_registers_reports_and_serves_whom_the_driver_sends(
 async def test_a_driver_that_refuses_the_host_does_not_keep_it_from_working(tiny_settings: Settings) -> None:
     driver, host = Driver(), Host(tiny_settings)
     driver.refuses = DriverError("no room for another runtime")
-    runtime = DriverRuntime(host, ChannelDoor(host), cast("KernelDriverBridge", driver))
-    assert (await host.source()).provider == "engine"
+    runtime = DriverRuntime(host, ChannelDoor(host.desk), cast("KernelDriverBridge", driver))
+    assert (await host.models.runtime()).source.provider == "engine"
     await runtime.close()
     assert driver.reports.empty()
     await host.close()

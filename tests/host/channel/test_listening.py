@@ -10,7 +10,7 @@ import pytest
 from codex_windows_ai.channel.linux import connect_channel
 from codex_windows_ai.host.channel import listening
 from codex_windows_ai.host.channel.listening import open_channel_door
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -44,8 +44,7 @@ async def test_on_windows_the_driver_is_looked_for_and_again_when_asked(
     monkeypatch.setattr(listening, "sys", SimpleNamespace(platform="win32"))
     host = Host(tiny_settings)
     async with open_channel_door(host):
-        assert host.look_for_driver is not None
-        await host.look_for_driver()
+        assert await host.look_for_driver()
         assert not host.channels.open
         assert "kernel driver needs Windows" in host.channels.detail  # what is not one says so
     await host.close()

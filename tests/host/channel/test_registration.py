@@ -13,8 +13,8 @@ from codex_windows_ai.api.channel.door import ChannelDoor
 from codex_windows_ai.errors import DriverAccessDeniedError, DriverError, DriverNotFoundError, WindowsAiError
 from codex_windows_ai.host.channel import driver_runtime
 from codex_windows_ai.host.channel.registration import DriverRegistration
+from codex_windows_ai.host.host import ChannelState, Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
-from codex_windows_ai.serving.state import ChannelState, Host
 from codex_windows_ai.settings import Settings
 from tests.host.channel.doubles import Driver
 
@@ -55,7 +55,7 @@ class Machine:
 @asynccontextmanager
 async def registered_host(settings: Settings, machine: Machine) -> AsyncIterator[tuple[Host, DriverRegistration]]:
     host = Host(settings)
-    registration = DriverRegistration(host, ChannelDoor(host), open_bridge=machine.open, pause=machine.pause)
+    registration = DriverRegistration(host, ChannelDoor(host.desk), open_bridge=machine.open, pause=machine.pause)
     yield host, registration
     await registration.close()
     await host.close()
@@ -68,7 +68,7 @@ def absent() -> DriverNotFoundError:
 async def test_a_driver_that_is_there_lists_the_host_once_its_model_is_loaded(tiny_settings: Settings) -> None:
     machine = Machine()
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         assert host.channels == REGISTERED
         assert len(machine.sessions[0].registrations) == 1
@@ -87,7 +87,7 @@ async def test_a_driver_that_is_loaded_later_is_found_by_the_next_look(tiny_sett
     machine = Machine()
     machine.missing = absent()
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         assert host.channels == ChannelState(False, "The kernel driver is not running. Start it.")
         machine.missing = None
@@ -99,7 +99,7 @@ async def test_who_asks_for_the_status_need_not_wait_for_the_next_look(tiny_sett
     machine = Machine()
     machine.missing = absent()
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         machine.missing = None
         await asyncio.gather(registration.look(), registration.look())
@@ -110,7 +110,7 @@ async def test_who_asks_for_the_status_need_not_wait_for_the_next_look(tiny_sett
 async def test_a_host_that_is_registered_does_not_look_any_more(tiny_settings: Settings) -> None:
     machine = Machine()
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         await machine.looks_again()
         await registration.look()
@@ -132,7 +132,7 @@ async def test_a_registration_that_was_refused_is_tried_again(tiny_settings: Set
     machine = Machine()
     machine.refuses = DriverError("no room for another runtime")
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         assert not host.channels.open
         assert "no room for another runtime" in host.channels.detail
@@ -148,7 +148,7 @@ async def test_a_driver_that_gives_the_host_up_is_registered_with_again(
     monkeypatch.setattr(driver_runtime, "REPORT_SECONDS", 0)
     machine = Machine()
     async with registered_host(tiny_settings, machine) as (host, registration):
-        await host.source()
+        await host.models.runtime()
         await registration.look()
         first = machine.sessions[0]
         first.fails = DriverError("the driver failed")
@@ -170,9 +170,9 @@ async def test_a_model_that_could_not_be_loaded_is_not_loaded_again_for_the_driv
     absent_model = tiny_settings.model_copy(update={"model": "absent"})
     async with registered_host(absent_model, machine) as (host, registration):
         await until(lambda: "`absent`" in host.channels.detail)
-        failure = host.failure
+        failure = host.models.failure()
         for _ in range(3):
             await registration.look()
-        assert host.failure is failure is not None
+        assert host.models.failure() is failure is not None
         assert host.channels == ChannelState(False, f"The model is not loaded: {failure.message}")
         assert machine.looked == 1

@@ -32,7 +32,7 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.prefixes import RecentPrefixes
 from codex_windows_ai.protocol.wire_errors import fault_of
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.serving.desk import Desk
 
 MOST_REQUESTS = 64
 """Of one channel at a time."""
@@ -46,8 +46,8 @@ _log = logging.getLogger(__name__)
 class ChannelDoor:
     """Serves the channels of one host."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._numbers = itertools.count(1)
         self.prefixes = RecentPrefixes()
 
@@ -56,7 +56,7 @@ class ChannelDoor:
 
         Then whatever it still asked for is cancelled. A client that breaks the protocol is let go.
         """
-        client = _Client(self._host, self.prefixes, channel, f"channel {next(self._numbers)} of process {process}")
+        client = _Client(self._desk, self.prefixes, channel, f"channel {next(self._numbers)} of process {process}")
         try:
             await client.serve()
         except ChannelClosedError:
@@ -70,8 +70,8 @@ class ChannelDoor:
 class _Client:
     """One channel's client; for fairness it is one agent."""
 
-    def __init__(self, host: Host, prefixes: RecentPrefixes, channel: Channel, agent: str) -> None:
-        self._host = host
+    def __init__(self, desk: Desk, prefixes: RecentPrefixes, channel: Channel, agent: str) -> None:
+        self._desk = desk
         self.prefixes = prefixes
         self._channel = channel
         self.agent = agent
@@ -144,14 +144,14 @@ class _Client:
         return None
 
     def _statistics(self, number: int) -> Message:
-        statistics = self._host.engine_statistics
+        statistics = self._desk.statistics()
         if statistics is None:
             return _refusal(number, EngineError("There are no figures: no engine is loaded (yet)."))
         return Message(FromHost.STATISTICS, number, encode_statistics(statistics))
 
     async def _answer(self, number: int, running: _Running, payload: bytes) -> None:
         try:
-            with self._host.serving(self.agent):
+            with self._desk.serving(self.agent):
                 await self._generate(number, running, payload)
         except ChannelError as error:
             self._end(error)
@@ -167,24 +167,19 @@ class _Client:
 
     async def _generate(self, number: int, running: _Running, payload: bytes) -> None:
         request = replace(decode_request(payload), agent=self.agent)
-        runtime = await self._host.runtime()
-        self.prefixes.note(request)
-        answer = await runtime.submit(request)
-        running.begin(answer)
         tokens = request.top_logprobs is not None
-        with self._host.metrics.measure(answer.source, "generate") as measurement:
+        async with self._desk.submit(request, model=None, operation="generate") as (answer, measurement):
+            self.prefixes.note(request)
+            running.begin(answer)
 
             def message_of(delta: Delta) -> Message:
                 if delta.finish_reason is not None:
-                    measurement.usage, measurement.timings = delta.usage, delta.timings
+                    measurement.add(delta)
                     self._release(number, running)
                 return delta_message(number, delta, tokens=tokens)
 
-            try:
-                await self._channel.send(Message(FromHost.SOURCE, number, encode_source(answer.source)))
-                await forward(answer, self._channel, message_of, together=not tokens)
-            finally:
-                answer.cancel()
+            await self._channel.send(Message(FromHost.SOURCE, number, encode_source(answer.source)))
+            await forward(answer, self._channel, message_of, together=not tokens)
 
     def _release(self, number: int, running: _Running) -> None:
         """Lets the client use the number again; before it hears of the end, because it may do so at once."""

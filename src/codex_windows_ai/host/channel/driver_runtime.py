@@ -14,10 +14,10 @@ from codex_windows_ai.channel.channel import Channel, Link
 from codex_windows_ai.channel.windows import WindowsLink
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.errors import ChannelRefusedError, DriverError, DriverStateError, WindowsAiError
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge, ProviderKind
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.serving.state import Host
 
 REPORT_SECONDS = 1.0
 """Between two reports of how busy the host is."""
@@ -68,7 +68,7 @@ class DriverRuntime:
 
     async def _register_and_report(self) -> None:
         try:
-            source = await self._host.source()
+            source = (await self._host.models.runtime()).source
             await asyncio.to_thread(
                 self._bridge.register_windows_ai_runtime,
                 provider=provider_kind(source),
@@ -93,14 +93,14 @@ class DriverRuntime:
             self.settled.set()
 
     async def _report(self) -> None:
-        statistics = self._host.engine_statistics  # None where Windows' own language model answers alone
+        statistics = self._host.desk.statistics()  # None where Windows' own language model answers alone
         answered, seconds = self._host.metrics.answered
         finished, took = answered - self._answered[0], seconds - self._answered[1]
         self._answered = (answered, seconds)
         await asyncio.to_thread(
             self._bridge.report_stats,
             queue_depth=statistics.waiting if statistics else 0,
-            active_requests=statistics.running if statistics else self._host.active_requests,
+            active_requests=statistics.running if statistics else self._host.activity.active_requests,
             latency=took / finished if finished else None,
             prefixes=self._door.prefixes.hashes(),
         )

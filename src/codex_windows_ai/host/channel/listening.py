@@ -10,7 +10,7 @@ from codex_windows_ai.api.channel.door import ChannelDoor
 from codex_windows_ai.discovery.record import channel_socket
 from codex_windows_ai.errors import HostStartError
 from codex_windows_ai.host.channel.registration import DriverRegistration
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.host.host import Host
 
 
 @asynccontextmanager
@@ -19,7 +19,7 @@ async def open_channel_door(host: Host) -> AsyncGenerator[None]:
 
     On Windows it opens once the kernel driver is there, which may be later.
     """
-    door = ChannelDoor(host)
+    door = ChannelDoor(host.desk)
     async with AsyncExitStack() as stack:
         if sys.platform == "linux":
             from codex_windows_ai.channel.linux import ChannelListener
@@ -32,7 +32,7 @@ async def open_channel_door(host: Host) -> AsyncGenerator[None]:
                 host.tell_channels(open=True, detail=f"At {listener.path}.")
         elif sys.platform == "win32":
             registration = DriverRegistration(host, door)
-            host.look_for_driver = registration.look
+            host.expect_driver(registration.look)
             stack.push_async_callback(registration.close)
         else:
             host.tell_channels(open=False, detail=f"There are no channels on {sys.platform}.")

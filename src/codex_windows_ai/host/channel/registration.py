@@ -10,9 +10,9 @@ from codex_windows_ai.channel.channel import Link
 from codex_windows_ai.channel.windows import WindowsLink
 from codex_windows_ai.errors import DriverError, NotAvailableError
 from codex_windows_ai.host.channel.driver_runtime import DriverRuntime
+from codex_windows_ai.host.host import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
-from codex_windows_ai.serving.state import Host
 
 LOOK_SECONDS = 30.0
 """Between two looks for the driver. One opens a file that is not there; who cannot wait calls `look`."""
@@ -50,7 +50,7 @@ class DriverRegistration:
         async with self._looking:
             if self._runtime is None or self._runtime.ended:
                 await self._begin()
-            if self._runtime is not None and self._host.loaded is not None:
+            if self._runtime is not None and self._host.desk.ready:
                 await self._runtime.settled.wait()
 
     async def close(self) -> None:
@@ -67,8 +67,9 @@ class DriverRegistration:
 
     async def _begin(self) -> None:
         await self._end()
-        if self._host.failure is not None:  # a model is loaded again for who needs it; the driver does not
-            self._tell(f"The model is not loaded: {self._host.failure.message}")
+        failure = self._host.models.failure()
+        if failure is not None:  # a model is loaded again for a request that needs it; the driver does not
+            self._tell(f"The model is not loaded: {failure.message}")
             return
         try:
             bridge = await asyncio.to_thread(self._open_bridge)

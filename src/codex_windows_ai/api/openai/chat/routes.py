@@ -15,14 +15,13 @@ from starlette.routing import Route
 from codex_windows_ai.api.openai.chat.answer import ChatAnswer, Completion
 from codex_windows_ai.api.openai.chat.prompt import read_chat
 from codex_windows_ai.api.openai.chat.request import NOT_SUPPORTED, ChatRequest
-from codex_windows_ai.api.shared.answering import answer_deltas
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.sse import event_stream, unless_disconnected, with_heartbeats
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.wire_errors import error_body, fault_of
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.serving.desk import Desk
 
 _log = logging.getLogger(__name__)
 
@@ -38,14 +37,12 @@ async def create_chat_completion(request: Request) -> Response:
     """
     chat = await read_body(request, ChatRequest, not_supported=NOT_SUPPORTED)
     prompt = await asyncio.to_thread(read_chat, chat, agent=agent_of(request))
-    host: Host = request.app.state.host
+    desk: Desk = request.app.state.desk
     answer = ChatAnswer(prompt.parser(), logprobs=bool(chat.logprobs))
     completion = Completion(answer, chat.model, loosened=prompt.loosened)
-    deltas = answer_deltas(
-        host, prompt.generation, model=chat.model, operation="chat", on_source=completion.answered_by
-    )
+    deltas = desk.generate(prompt.generation, model=chat.model, operation="chat", on_source=completion.answered_by)
     if chat.stream:
-        if host.loaded:
+        if desk.ready:
             await anext(deltas)
         include_usage = bool(chat.stream_options and chat.stream_options.include_usage)
         return event_stream(_events(completion, deltas, include_usage=include_usage))

@@ -17,7 +17,6 @@ from codex_windows_ai.api.openai.responses.events import Event, ResponseEvents
 from codex_windows_ai.api.openai.responses.input import read_input
 from codex_windows_ai.api.openai.responses.request import NOT_SUPPORTED, ResponsesRequest
 from codex_windows_ai.api.openai.responses.response import new_response
-from codex_windows_ai.api.shared.answering import answer_deltas
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.sse import event_stream, unless_disconnected, with_heartbeats
@@ -29,7 +28,7 @@ from codex_windows_ai.errors import InvalidRequestError, WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.wire_errors import fault_of
-from codex_windows_ai.serving.state import Host
+from codex_windows_ai.serving.desk import Desk
 
 _log = logging.getLogger(__name__)
 
@@ -55,15 +54,13 @@ async def create_response(request: Request) -> Response:
     what is wrong with the request after that ends it with `response.failed`. A request that a loaded
     model cannot serve is refused before its stream begins, with the HTTP status of the error.
     """
-    host: Host = request.app.state.host
+    desk: Desk = request.app.state.desk
     body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
     question = await asyncio.to_thread(_prepare, body, agent_of(request), for_codex=_is_codex(request))
     events = question.events
-    deltas = answer_deltas(
-        host, question.request, model=body.model, operation="responses", on_source=events.answered_by
-    )
+    deltas = desk.generate(question.request, model=body.model, operation="responses", on_source=events.answered_by)
     if body.stream:
-        if host.loaded:
+        if desk.ready:
             await anext(deltas)
         return event_stream(_numbered(_stream(events, deltas), events))
     try:

@@ -9,28 +9,15 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-from codex_windows_ai.models.folder import ModelFolder
-
 # What Codex keeps of a tool's output, as a share of the window and in tokens: two long outputs must
 # not fill the window, and Codex's own limit is the most.
 _SHARE_OF_WINDOW = 8
 _MOST_OUTPUT_TOKENS = 10_000
-_PARAMETERS_FOR_TOOLS = 900_000_000
 
 
 def base_instructions() -> str:
     """What a small model is told at the start of every Codex session."""
-    return files("codex_windows_ai.api.openai").joinpath("base_instructions.md").read_text(encoding="utf-8").strip()
-
-
-def can_use_tools(folder: ModelFolder) -> bool:
-    """Whether a model is large enough for Codex's agent loop: about a billion parameters.
-
-    Smaller ones call the same tool again and again and never answer (SmolLM2 of 135M: 60 calls of `list_actions`
-    in two minutes, for "Pick a colour."). The estimate counts a Llama block's 12 hidden² and the embeddings.
-    """
-    hidden = folder.hidden_size
-    return hidden * (12 * hidden * folder.layers + folder.vocabulary_size) >= _PARAMETERS_FOR_TOOLS
+    return files("codex_windows_ai.codex").joinpath("base_instructions.md").read_text(encoding="utf-8").strip()
 
 
 def model_info(*, slug: str, context_window: int, base_instructions: str, tools: bool) -> dict[str, Any]:
