@@ -12,14 +12,14 @@ def test_without_codex_there_is_a_warning_and_the_command_that_installs_it(monke
     monkeypatch.setattr(launch.shutil, "which", lambda _: None)
     monkeypatch.setattr(launch, "_packaged_codex", lambda: None)
 
-    found = checks._codex()
+    found = checks.check_codex()
 
     assert found.status == "warning"
     assert found.remediation == "npm install -g @openai/codex"
 
 
 def test_the_real_codex_is_found_and_says_its_version() -> None:
-    found = checks._codex()
+    found = checks.check_codex()
 
     assert found.status == "ok"
     assert found.summary.startswith("codex-cli ")

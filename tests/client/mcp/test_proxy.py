@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Self
 
+import httpx2
 import pytest
 
 from codex_windows_ai.client.mcp.exchange import HostAddress
@@ -34,7 +35,8 @@ class PipedClient:
         self._in: BinaryIO = os.fdopen(client_reads, "rb")
         self._out: BinaryIO = os.fdopen(client_writes, "wb")
         self._proxy_ends = [os.fdopen(proxy_reads, "rb"), os.fdopen(proxy_writes, "wb")]
-        self._thread = threading.Thread(target=StdioProxy(find_host, *self._proxy_ends).run, name="proxy")
+        self.proxy = StdioProxy(find_host, *self._proxy_ends)
+        self._thread = threading.Thread(target=self.proxy.run, name="proxy")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -184,10 +186,12 @@ def test_a_host_that_looks_like_one_but_is_not_is_looked_for_again(live_host: Li
 def test_a_session_that_the_host_has_forgotten_is_opened_again(piped: PipedClient, live_host: LiveHost) -> None:
     piped.shake_hands()
     assert "result" in piped.ask(1, "tools/list")
-    app: Any = live_host._server.config.app
-    door = next(route.endpoint for route in app.routes if route.path == "/mcp")
-    door._app.session_manager._server_instances.clear()
+    session = piped.proxy.session_id
+    assert session is not None
+    headers = {"authorization": f"Bearer {TOKEN}", "mcp-session-id": session}
+    httpx2.delete(f"{live_host.url}/mcp", headers=headers).raise_for_status()
     assert "result" in piped.ask(2, "tools/list")
+    assert piped.proxy.session_id not in (None, session)
 
 
 def test_an_answer_that_breaks_off_is_an_error_and_the_next_request_finds_a_host(live_host: LiveHost) -> None:
