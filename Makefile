@@ -1,11 +1,18 @@
-# `make demo` answers a prompt with a real model; `make test` proves the product. Both set themselves up.
+# `make demo` answers a prompt with a real model; `make test` proves the product. `make check` is for every change, in
+# less than 90 seconds once it has been run. Each target sets itself up.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WINDOWS := .venv-windows
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
-.PHONY: demo test conformance driver driver-fuzz lint lock clean
+.PHONY: demo test test-fast test-rivals check lint format driver driver-fuzz lock clean
+
+# What `make check` runs: the rooms whose tests need no browser, no Wine and no compiler, without the files that take long.
+LONG := $(addprefix tests/,test_telemetry.py engine/test_core_properties.py engine/test_genai.py \
+	models/test_concurrency_and_interruption.py)
+FAST := $(addprefix tests/,channel chat codex discovery doctor engine hardware models protocol serving) \
+	$(filter-out $(LONG),$(wildcard tests/test_*.py)) $(addprefix --ignore=,$(LONG))
 
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
@@ -22,16 +29,27 @@ driver: build/.driver-tools
 driver-fuzz: build/.driver-tools
 	$(MAKE) --directory driver fuzz FUZZ_SECONDS=1200
 
-# What takes minutes: the long runs of the suites that others wrote.
-conformance: $(VENV)/.development
+# The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
+test-rivals: $(VENV)/.development
 	$(BIN)/python -m pytest -m slow
 
-lint: $(VENV)/.development $(WINDOWS)/.ready
+test-fast: $(VENV)/.development
+	$(BIN)/python -m pytest $(FAST)
+
+# Types and tests side by side: the type checker keeps one core busy, the tests the other.
+check: $(VENV)/.development $(VENV)/windows-types/.ready
+	$(MAKE) --jobs 2 --output-sync=target lint test-fast
+
+lint: $(VENV)/.development $(VENV)/windows-types/.ready
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/ruff format --check src tests scripts
-	$(BIN)/pyright
-	$(BIN)/pyright --pythonplatform Windows src/codex_windows_ai/windows_ai src/codex_windows_ai/doctor
 	$(BIN)/lint-imports
+	$(BIN)/pyright
+	$(BIN)/pyright --pythonplatform Windows $(addprefix src/codex_windows_ai/,devices doctor hardware kernel windows_ai)
+
+format: $(VENV)/.development
+	$(BIN)/ruff check --fix src tests scripts
+	$(BIN)/ruff format src tests scripts
 
 # Newest releases, pinned with hashes; needs `uv` (https://docs.astral.sh/uv/).
 lock:
@@ -68,7 +86,12 @@ $(VENV)/mcpb/.ready: scripts/install_node_packages.sh tests/windows_ai/mcpb/pack
 	scripts/install_node_packages.sh $(VENV) tests/windows_ai/mcpb $(VENV)/mcpb
 	touch $@
 
-# A Windows Python, for Wine and for the type checker.
+# What Windows' own AI services look like to the type checker: packages for Windows, read and never run.
+$(VENV)/windows-types/.ready: scripts/setup_windows_types.sh scripts/requirements-wine.txt | $(VENV)/.development
+	scripts/setup_windows_types.sh $(VENV)/windows-types $(VENV)
+	touch $@
+
+# A Windows Python, for Wine.
 $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt scripts/requirements-windows-python.txt \
 		tests/wine/doubles/bcryptprimitives.c tests/wine/sitecustomize.py | $(VENV)/.development
 	scripts/install_debian.sh gcc-mingw-w64-x86-64 wine wine64

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a real Windows Python in the folder $1, with this project and its dependencies for Windows in it, to run under
-# Wine and to show its type stubs to the type checker. Needs the Linux environment $2 and the mingw-w64 compiler.
+# Wine. Needs the Linux environment $2 and the mingw-w64 compiler.
 set -euo pipefail
 folder=$1 linux=$2
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -34,7 +34,3 @@ cp "$here/../tests/wine/sitecustomize.py" "$folder"
 cp "$site"/pywin32_system32/*.dll "$folder"
 make --quiet --directory "$here/../tests/wine/doubles" ../../../build/wine/bcryptprimitives.dll
 cp "$here/../build/wine/bcryptprimitives.dll" "$folder"
-
-# What a type checker on Linux may see of it.
-mkdir "$folder/types"
-ln -s ../Lib/site-packages/winrt ../Lib/site-packages/windowsml "$folder/types"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Zeroing, copying and comparing, for code that has no C library. Compilers make calls of memset and memcpy of them. */
 #ifndef AI_BYTES_H
 #define AI_BYTES_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Which runtime to ask: the rule that ai_driver_ioctl.h writes down above AI_PATH_QUERY. */
 #ifndef AI_PATH_H
 #define AI_PATH_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry.h"
 
 bool ai_same_user(const ai_user *one, const ai_user *other)

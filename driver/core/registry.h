@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The runtimes that are registered, in the order of their registration. The caller owns the memory and the lock. */
 #ifndef AI_REGISTRY_H
 #define AI_REGISTRY_H

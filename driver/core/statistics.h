@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What runtimes report, smoothed, and summed by adapter. */
 #ifndef AI_STATISTICS_H
 #define AI_STATISTICS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Is an input what ai_driver_ioctl.h allows? The first question asked of every byte that comes from user mode. */
 #ifndef AI_VALIDATE_H
 #define AI_VALIDATE_H

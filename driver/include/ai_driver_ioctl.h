@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The one interface between ai_driver.sys and the programs that use it.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Loading and unloading; the device and its names. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What programs do: they start, open the device, close it and end. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Locks, the IRQL that they raise, and a clock that tests advance. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The kernel functions that the shell calls, for a program on the host: the types and names of <ntifs.h>, with
  * behaviour in sim.c that is stricter than the real one. Whatever the documentation forbids ends the program with a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The kernel's objects, their references, and the handles of the kernel and of each process. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Memory: every block has its tag, new ones are full of 0xCC, and none may be left at the end. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Requests as the I/O manager sends them and takes them back; cancellation. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Who a process belongs to, and the protection of the device. */
 #include "world.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * A Windows kernel small enough to test against: what programs and the I/O manager do to the driver, on the host.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What the simulator's files share. Each is one part of the simulated kernel; the tests see only sim.h.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Tests as functions, listed once; the first check that fails ends the program. */
 #ifndef AI_CHECK_H
 #define AI_CHECK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What tests of the pure core begin with: users, and a registry with the memory of its runtimes. */
 #ifndef AI_CORE_FIXTURE_H
 #define AI_CORE_FIXTURE_H

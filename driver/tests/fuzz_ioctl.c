@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * libFuzzer: the input is a script of what a few processes do to the driver. Each step is a byte for what to do, a
  * byte for with which file, and what the step needs. The simulator and the sanitizers judge.

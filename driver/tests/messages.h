@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Requests as a well-behaved program makes them, for tests to send or to spoil. */
 #ifndef AI_MESSAGES_H
 #define AI_MESSAGES_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Runtimes, clients and a canceller at once, for ThreadSanitizer and AddressSanitizer: `race CONNECTIONS`.
  *

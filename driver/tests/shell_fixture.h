@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What tests of the whole driver begin with; the promises that they test are the header's, one a test. */
 #ifndef AI_SHELL_FIXTURE_H
 #define AI_SHELL_FIXTURE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The pure core: who is chosen. */
 #include "core_fixture.h"
 

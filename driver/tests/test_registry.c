@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The pure core: what is remembered of runtimes, and their figures. */
 #include "core_fixture.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The whole driver under the simulator: requests, and what they are refused for. */
 #include "shell_fixture.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The whole driver under the simulator: sessions, their roles and ends, and the end of the driver. */
 #include "shell_fixture.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The pure core: what is valid. */
 #include "core_fixture.h"
 

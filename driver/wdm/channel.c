@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "channel.h"
 #include "memory.h"
 #include "request.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Channels: shared memory that the driver makes, hands to two processes, and forgets, but for one event.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What every file of the driver shares: one device, one lock, and the lists that the lock guards. */
 #ifndef AI_DRIVER_H
 #define AI_DRIVER_H

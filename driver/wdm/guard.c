@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What -fstack-protector-strong of gcc and clang calls. Microsoft's compiler has its own (/GS), and does not build
  * this file.

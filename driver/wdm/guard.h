@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The stack protector's secret. To be set in a function that has no protected frame itself. */
 #ifndef AI_GUARD_H
 #define AI_GUARD_H

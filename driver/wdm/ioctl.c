@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "ioctl.h"
 #include "ai_driver_ioctl.h"
 #include "channel.h"

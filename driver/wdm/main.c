@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * ai_driver.sys: the register of the AI runtimes on this PC, and the broker of their channels.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "memory.h"
 
 #define MEMORY_TAG 0x72446941u /* "AiDr" in a memory dump */

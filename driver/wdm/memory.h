@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Memory that is never paged out, never executable, and zero. */
 #ifndef AI_MEMORY_H
 #define AI_MEMORY_H

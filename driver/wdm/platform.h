@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The one place that includes the kernel's headers: Microsoft's WDK, mingw-w64's, or the simulator's. */
 #ifndef AI_PLATFORM_H
 #define AI_PLATFORM_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "request.h"
 
 NTSTATUS RequestComplete(PIRP irp, NTSTATUS status, ULONG_PTR information)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Completing a request: the only place where IoCompleteRequest is called. */
 #ifndef AI_REQUEST_H
 #define AI_REQUEST_H

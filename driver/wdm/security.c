@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "security.h"
 
 /* A SID of at most two sub-authorities of the NT authority (5), in the layout of the SID structure. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Who may open the device. */
 #ifndef AI_SECURITY_H
 #define AI_SECURITY_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A session: one handle of the device, its process, its user, and whatever it holds. */
 #ifndef AI_SESSION_H
 #define AI_SESSION_H

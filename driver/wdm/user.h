@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Whose program is it? Sessions of different users never see each other. */
 #ifndef AI_USER_H
 #define AI_USER_H

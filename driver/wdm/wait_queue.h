@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Requests that wait, each of which may be cancelled at any moment: the cancel-safe queue.
  *

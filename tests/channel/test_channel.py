@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from codex_windows_ai.channel import linux
-from codex_windows_ai.channel.channel import LONGEST_MESSAGE, Channel, Message
-from codex_windows_ai.channel.linux import CHANNEL_BYTES, ChannelListener, connect_channel
+from codex_windows_ai.channel.channel import LONGEST_MESSAGE, Channel, Link, Message
+from codex_windows_ai.channel.linux import CHANNEL_BYTES, ChannelListener, connect_channel, connect_link
 from codex_windows_ai.errors import (
     ChannelClosedError,
     ChannelCorruptError,
@@ -42,14 +42,23 @@ async def listening(path: Path, serve: Serve) -> AsyncIterator[Path]:
 @asynccontextmanager
 async def both_sides(path: Path) -> AsyncIterator[tuple[Channel, Channel]]:
     """A client's channel and the runtime's."""
+    async with both_sides_and_link(path) as (client, runtime, _):
+        yield client, runtime
+
+
+@asynccontextmanager
+async def both_sides_and_link(path: Path) -> AsyncIterator[tuple[Channel, Channel, Link]]:
+    """A client's channel, the runtime's, and what the client's is made of: a client that lies writes there."""
     served: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
 
     async def hold(channel: Channel, _: int) -> None:
         served.set_result(channel)
         await asyncio.Event().wait()
 
-    async with listening(path, hold) as where, await connect_channel(where) as client:
-        yield client, await served
+    async with listening(path, hold) as where:
+        link = await connect_link(where)
+        async with Channel(link, client=True) as client:
+            yield client, await served, link
 
 
 async def echo(channel: Channel, _: int) -> None:
@@ -146,8 +155,8 @@ async def test_a_sender_that_gives_up_waiting_for_room_leaves_the_way_free(tmp_p
 
 
 async def test_who_sends_without_waiting_hears_of_the_end_and_of_a_peer_that_lies(tmp_path: Path) -> None:
-    async with both_sides(tmp_path) as (client, runtime):
-        struct.pack_into("<Q", client._link.memory, len(client._link.memory) // 2 + 64, 2**40)  # what it has read
+    async with both_sides_and_link(tmp_path) as (client, runtime, link):
+        struct.pack_into("<Q", link.memory, len(link.memory) // 2 + 64, 2**40)  # what it has read
         with pytest.raises(ChannelCorruptError, match="broke its protocol"):
             runtime.send_now(Message(1, 1))
         runtime.close()
@@ -221,21 +230,25 @@ async def test_who_does_not_speak_the_protocol_gets_no_channel(tmp_path: Path, h
         assert answer in (b"", struct.pack("<4sI", b"CWAI", linux.VERSION))
 
 
-async def test_versions_that_differ_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with listening(tmp_path, echo) as path:
-        original = linux._HELLO
+async def test_versions_that_differ_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "channel.sock"
+    newer = struct.pack("<4sI", b"CWAI", linux.VERSION + 1)
+    asked: list[bytes] = []
 
-        class Newer:
-            size = original.size
-            unpack = original.unpack
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            asked.append(connection.recv(100))
+            connection.sendall(newer)
 
-            @staticmethod
-            def pack(magic: bytes, version: int) -> bytes:
-                return original.pack(magic, version + 1)
-
-        monkeypatch.setattr(linux, "_HELLO", Newer)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        answering = asyncio.create_task(asyncio.to_thread(answer, listener))
         with pytest.raises(NotAvailableError, match=f"version {linux.VERSION + 1}"):
             await connect_channel(path)
+        await answering
+    assert asked == [struct.pack("<4sI", b"CWAI", linux.VERSION)]
 
 
 async def test_without_a_host_there_is_no_channel(tmp_path: Path) -> None:
@@ -279,10 +292,10 @@ async def test_a_client_that_writes_random_bytes_is_dropped_and_the_others_go_on
     choose = random.Random(7)
     async with listening(tmp_path, serve) as path, await connect_channel(path) as good:
         for _ in range(20):
-            async with await connect_channel(path) as bad:
-                memory = bad._link.memory
-                memory[:] = choose.randbytes(len(memory))
-                bad._link.wake_peer()
+            link = await connect_link(path)
+            async with Channel(link, client=True) as bad:
+                link.memory[:] = choose.randbytes(len(link.memory))
+                link.wake_peer()
                 with pytest.raises((ChannelClosedError, ChannelCorruptError)):
                     await bad.receive()
         await good.send(Message(1, 1, b"still here"))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from codex_windows_ai.codex import launch
 from codex_windows_ai.doctor import checks
 
 
-def test_without_codex_there_is_a_warning_and_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch.shutil, "which", lambda _: None)
-    monkeypatch.setattr(launch, "_packaged_codex", lambda: None)
+def test_without_codex_there_is_a_warning_and_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "codex_cli_bin"
+    package.mkdir()
+    (package / "__init__.py").touch()  # found before the one that is installed, and without a program
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
 
-    found = checks._codex()
+    found = checks.check_codex()
 
     assert found.status == "warning"
     assert found.remediation == "npm install -g @openai/codex"
 
 
 def test_the_real_codex_is_found_and_says_its_version() -> None:
-    found = checks._codex()
+    found = checks.check_codex()
 
     assert found.status == "ok"
     assert found.summary.startswith("codex-cli ")

@@ -14,6 +14,7 @@ from tests.driver.mutants import MUTANTS, Mutant
 
 DRIVER = Path(__file__).parents[2] / "driver"
 
+LICENSE_LINE = "// SPDX-License-Identifier: Apache-2.0\n"
 DYNAMIC_BASE, NX_COMPATIBLE, HIGH_ENTROPY = 0x40, 0x100, 0x20
 
 
@@ -31,6 +32,13 @@ def make(*targets: str, folder: Path = DRIVER, **variables: object) -> subproces
 def succeeded(ran: subprocess.CompletedProcess[str]) -> str:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
+
+
+def test_every_source_says_its_license_in_its_first_line() -> None:
+    sources = [file for file in DRIVER.rglob("*") if file.suffix in {".c", ".h"}]
+
+    assert sources
+    assert [file for file in sources if not file.read_text().startswith(LICENSE_LINE)] == []
 
 
 @pytest.fixture(scope="module", params=["all", "clang"])

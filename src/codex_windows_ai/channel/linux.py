@@ -217,7 +217,12 @@ def _make_link(connection: socket.socket) -> LinuxLink:
 
 
 async def connect_channel(path: Path) -> Channel:
-    """The client's side: a channel from the host that listens at `path`.
+    """The client's side: a channel from the host that listens at `path`; raises as `connect_link` does."""
+    return Channel(await connect_link(path), client=True)
+
+
+async def connect_link(path: Path) -> LinuxLink:
+    """What the client's side of a channel is made of, from the host that listens at `path`.
 
     Raises HostUnreachableError: nobody listens there, or it does not answer. NotAvailableError: it
     speaks another version, belongs to another user, or has no channel left.
@@ -225,7 +230,7 @@ async def connect_channel(path: Path) -> Channel:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         descriptors = await asyncio.to_thread(_request, connection, path)
-        return Channel(LinuxLink(*descriptors, connection), client=True)
+        return LinuxLink(*descriptors, connection)
     except BaseException:
         connection.close()
         raise

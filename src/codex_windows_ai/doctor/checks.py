@@ -13,7 +13,7 @@ from codex_windows_ai.errors import CodexNotFoundError
 from codex_windows_ai.settings import load_settings, settings_file
 from codex_windows_ai.version import release
 
-__all__ = ["examine_machine"]
+__all__ = ["check_codex", "examine_machine"]
 
 
 def examine_machine() -> Report:
@@ -25,7 +25,7 @@ def _all_checks() -> Iterator[Check]:
     yield from machine_checks()
     yield Check("config.settings", _settings)
     yield Check("model.installed", check_model)
-    yield Check("codex.cli", _codex)
+    yield Check("codex.cli", check_codex)
     yield from windows_checks()
 
 
@@ -36,7 +36,8 @@ def _settings() -> Finding:
     return Finding("ok", origin, {"file": str(file), "settings": settings})
 
 
-def _codex() -> Finding:
+def check_codex() -> Finding:
+    """Whether the real Codex CLI is there, and which."""
     try:
         executable = find_codex()
         return Finding("ok", f"{codex_version(executable)} at {executable}", {"path": str(executable)})

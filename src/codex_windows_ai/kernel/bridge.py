@@ -130,7 +130,7 @@ class KernelDriverBridge:
         Raises DriverAccessDeniedError: this user may not open the driver.
         Raises DriverVersionError: the driver is of another version than this package.
         """
-        device = Device(writable=writable)
+        device = Device.open(writable=writable)
         try:
             version = abi.Version()
             device.control("Asking the driver's version", abi.IOCTL_GET_VERSION, None, version)
@@ -144,6 +144,11 @@ class KernelDriverBridge:
             device.close()
             raise
         return cls(device, DriverVersion(version.abi_version, bool(version.capabilities & abi.CAPABILITY_CHANNELS)))
+
+    @property
+    def handle(self) -> int | None:
+        """The session's handle in this process, until the session is closed."""
+        return self._device.handle
 
     def close(self) -> None:
         """End the session; a `wait_connection` in another thread raises. May be called again."""

@@ -68,11 +68,21 @@ def refusal(code: int, *, while_doing: str) -> WindowsAiError:
 class Device:
     """A session with the driver. Its methods may be called from several threads; `close` ends what they wait for.
 
-    Raises DriverNotFoundError: no Windows, no driver, or a driver that is not running.
-    Raises DriverAccessDeniedError: this user may not open the device.
+    `handle` is one of the device's that this process has, open for overlapped requests; the object owns it.
     """
 
-    def __init__(self, *, writable: bool = True, path: str = abi.DEVICE_PATH) -> None:
+    def __init__(self, handle: int) -> None:
+        self._handle: int | None = handle
+        # Windows gives the number of a closed handle to something else: no request may start with one.
+        self._starting = threading.Lock()
+
+    @classmethod
+    def open(cls, *, writable: bool = True, path: str = abi.DEVICE_PATH) -> Self:
+        """Open the device.
+
+        Raises DriverNotFoundError: no Windows, no driver, or a driver that is not running.
+        Raises DriverAccessDeniedError: this user may not open the device.
+        """
         if not is_windows():
             raise DriverNotFoundError(
                 "The kernel driver needs Windows.",
@@ -91,9 +101,12 @@ class Device:
             if code == _ERROR_ACCESS_DENIED:
                 raise DriverAccessDeniedError(f"This user may not open {path}: {message_of(code)}.")
             raise DriverError(f"Cannot open {path}: {message_of(code)}.")
-        self._handle: int | None = handle
-        # Windows gives the number of a closed handle to something else: no request may start with one.
-        self._starting = threading.Lock()
+        return cls(handle)
+
+    @property
+    def handle(self) -> int | None:
+        """The handle, until the device is closed."""
+        return self._handle
 
     def close(self) -> None:
         """End the session and everything it holds; requests that wait fail. May be called again."""

@@ -10,15 +10,10 @@ from typing import Any, BinaryIO, Self
 
 import httpx2
 import pytest
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codex_windows_ai.client.mcp.exchange import HostAddress
 from codex_windows_ai.client.mcp.proxy import StdioProxy
 from codex_windows_ai.errors import HostUnreachableError
-from codex_windows_ai.host.app import create_app
-from codex_windows_ai.host.host import Host
-from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
 from tests.mcp.conftest import held_engine, wait_until
@@ -40,7 +35,8 @@ class PipedClient:
         self._in: BinaryIO = os.fdopen(client_reads, "rb")
         self._out: BinaryIO = os.fdopen(client_writes, "wb")
         self._proxy_ends = [os.fdopen(proxy_reads, "rb"), os.fdopen(proxy_writes, "wb")]
-        self._thread = threading.Thread(target=StdioProxy(find_host, *self._proxy_ends).run, name="proxy")
+        self.proxy = StdioProxy(find_host, *self._proxy_ends)
+        self._thread = threading.Thread(target=self.proxy.run, name="proxy")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -187,30 +183,15 @@ def test_a_host_that_looks_like_one_but_is_not_is_looked_for_again(live_host: Li
     assert asked == [False, True]
 
 
-def test_a_session_that_the_host_has_forgotten_is_opened_again(tiny_settings: Settings) -> None:
-    sessions: list[str] = []
-
-    def note_sessions(host: Host) -> ASGIApp:
-        app = create_app(host)
-
-        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and (session := Headers(scope=scope).get("mcp-session-id")):
-                sessions.append(session)
-            await app(scope, receive, send)
-
-        return noting
-
-    with (
-        LiveHost(tiny_settings, TOKEN, note_sessions) as live,
-        PipedClient(lambda suspicious: HostAddress(live.url, TOKEN)) as client,
-    ):
-        client.shake_hands()
-        assert "result" in client.ask(1, "tools/list")
-        forgotten = sessions[-1]
-        headers = {"authorization": f"Bearer {TOKEN}", "mcp-session-id": forgotten}
-        httpx2.delete(f"{live.url}/mcp", headers=headers, timeout=PATIENCE).raise_for_status()
-        assert "result" in client.ask(2, "tools/list")
-        assert sessions[-1] != forgotten
+def test_a_session_that_the_host_has_forgotten_is_opened_again(piped: PipedClient, live_host: LiveHost) -> None:
+    piped.shake_hands()
+    assert "result" in piped.ask(1, "tools/list")
+    session = piped.proxy.session_id
+    assert session is not None
+    headers = {"authorization": f"Bearer {TOKEN}", "mcp-session-id": session}
+    httpx2.delete(f"{live_host.url}/mcp", headers=headers).raise_for_status()
+    assert "result" in piped.ask(2, "tools/list")
+    assert piped.proxy.session_id not in (None, session)
 
 
 def test_an_answer_that_breaks_off_is_an_error_and_the_next_request_finds_a_host(live_host: LiveHost) -> None:

@@ -19,6 +19,7 @@ from codex_windows_ai.kernel import service, windows_api
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
 from codex_windows_ai.kernel.brokered_channel import BrokeredChannel
 from codex_windows_ai.kernel.code_integrity import read_code_integrity
+from codex_windows_ai.kernel.device import Device
 
 PROCESS_DUP_HANDLE = 0x40
 DUPLICATE_SAME_ACCESS = 2
@@ -101,7 +102,7 @@ def give_handle(process_id: int, name: str = "only") -> int:
     kernel32.OpenProcess.restype = ctypes.c_void_p
     process = kernel32.OpenProcess(PROCESS_DUP_HANDLE, 0, process_id)
     given = ctypes.c_void_p()
-    own = bridges[name]._device._handle
+    own = bridges[name].handle
     assert kernel32.DuplicateHandle(
         ctypes.c_void_p(-1),
         ctypes.c_void_p(own),
@@ -116,13 +117,8 @@ def give_handle(process_id: int, name: str = "only") -> int:
 
 def use_given_handle(handle: int) -> None:
     """Sends a request with a handle that another process gave."""
-    bridge = KernelDriverBridge.open()
-    own, bridge._device._handle = bridge._device._handle, handle
-    try:
-        bridge.get_gpu_stats()
-    finally:
-        bridge._device._handle = own
-        bridge.close()
+    with KernelDriverBridge.open() as own:
+        KernelDriverBridge(Device(handle), own.version).get_gpu_stats()  # never closed: the handle outlives its process
 
 
 def install(image: str, force: bool = False) -> str:

@@ -52,6 +52,11 @@ class StdioProxy:
         self._running: dict[str, Exchange] = {}
         self._changed = threading.Condition()
 
+    @property
+    def session_id(self) -> str | None:
+        """The host's name for the client's session, if the client's protocol has sessions."""
+        return self._session.id
+
     def run(self) -> None:
         """Serves until the client closes its end."""
         for line in self._source:
