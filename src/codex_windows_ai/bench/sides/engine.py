@@ -20,6 +20,6 @@ async def engine(bench: Bench, **configuration: Any) -> AsyncGenerator[Worker]:
     Raises EngineError: it did not start.
     """
     options = json.dumps({"threads": bench.threads, **configuration})
-    with Worker("ours", bench.children, MODULE, str(bench.folder.path), options) as worker:
+    with Worker("engine", bench.children, MODULE, str(bench.folder.path), options) as worker:
         await worker.wait_until_ready()
         yield worker
