@@ -5,13 +5,13 @@ python -m tests.bench.plan_worker MODEL_FOLDER
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 
-from codex_windows_ai.bench import plan
 from codex_windows_ai.bench.context import Bench
-from codex_windows_ai.bench.small_requests import SmallRequestsSize
+from codex_windows_ai.bench.workloads import plan
 from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.models.folder import read_model_folder
 from tests.devices.software_gpu import RIGHT
@@ -19,10 +19,11 @@ from tests.devices.software_gpu import RIGHT
 
 def main() -> None:
     """Measures as little as shows everything."""
-    device_proof._WHOLE = RIGHT
+    device_proof.WHOLE = RIGHT
     bench = Bench(read_model_folder(Path(sys.argv[1])), repeat=1, threads=1)
     try:
-        outcome = plan.run(bench, SmallRequestsSize(agents=2, requests=2, instruction=40, item=8))
+        size = plan.SmallRequestsSize(agents=2, requests=2, instruction=40, item=8)
+        outcome = asyncio.run(plan.run(bench, size))
     finally:
         bench.children.end_all()
     shown = {

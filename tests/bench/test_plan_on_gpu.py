@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.bench import plan
+from codex_windows_ai.bench.workloads import plan
 from tests.devices.software_gpu import NAME, run_with_gpu, sharp_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives a program a /sys of its own")

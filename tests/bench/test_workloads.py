@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, plan, soak, transport
 from codex_windows_ai.bench.context import Bench, in_turn
-from codex_windows_ai.bench.figures import ratio
-from codex_windows_ai.bench.outcome import Outcome
-from codex_windows_ai.bench.small_requests import SmallRequestsSize
-from codex_windows_ai.bench.workload import ConversationSize
+from codex_windows_ai.bench.figures import Outcome, ratio
+from codex_windows_ai.bench.measure import Round
+from codex_windows_ai.bench.sides.side import Reply
+from codex_windows_ai.bench.workloads import agents, curve, edit, intruder, plan, soak, transport
+from codex_windows_ai.bench.workloads.text import ConversationSize
+
+pytestmark = pytest.mark.anyio
 
 TINY = ConversationSize(agents=2, turns=1, system=64, own_context=16, input=16, output=4)
 
@@ -19,8 +21,8 @@ def figure(outcome: Outcome, side: str, name: str, case: str = "") -> float:
     return result.figures[name].median
 
 
-def test_agents_compares_with_the_faster_status_quo(bench: Bench) -> None:
-    outcome = agents.run(bench, TINY)
+async def test_agents_compares_with_the_faster_status_quo(bench: Bench) -> None:
+    outcome = await agents.run(bench, TINY)
 
     trials = {r.side: r.figures["seconds"].median for r in outcome.results if r.case == "trial of one turn"}
     faster = min(trials, key=lambda side: trials[side])
@@ -36,15 +38,15 @@ def test_agents_compares_with_the_faster_status_quo(bench: Bench) -> None:
     assert [target.must for target in outcome.targets] == ["<= 0.2", "<= 0.2", ">= 6", "<= 0.25"]
 
 
-def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
-    outcome = agents.run(bench, TINY)
+async def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
+    outcome = await agents.run(bench, TINY)
 
     # Two agents of 96 tokens: the second finds the 64 of the system prompt, and the words that open both contexts.
     assert 64 <= figure(outcome, "ours", "cached_share") * 2 * 96 < 64 + 16
 
 
-def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
-    outcome = curve.run(bench, TINY, agents=(1, 2))
+async def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
+    outcome = await curve.run(bench, TINY, agents=(1, 2))
 
     assert [(comparison.baseline_name, comparison.name) for comparison in outcome.comparisons] == [
         (curve.ORACLE, "tokens a second, 2 agents"),
@@ -59,18 +61,18 @@ def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
     assert seconds / 2 < longest <= seconds
 
 
-def test_edit_measures_both_kinds_of_text_with_and_without_speculation(bench: Bench) -> None:
-    outcome = edit.run(bench, edit.EditSize(edit_tokens=40, text_tokens=8))
+async def test_edit_measures_both_kinds_of_text_with_and_without_speculation(bench: Bench) -> None:
+    outcome = await edit.run(bench, edit.EditSize(edit_tokens=40, text_tokens=8))
 
-    assert figure(outcome, edit.OURS, "output_tokens", edit.EDIT) == 40
-    assert figure(outcome, edit.BASELINE, "output_tokens", edit.TEXT) == 8
+    assert figure(outcome, edit.SPECULATING, "output_tokens", edit.EDIT) == 40
+    assert figure(outcome, edit.PLAIN, "output_tokens", edit.TEXT) == 8
     # The model does repeat: its first line is the one that follows in the file.
-    assert figure(outcome, edit.BASELINE, "copied_lines_share", edit.EDIT) > 0
+    assert figure(outcome, edit.PLAIN, "copied_lines_share", edit.EDIT) > 0
     assert [target.must for target in outcome.targets] == [">= 2", ">= 0.95"]
 
 
-def test_intruder_asks_while_the_long_prompt_is_read(bench: Bench) -> None:
-    outcome = intruder.run(bench, intruder.IntruderSize(prompt=600, requests=3))
+async def test_intruder_asks_while_the_long_prompt_is_read(bench: Bench) -> None:
+    outcome = await intruder.run(bench, intruder.IntruderSize(prompt=600, requests=3))
 
     assert figure(outcome, "ours", "requests", intruder.IDLE) == 3
     assert figure(outcome, "ours", "requests", intruder.BUSY) >= 1
@@ -79,10 +81,10 @@ def test_intruder_asks_while_the_long_prompt_is_read(bench: Bench) -> None:
     assert figure(outcome, "ours", "first_token_s", "the intruder itself") > 0
 
 
-def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
+async def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
     size = soak.SoakSize(agents=3, prefixes=3, prefix=64, own=32, output=6, pause=0.05, cache_bytes=8 * 1024**2)
 
-    outcome = soak.run(bench, size)
+    outcome = await soak.run(bench, size)
 
     left = {target.name: target for target in outcome.targets}
     assert left["errors"].met
@@ -92,12 +94,12 @@ def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
     assert result.figures["evictions"].median > 0
 
 
-def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_none(bench: Bench) -> None:
-    size = SmallRequestsSize(agents=2, requests=1, instruction=60, item=12)
+async def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_none(bench: Bench) -> None:
+    size = plan.SmallRequestsSize(agents=2, requests=1, instruction=60, item=12)
 
-    outcome = plan.run(bench, size)
+    outcome = await plan.run(bench, size)
 
-    sides = [plan.BASELINE, plan.HTTP, plan.MCP, plan.CHANNEL, plan.ALONE, plan.ONE_MODEL, plan.CACHE, plan.BATCH]
+    sides = [plan.STATUS_QUO, plan.HTTP, plan.MCP, plan.CHANNEL, plan.ALONE, plan.ONE_MODEL, plan.CACHE, plan.BATCH]
     assert [result.side for result in outcome.results] == [*sides, plan.ALL]
     for side in sides:
         assert figure(outcome, side, "requests_per_s") > 0
@@ -108,8 +110,8 @@ def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_none(b
     assert outcome.notes[-1].startswith("No GPU took part: no execution provider for a GPU is installed")
 
 
-def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:
-    outcome = transport.run(bench, transport.TransportSize(requests=2, streams=1, output=6))
+async def test_transport_brings_the_same_answers_both_ways(bench: Bench) -> None:
+    outcome = await transport.run(bench, transport.TransportSize(requests=2, streams=1, output=6))
 
     for side in (transport.HTTP, transport.CHANNEL):
         assert figure(outcome, side, "connect_s", transport.SHORT) > 0
@@ -122,7 +124,8 @@ def test_the_sides_take_turns_at_going_first() -> None:
 
 
 def test_a_load_that_was_not_told_in_every_round_is_no_figure() -> None:
-    told, untold = (plan._Round((1.0,), 1.0, 0.5, 1, gpu_busy=busy) for busy in (0.25, None))
+    one = Round((Reply(first_token=1.0, total=1.0),), 1.0, 0.5, 1)
+    told, untold = (plan.PlanRound(one, gpu_busy=busy) for busy in (0.25, None))
 
-    assert plan._figures([told, told])["gpu_busy_share"].rounds == (0.25, 0.25)
-    assert "gpu_busy_share" not in plan._figures([told, untold])
+    assert plan.plan_figures([told, told])["gpu_busy_share"].rounds == (0.25, 0.25)
+    assert "gpu_busy_share" not in plan.plan_figures([told, untold])

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
-from codex_windows_ai.bench.ours import Ours
-from codex_windows_ai.bench.peers import Peer
 from codex_windows_ai.bench.process import Children
-from codex_windows_ai.bench.side import Side
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 
 DEFAULT_REPEAT = 3
 DEFAULT_MINUTES = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A llama-server program and the GGUF file it is to serve."""
+
+    program: Path
+    model: Path
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,14 @@ class Bench:
         """How many rounds to run."""
         return self.repeat or default
 
-    def ours(self, **configuration: Any) -> Ours:
-        """An engine process; keyword arguments are fields of `EngineConfiguration`."""
-        return Ours(self.children, self.folder, threads=self.threads, **configuration)
+    def turns(self, workload: str, cases: Iterable[str], number: int, total: int) -> Iterator[str]:
+        """The cases of round `number` of `total` in their turn; each is reported as it begins."""
+        for case in in_turn(cases, number):
+            self.progress(f"{workload}: {case}, round {number + 1} of {total}", 0, 0)
+            yield case
 
 
-SideFactory = Callable[[], Side]
-
-
-def in_turn(sides: Iterable[str], number: int) -> list[str]:
-    """The order in round `number`: noise that comes and goes hits all sides, and none always goes first."""
-    names = list(sides)
+def in_turn(cases: Iterable[str], number: int) -> list[str]:
+    """The order in round `number`: noise that comes and goes hits all cases, and none always goes first."""
+    names = list(cases)
     return names if number % 2 == 0 else names[::-1]

@@ -1,9 +1,9 @@
-"""The arithmetic: percentiles, what a figure was over the rounds, ratios, targets."""
+"""The arithmetic: percentiles, what a figure was over the rounds, ratios, targets, and what a workload found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, Literal
 
@@ -99,6 +99,24 @@ class Comparison:
         }
 
 
+def unit_of(figure: str) -> str:
+    """The unit that a figure's name ends with."""
+    if figure.endswith("_per_s"):
+        return "1/s"
+    if figure.endswith("_s") or figure == "seconds":
+        return "s"
+    if "bytes" in figure:
+        return "bytes"
+    return "share" if figure.endswith("_share") else ""
+
+
+def compare(
+    name: str, figure: str, figures: Mapping[str, Mapping[str, Spread]], ours: str, baseline: str
+) -> Comparison:
+    """One figure of two sides of `figures`; its unit is what its name ends with."""
+    return Comparison(name, unit_of(figure), figures[ours][figure], figures[baseline][figure], baseline, ours)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a figure must be; `value` is the median over the rounds."""
@@ -130,6 +148,38 @@ class Target:
             "met": self.met,
             "spread": spread,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All figures of one side in one case of a workload. Times are in seconds (`_s`), memory in bytes."""
+
+    side: str
+    case: str
+    figures: dict[str, Spread]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as an object."""
+        figures = {name: figure.to_json() for name, figure in self.figures.items()}
+        return {"side": self.side, "case": self.case, "figures": figures}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A workload's results, what they mean beside its baseline, and what they had to be.
+
+    The three ratios are ours / baseline; `latency_ratio` is of the medians (p50). None where the
+    workload does not measure it. `notes` are sentences for the reader.
+    """
+
+    workload: str
+    results: tuple[Result, ...]
+    comparisons: tuple[Comparison, ...]
+    targets: tuple[Target, ...]
+    latency_ratio: Spread | None = None
+    throughput_ratio: Spread | None = None
+    memory_ratio: Spread | None = None
+    notes: tuple[str, ...] = field(default=())
 
 
 def _rounded(value: float) -> float:

@@ -1,7 +1,8 @@
-"""The bench's end of the pipe to a measured process."""
+"""Measured processes: what they weigh, how they are driven through a pipe, and that none stays behind."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,28 +11,17 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 import psutil
 
+from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.errors import EngineError
 
 LONGEST_SECONDS = 600.0
 """How long anything asked of a measured process may take: a bench fails, it never hangs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as its client saw it; `first_token` and `total` are in seconds from asking."""
-
-    tokens: tuple[int, ...]
-    first_token: float
-    total: float
-    cached_tokens: int
-    finish_reason: str
 
 
 class Children:
@@ -88,9 +78,13 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 class Worker:
-    """A Python process that speaks `bench/lines.py`. Starting does not wait until it is ready."""
+    """A Python process that speaks `workers/lines.py`; as a side it answers prompts.
 
-    def __init__(self, children: Children, module: str, *arguments: str) -> None:
+    Starting does not wait until it is ready. A context: the process ends with it.
+    """
+
+    def __init__(self, name: str, children: Children, module: str, *arguments: str) -> None:
+        self.name = name
         self._children = children
         self._errors: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self.process = children.start(
@@ -108,35 +102,36 @@ class Worker:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_until_ready(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def wait_until_ready(self) -> None:
         """Waits for the model to be loaded. Raises EngineError: the process ended instead."""
-        _result(self._ready)
+        await _result(self._ready)
 
-    def generate(
-        self,
-        prompt: Sequence[int],
-        max_output_tokens: int,
-        *,
-        agent: str,
-        temperature: float = 0.0,
-    ) -> Reply:
-        """One answer. Raises EngineError: it failed, or did not come."""
-        return self.start(prompt, max_output_tokens, agent=agent, temperature=temperature).result()
+    async def ask(self, agent: int, question: Prompt) -> Reply:
+        """The answer to the agent of that number. Raises EngineError: it failed, or did not come."""
+        return await self.start(str(agent), question).result()
 
-    def start(self, prompt: Sequence[int], max_output_tokens: int, *, agent: str, temperature: float = 0.0) -> Running:
-        """Asks for an answer without waiting for it."""
+    def start(self, agent: str, question: Prompt) -> Running:
+        """Asks for an answer without waiting for it. Raises EngineError: the process has ended."""
         message = {
-            "prompt": list(prompt),
-            "max_output_tokens": max_output_tokens,
+            "prompt": list(question.tokens),
+            "max_output_tokens": question.max_output_tokens,
             "agent": agent,
-            "temperature": temperature,
+            "temperature": question.temperature,
         }
-        return Running(self, *self._ask(message))
+        return Running(self, *self._ask(message), len(question.tokens))
 
-    def statistics(self) -> dict[str, Any]:
-        """The engine's figures; only our engine has them."""
+    async def statistics(self) -> dict[str, Any]:
+        """The figures of the program; which, is its own matter."""
         _, pending = self._ask({"statistics": True})
-        return _result(pending.done)
+        return await _result(pending.done)
 
     def send(self, message: dict[str, Any]) -> None:
         """Writes one message. Raises EngineError: nobody reads."""
@@ -217,10 +212,11 @@ class _Pending:
 class Running:
     """An answer that is on its way."""
 
-    def __init__(self, worker: Worker, number: int, pending: _Pending) -> None:
+    def __init__(self, worker: Worker, number: int, pending: _Pending, input_tokens: int) -> None:
         self._worker = worker
         self._number = number
         self._pending = pending
+        self._input_tokens = input_tokens
 
     @property
     def started(self) -> bool:
@@ -231,23 +227,24 @@ class Running:
         """Asks for its end; the reply still comes."""
         self._worker.send({"cancel": self._number})
 
-    def result(self) -> Reply:
+    async def result(self) -> Reply:
         """Waits for the reply. Raises EngineError: it failed, or did not come."""
-        done = _result(self._pending.done)
+        done = await _result(self._pending.done)
         asked, first, last = self._pending.asked, self._pending.first, self._pending.last
         return Reply(
             tokens=tuple(done["tokens"]),
             first_token=(last if first is None else first) - asked,
             total=last - asked,
+            input_tokens=self._input_tokens,
             cached_tokens=done["cached_tokens"],
             finish_reason=done["finish_reason"],
         )
 
 
-def _result(future: Future[Any]) -> Any:
-    try:
-        return future.result(timeout=LONGEST_SECONDS)
-    except FutureTimeoutError as error:
+async def _result(future: Future[Any]) -> Any:
+    done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=LONGEST_SECONDS)
+    if not done:
         raise EngineError(
             f"A measured process gave no answer for {LONGEST_SECONDS:.0f} s.", hint="Is the machine busy?"
-        ) from error
+        )
+    return done.pop().result()

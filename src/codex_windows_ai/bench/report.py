@@ -1,14 +1,22 @@
-"""The report of a run: one JSON object."""
+"""The report of a run: one JSON object, with the machine and the versions it was made on."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from codex_windows_ai.bench.figures import Spread
-from codex_windows_ai.bench.outcome import Outcome
+import psutil
+
+from codex_windows_ai.bench.figures import Outcome, Spread
+from codex_windows_ai.hardware.cpu import read_cpu
+from codex_windows_ai.hardware.memory import read_memory
+
+_PACKAGES = ("codex-windows-ai", "onnxruntime", "onnxruntime-windowsml", "onnxruntime-genai")
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +63,31 @@ class Report:
 def _first(ratios: Sequence[Spread | None]) -> float | None:
     found = next((ratio for ratio in ratios if ratio is not None), None)
     return None if found is None else float(f"{found.median:.6g}")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, physical cores, what it has for matrices, memory in bytes, operating system.
+
+    `busy_percent` is what other programs took of all cores during one second before the benchmark:
+    figures of a busy machine are not worth quoting.
+    """
+    cpu = read_cpu()
+    return {
+        "cpu": cpu.name,
+        "cores": cpu.physical_cores,
+        "features": list(cpu.features),
+        "memory": read_memory().total,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "busy_percent": psutil.cpu_percent(interval=_LOOK_SECONDS),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What is installed of all that takes part."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

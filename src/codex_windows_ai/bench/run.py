@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from codex_windows_ai.bench import agents, curve, edit, intruder, plan, soak, transport
 from codex_windows_ai.bench.context import Bench
-from codex_windows_ai.bench.machine import describe_machine, versions
-from codex_windows_ai.bench.names import WorkloadName
-from codex_windows_ai.bench.outcome import Outcome
-from codex_windows_ai.bench.report import Report
-from codex_windows_ai.bench.status_quo import require_genai
+from codex_windows_ai.bench.figures import Outcome
+from codex_windows_ai.bench.report import Report, describe_machine, versions
+from codex_windows_ai.bench.sides.status_quo import require_genai
+from codex_windows_ai.bench.workloads import agents, curve, edit, intruder, plan, soak, transport
 
-RUNS: dict[WorkloadName, Callable[[Bench], Outcome]] = {
-    WorkloadName.AGENTS: agents.run,
-    WorkloadName.CURVE: curve.run,
-    WorkloadName.EDIT: edit.run,
-    WorkloadName.INTRUDER: intruder.run,
-    WorkloadName.PLAN: plan.run,
-    WorkloadName.SOAK: soak.run,
-    WorkloadName.TRANSPORT: transport.run,
+WORKLOADS: dict[str, Callable[[Bench], Coroutine[Any, Any, Outcome]]] = {
+    workload.NAME: workload.run for workload in (agents, curve, edit, intruder, plan, soak, transport)
 }
+ALL = "all"
+"""The name that stands for every workload that can run here."""
 
 
-def check_available(name: WorkloadName) -> None:
+def check_available(name: str) -> None:
     """Raises NotAvailableError: what a workload compares with is not installed."""
-    if name in (WorkloadName.AGENTS, WorkloadName.PLAN, WorkloadName.ALL):
+    if name in (agents.NAME, plan.NAME, ALL):
         require_genai()
-    if name is WorkloadName.TRANSPORT:
+    if name == transport.NAME:
         transport.check_available()
 
 
-def run(name: WorkloadName, bench: Bench, command: str) -> Report:
+async def run(name: str, bench: Bench, command: str) -> Report:
     """Runs what `name` stands for; `command` is what to type to do so again.
 
     Raises NotAvailableError: a baseline is not installed. EngineError: a request failed.
     """
     check_available(name)
     names = [name]
-    if name is WorkloadName.ALL:
-        names = [one for one in RUNS if one is not WorkloadName.TRANSPORT or sys.platform == "linux"]
+    if name == ALL:
+        names = [one for one in WORKLOADS if one != transport.NAME or sys.platform == "linux"]
     machine = describe_machine()
-    outcomes = tuple(RUNS[one](bench) for one in names)
-    return Report(name.value, machine, bench.folder.name, versions(), command, outcomes)
+    outcomes = tuple([await WORKLOADS[one](bench) for one in names])
+    return Report(name, machine, bench.folder.name, versions(), command, outcomes)

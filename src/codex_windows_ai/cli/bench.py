@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codex_windows_ai.bench.names import WorkloadName
 from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.output import SCHEMA_VERSION, say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
-from codex_windows_ai.errors import InvalidRequestError, StorageError
+from codex_windows_ai.errors import InvalidRequestError, NotAvailableError, StorageError
 
 if TYPE_CHECKING:
     from codex_windows_ai.bench.process import Children
     from codex_windows_ai.bench.report import Report
     from codex_windows_ai.models.progress import Progress
+
+
+class WorkloadName(StrEnum):
+    """What can be measured: here, for the command is there without the benchmarks, and its help must stay light."""
+
+    AGENTS = "agents"
+    CURVE = "curve"
+    EDIT = "edit"
+    INTRUDER = "intruder"
+    PLAN = "plan"
+    SOAK = "soak"
+    TRANSPORT = "transport"
+    ALL = "all"
 
 
 def command(
@@ -58,6 +72,7 @@ def command(
     Runs a workload several times on both sides, in turn, and prints the figures with their spread.
     Close other programs first. docs/benchmarks.md says what is compared with what.
     """
+    _require_benchmarks()
     _check_writable(output, chart)
     if peer_model and not peer:
         raise InvalidRequestError(
@@ -74,13 +89,13 @@ def command(
         document = {"schema_version": SCHEMA_VERSION, **fields}
         _write_file(output, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     if chart:
-        from codex_windows_ai.bench.chart import report_svg
+        from codex_windows_ai.bench.render import report_svg
 
         _write_file(chart, report_svg(report))
     if as_json:
         write_json(fields)
     else:
-        from codex_windows_ai.bench.table import report_text
+        from codex_windows_ai.bench.render import report_text
 
         write(report_text(report))
 
@@ -106,8 +121,8 @@ class _Options:
 
     def run(self, children: Children, progress: Progress) -> Report:
         from codex_windows_ai.bench.context import Bench
-        from codex_windows_ai.bench.peers import parse_peer
         from codex_windows_ai.bench.run import check_available, run
+        from codex_windows_ai.bench.sides.llama_server import parse_peer
         from codex_windows_ai.models.store import ModelStore
         from codex_windows_ai.settings import load_settings
 
@@ -123,7 +138,16 @@ class _Options:
             peer=peer,
             threads=settings.threads,
         )
-        return run(self._name, bench, shlex.join(["cwai", *sys.argv[1:]]))
+        return asyncio.run(run(self._name, bench, shlex.join(["cwai", *sys.argv[1:]])))
+
+
+def _require_benchmarks() -> None:
+    """Raises NotAvailableError: they are a distribution of their own, which is not installed."""
+    if importlib.util.find_spec("codex_windows_ai.bench") is None:
+        raise NotAvailableError(
+            "The benchmarks are not installed.",
+            hint="Install them into the same environment: `python -m pip install 'codex-windows-ai[bench]'`.",
+        )
 
 
 def _check_writable(*files: Path | None) -> None:

@@ -28,8 +28,9 @@ __all__ = ["require_the_same_answers"]
 MOST_DIVERGENCE = 0.02
 """Mean KL of a pass, in nats a token. Right kernels differ by 0.003 with the default model, wrong ones by 0.05."""
 
-_WHOLE, _BEHIND, _SHORTER = 40, 8, 9
-"""Tokens: kernels of their own begin at 32."""
+WHOLE = 40
+"""Tokens of the longest pass: kernels of their own begin at 32. A test whose GPU computes fewer rightly sets it."""
+_BEHIND, _SHORTER = 8, 9
 _ROW_BYTES = 1 << 30
 
 
@@ -42,7 +43,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
     if proven.is_file():
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
-    tokens = np.resize(tokens, (1, _WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
+    tokens = np.resize(tokens, (1, WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
     expected = _log_probabilities(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
     try:
         found = _log_probabilities(model, tokens)
@@ -67,10 +68,10 @@ def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logi
     """Of the next token, [positions, vocabulary] of each pass."""
     rows = KeyValueRows(model.shape, _ROW_BYTES)
     rows.ensure(2, tokens.shape[1], kept=())
-    read = _WHOLE + _BEHIND
+    read = WHOLE + _BEHIND
     passes = [
-        model.forward(rows, 0, tokens[:, :_WHOLE], [0], keep=_WHOLE)[0],
-        model.forward(rows, 0, tokens[:, _WHOLE:read], [_WHOLE], keep=_BEHIND)[0],
+        model.forward(rows, 0, tokens[:, :WHOLE], [0], keep=WHOLE)[0],
+        model.forward(rows, 0, tokens[:, WHOLE:read], [WHOLE], keep=_BEHIND)[0],
         model.forward(rows, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
         model.forward(rows, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]

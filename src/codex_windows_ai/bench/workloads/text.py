@@ -1,6 +1,6 @@
-"""Conversations to measure with: deterministic text, cut to exact numbers of tokens.
+"""Text to measure with: deterministic, cut to exact numbers of tokens; and conversations made of it.
 
-Prompts are token ids without chat markup: both sides get exactly the same, and no time goes into
+Prompts are token ids without chat markup: all sides get exactly the same, and no time goes into
 templates. Another seed gives other text, so that no round finds what an earlier one left behind.
 """
 
@@ -56,6 +56,12 @@ class Text:
         return f" {choose(_WHO)} {choose(_DOES)} {choose(_WHAT)} {choose(_WHEN)} (rule {number})."
 
 
+def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+    """The text of the tokens; what is no whole character is replaced."""
+    table = tokenizer.token_bytes
+    return b"".join(table[token] for token in tokens).decode("utf-8", errors="replace")
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationSize:
     """Agents that talk in turns; lengths are in tokens."""
@@ -66,6 +72,11 @@ class ConversationSize:
     own_context: int = 150
     input: int = 60
     output: int = 32
+
+    @property
+    def longest(self) -> int:
+        """The length of a whole conversation."""
+        return self.system + self.own_context + self.turns * (self.input + self.output)
 
 
 class Conversation:

@@ -1,40 +1,34 @@
-"""Other servers that a user names to be compared with: llama.cpp's llama-server over HTTP.
+"""llama.cpp's llama-server, which a user may name to be compared with, over HTTP.
 
 Its endpoints: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 
-from codex_windows_ai.bench.process import LONGEST_SECONDS, Children, Reply, memory_bytes
+from codex_windows_ai.bench.context import Peer
+from codex_windows_ai.bench.process import LONGEST_SECONDS, Children, memory_bytes
+from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.errors import EngineError, InvalidRequestError
 
 PEER = "llama-server"
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _OK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A llama-server program and the GGUF file it is to serve."""
-
-    program: Path
-    model: Path
 
 
 def parse_peer(text: str, model: Path | None) -> Peer:
@@ -61,10 +55,7 @@ def parse_peer(text: str, model: Path | None) -> Peer:
 
 
 class LlamaServer:
-    """llama-server with a slot for each agent and its prompt cache on; everything else as it comes.
-
-    Raises EngineError: it did not start.
-    """
+    """llama-server with a slot for each agent and its prompt cache on; everything else as it comes."""
 
     name = PEER
 
@@ -84,25 +75,20 @@ class LlamaServer:
         command = [str(peer.program), *(str(part) for pair in arguments.items() for part in pair)]
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._process = children.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
-        self._client = httpx2.Client(
+        self._client = httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             timeout=LONGEST_SECONDS,
             trust_env=False,  # the environment's proxies are for other machines
             # It closes idle connections after a few seconds, maybe just when the next request is sent on one.
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.close()
-            raise
 
-    def generate(self, agent: int, prompt: Sequence[int], max_output_tokens: int) -> Reply:
-        """One greedy answer; llama-server itself chooses the slot whose cache fits best."""
+    async def ask(self, agent: int, question: Prompt) -> Reply:
+        """The answer; llama-server itself chooses the slot whose cache fits best."""
         body = {
-            "prompt": list(prompt),
-            "n_predict": max_output_tokens,
-            "temperature": 0.0,
+            "prompt": list(question.tokens),
+            "n_predict": question.max_output_tokens,
+            "temperature": question.temperature,
             "cache_prompt": True,
             "ignore_eos": True,
             "return_tokens": True,
@@ -113,10 +99,10 @@ class LlamaServer:
         first: float | None = None
         asked = time.perf_counter()
         try:
-            with self._client.stream("POST", "/completion", json=body) as response:
+            async with self._client.stream("POST", "/completion", json=body) as response:
                 if response.status_code != _OK:
-                    raise EngineError(f"{PEER} refused a request: {response.read().decode(errors='replace')}")
-                for line in response.iter_lines():
+                    raise EngineError(f"{PEER} refused a request: {(await response.aread()).decode(errors='replace')}")
+                async for line in response.aiter_lines():
                     if not line.startswith("data: "):
                         continue
                     last = json.loads(line.removeprefix("data: "))
@@ -126,12 +112,13 @@ class LlamaServer:
         except httpx2.HTTPError as error:
             raise EngineError(f"{PEER} broke off: {error}") from error
         total = time.perf_counter() - asked
-        computed = last.get("timings", {}).get("prompt_n", len(prompt))
+        computed = last.get("timings", {}).get("prompt_n", len(question.tokens))
         return Reply(
-            tokens=tuple(tokens),
             first_token=total if first is None else first - asked,
             total=total,
-            cached_tokens=len(prompt) - computed,
+            tokens=tuple(tokens),
+            input_tokens=len(question.tokens),
+            cached_tokens=len(question.tokens) - computed,
             finish_reason="length",
         )
 
@@ -139,22 +126,33 @@ class LlamaServer:
         """Physical memory of the process now."""
         return memory_bytes(self._process.pid)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the process."""
-        self._client.close()
+        await self._client.aclose()
         self._children.end(self._process)
         self._log.close()
 
-    def _wait_until_ready(self) -> None:
-        pause = threading.Event()
+    async def wait_until_ready(self) -> None:
+        """Waits for the model to be loaded. Raises EngineError: it did not start."""
         until = time.perf_counter() + _START_SECONDS
         while time.perf_counter() < until and self._process.poll() is None:
             try:
-                if self._client.get("/health").status_code == _OK:
+                if (await self._client.get("/health")).status_code == _OK:
                     return
             except httpx2.TransportError:
                 pass  # it does not listen yet
-            pause.wait(_POLL_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         self._log.seek(0)
         said = self._log.read().strip().splitlines()
         raise EngineError(f"{PEER} did not start: {said[-1] if said else 'it said nothing'}")
+
+
+@asynccontextmanager
+async def llama_server(children: Children, peer: Peer, *, slots: int, slot_tokens: int) -> AsyncGenerator[LlamaServer]:
+    """The server, with its model loaded. Raises EngineError: it did not start."""
+    server = LlamaServer(children, peer, slots=slots, slot_tokens=slot_tokens)
+    try:
+        await server.wait_until_ready()
+        yield server
+    finally:
+        await server.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.bench.edit_file import ALREADY_WRITTEN, OLD_NAME, source_file
-from codex_windows_ai.bench.workload import Conversation, ConversationSize, Text, conversations
+from codex_windows_ai.bench.workloads.edit import ALREADY_WRITTEN, OLD_NAME, source_file
+from codex_windows_ai.bench.workloads.text import Conversation, ConversationSize, Text, conversations
 from codex_windows_ai.engine.tokenizer import Tokenizer
 
 

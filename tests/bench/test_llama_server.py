@@ -8,8 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from codex_windows_ai.bench.peers import LlamaServer, Peer, parse_peer
+from codex_windows_ai.bench.context import Peer
 from codex_windows_ai.bench.process import Children
+from codex_windows_ai.bench.sides.llama_server import llama_server, parse_peer
+from codex_windows_ai.bench.sides.side import Prompt
 from codex_windows_ai.errors import EngineError, InvalidRequestError
 
 STAND_IN = f"""#!{sys.executable}
@@ -82,26 +84,27 @@ def test_a_peer_needs_its_model(tmp_path: Path) -> None:
     assert parse_peer(f"llama-server={peer.program}", peer.model) == peer
 
 
+@pytest.mark.anyio
 @runs_scripts
-def test_an_answer_has_its_tokens_times_and_what_was_cached(tmp_path: Path, children: Children) -> None:
+async def test_an_answer_has_its_tokens_times_and_what_was_cached(tmp_path: Path, children: Children) -> None:
     before = psutil.Process().children()  # a host that all tests share may run
-    server = LlamaServer(children, write_program(tmp_path, STAND_IN), slots=8, slot_tokens=100)
-    try:
-        reply = server.generate(0, [5, 6, 7], 4)
+    peer = write_program(tmp_path, STAND_IN)
+    async with llama_server(children, peer, slots=8, slot_tokens=100) as server:
+        reply = await server.ask(0, Prompt([5, 6, 7], 4))
         assert reply.tokens == (0, 1, 2, 3)
-        assert reply.cached_tokens == 2
+        assert (reply.input_tokens, reply.cached_tokens) == (3, 2)
         assert 0 < reply.first_token <= reply.total
         assert server.memory_bytes() > 0
         with pytest.raises(EngineError, match="bad prompt"):
-            server.generate(0, [0], 4)
-    finally:
-        server.close()
+            await server.ask(0, Prompt([0], 4))
     assert psutil.Process().children() == before
 
 
+@pytest.mark.anyio
 @runs_scripts
-def test_a_peer_that_ends_at_once_is_an_error_with_its_last_words(tmp_path: Path, children: Children) -> None:
+async def test_a_peer_that_ends_at_once_is_an_error_with_its_last_words(tmp_path: Path, children: Children) -> None:
     peer = write_program(tmp_path, "#!/bin/sh\necho 'no such model' >&2\nexit 1\n")
 
     with pytest.raises(EngineError, match="llama-server did not start: no such model"):
-        LlamaServer(children, peer, slots=8, slot_tokens=100)
+        async with llama_server(children, peer, slots=8, slot_tokens=100):
+            pass

@@ -1,7 +1,7 @@
 """The host as users run it, as a measured process.
 
-Run as `python -m codex_windows_ai.bench.host_worker HOME SETTINGS`: `HOME` is where its state is kept, so that it is
-nobody else's host; `SETTINGS` is a JSON object with fields of `Settings`.
+Run as `python -m codex_windows_ai.bench.workers.host HOME SETTINGS`: `HOME` is where its state is kept, apart from the
+user's own host; `SETTINGS` is a JSON object with fields of `Settings`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from codex_windows_ai.bench.lines import Lines
+from codex_windows_ai.bench.workers.lines import Lines
 from codex_windows_ai.settings import ENVIRONMENT_PREFIX, Settings
 
 

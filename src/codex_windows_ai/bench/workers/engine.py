@@ -1,6 +1,6 @@
-"""Our engine, as a process of its own that serves all agents through one pipe.
+"""The engine, as a process of its own that serves all agents through one pipe; the only file here that submits to it.
 
-Run as `python -m codex_windows_ai.bench.engine_worker FOLDER CONFIGURATION`; `CONFIGURATION` is
+Run as `python -m codex_windows_ai.bench.workers.engine FOLDER CONFIGURATION`; `CONFIGURATION` is
 JSON with fields of `EngineConfiguration`.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from codex_windows_ai.bench.lines import Lines
+from codex_windows_ai.bench.workers.lines import Lines
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from codex_windows_ai.bench.context import Bench
-from codex_windows_ai.bench.figures import Spread, Target
-from codex_windows_ai.bench.ours import Ours
-from codex_windows_ai.bench.outcome import Outcome, Result
-from codex_windows_ai.bench.workload import Text
+from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target
+from codex_windows_ai.bench.process import Worker
+from codex_windows_ai.bench.sides.engine import engine
+from codex_windows_ai.bench.sides.side import Prompt
+from codex_windows_ai.bench.workloads.text import Text
 from codex_windows_ai.errors import EngineError
 
 NAME = "soak"
-OURS = "ours"
+ENGINE = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +49,20 @@ class _Log:
     errors: list[str] = field(default_factory=list[str])
 
 
-def run(bench: Bench, size: SoakSize | None = None) -> Outcome:
+async def run(bench: Bench, size: SoakSize | None = None) -> Outcome:
     """Runs for `bench.minutes`, after a warm-up at full load that is not counted."""
     size = size or SoakSize()
-    ours = bench.ours(cache_bytes=size.cache_bytes)
-    try:
-        _fill(bench, ours, size)
-        over = threading.Event()
-        with ThreadPoolExecutor(size.agents) as pool:
-            agents = [pool.submit(_live, bench, ours, size, agent, over) for agent in range(size.agents)]
-            try:
-                memory = _watch(bench, ours, agents)
-            finally:
-                over.set()
-        statistics = ours.worker.statistics()
-    finally:
-        ours.close()
-    return _outcome([agent.result() for agent in agents], memory, statistics, bench.minutes)
+    async with engine(bench, cache_bytes=size.cache_bytes) as side:
+        await _fill(bench, side, size)
+        over = asyncio.Event()
+        agents = [asyncio.create_task(_live(bench, side, size, agent, over)) for agent in range(size.agents)]
+        try:
+            memory = await _watch(bench, side, agents)
+        finally:
+            over.set()
+        logs = await asyncio.gather(*agents)
+        statistics = await side.statistics()
+    return _outcome(logs, memory, statistics, bench.minutes)
 
 
 def _prompt(bench: Bench, size: SoakSize, choose: random.Random) -> list[int]:
@@ -73,48 +71,54 @@ def _prompt(bench: Bench, size: SoakSize, choose: random.Random) -> list[int]:
     return shared + Text(bench.tokenizer, f"own {choose.random()}").tokens(choose.randrange(1, size.own + 1))
 
 
-def _fill(bench: Bench, ours: Ours, size: SoakSize) -> None:
+async def _fill(bench: Bench, side: Worker, size: SoakSize) -> None:
     """The longest requests, all agents at once, over all prefixes: buffers and cache reach their full size."""
+    at_once = asyncio.Semaphore(size.agents)
 
-    def ask(number: int) -> None:
+    async def ask(number: int) -> None:
         shared = Text(bench.tokenizer, f"prefix {number}").tokens(size.prefix, f"Prefix {number}.")
         own = Text(bench.tokenizer, f"warm-up {number}").tokens(size.own)
-        ours.generate(number % size.agents, shared + own, size.output)
+        async with at_once:
+            await side.ask(number % size.agents, Prompt(shared + own, size.output))
 
     bench.progress(f"{NAME}: warm-up", 0, 0)
-    with ThreadPoolExecutor(size.agents) as pool:
-        list(pool.map(ask, range(max(size.prefixes, size.agents))))
+    await asyncio.gather(*(ask(number) for number in range(max(size.prefixes, size.agents))))
 
 
-def _live(bench: Bench, ours: Ours, size: SoakSize, agent: int, over: threading.Event) -> _Log:
+async def _live(bench: Bench, side: Worker, size: SoakSize, agent: int, over: asyncio.Event) -> _Log:
     """One agent: asks, gives up on some answers, pauses, asks again."""
     log = _Log()
     choose = random.Random(f"soak, agent {agent}")  # noqa: S311  # text, not secrets
     while not over.is_set():
         prompt = _prompt(bench, size, choose)
         try:
-            running = ours.worker.start(prompt, choose.randrange(1, size.output + 1), agent=str(agent))
+            running = side.start(str(agent), Prompt(prompt, choose.randrange(1, size.output + 1)))
             if choose.random() < size.cancelled_share:
-                over.wait(choose.uniform(0, size.pause))
+                await _pause(over, choose.uniform(0, size.pause))
                 running.cancel()
-            log.replies[running.result().finish_reason] += 1
+            log.replies[(await running.result()).finish_reason] += 1
         except EngineError as error:
             log.errors.append(error.message)
             break  # one error fails the soak; going on could only fill the list
-        over.wait(choose.uniform(0, size.pause))
+        await _pause(over, choose.uniform(0, size.pause))
     return log
 
 
-def _watch(bench: Bench, ours: Ours, agents: Sequence[Future[_Log]]) -> list[int]:
+async def _pause(over: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), seconds)
+
+
+async def _watch(bench: Bench, side: Worker, agents: Sequence[asyncio.Task[_Log]]) -> list[int]:
     """Memory over time, until the time is over or no agent is left."""
     begin = time.perf_counter()
     seconds = 60 * bench.minutes
     interval = min(5.0, seconds / 40)
-    memory = [ours.memory_bytes()]
+    memory = [await asyncio.to_thread(side.memory_bytes)]
     while (elapsed := time.perf_counter() - begin) < seconds and not all(agent.done() for agent in agents):
         bench.progress(f"{NAME}: {bench.minutes:g} minutes", int(elapsed), int(seconds))
-        wait(agents, timeout=interval)
-        memory.append(ours.memory_bytes())
+        await asyncio.wait(agents, timeout=interval)
+        memory.append(await asyncio.to_thread(side.memory_bytes))
     return memory
 
 
@@ -138,7 +142,7 @@ def _outcome(logs: Sequence[_Log], memory: Sequence[int], statistics: dict[str, 
     growth = Spread((end / begin,))
     return Outcome(
         NAME,
-        (Result(OURS, f"{minutes:g} minutes", {name: Spread((float(value),)) for name, value in figures.items()}),),
+        (Result(ENGINE, f"{minutes:g} minutes", {name: Spread((float(value),)) for name, value in figures.items()}),),
         (),
         (
             Target("memory, last quarter / first quarter", growth, "<=", 1.05),

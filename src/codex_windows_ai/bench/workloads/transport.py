@@ -7,27 +7,21 @@ in which neither the engine nor ONNX Runtime runs.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Protocol
 
 import psutil
 
-from codex_windows_ai.bench.context import Bench, in_turn
-from codex_windows_ai.bench.figures import Comparison, Spread, Target, latency_figures
-from codex_windows_ai.bench.outcome import Outcome, Result
-from codex_windows_ai.bench.process import Worker
-from codex_windows_ai.bench.small_request_sides import host
+from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare, latency_figures
+from codex_windows_ai.bench.sides.host import Host, running_host
 from codex_windows_ai.client.answer_stream import stream_answer
-from codex_windows_ai.client.channel import ChannelClient
 from codex_windows_ai.client.http import HostClient
-from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import EngineError, NotAvailableError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
@@ -58,6 +52,19 @@ class _Samples:
     cpu_per_token: list[float] = field(default_factory=list[float])
     texts: list[list[str]] = field(default_factory=list[list[str]])
 
+    def short_figures(self) -> dict[str, Spread]:
+        return {
+            **latency_figures(self.overheads, "transport"),
+            "connect_s": Spread(tuple(self.connect)),
+            "cpu_per_request_s": Spread(tuple(self.cpu_per_request)),
+        }
+
+    def stream_figures(self) -> dict[str, Spread]:
+        return {
+            "cpu_per_token_s": Spread(tuple(self.cpu_per_token)),
+            "transport_share": Spread(tuple(self.shares)),
+        }
+
 
 class _Client(Protocol):
     def stream(self, request: GenerationRequest) -> AsyncGenerator[AnswerSource | Delta]: ...
@@ -79,26 +86,18 @@ def check_available() -> None:
         )
 
 
-def run(bench: Bench, size: TransportSize | None = None) -> Outcome:
+async def run(bench: Bench, size: TransportSize | None = None) -> Outcome:
     """Both transports in turn. Raises EngineError: a request failed, or the two answered differently."""
     check_available()
-    return asyncio.run(_measure(bench, size or TransportSize()))
-
-
-async def _measure(bench: Bench, size: TransportSize) -> Outcome:
-    async with host(bench) as (record, home, worker):
-        return await _compare(bench, size, record, home, worker)
-
-
-async def _compare(bench: Bench, size: TransportSize, record: HostRecord, home: Path, worker: Worker) -> Outcome:
-    loop = _ThreadTime(worker.process.pid, (await asyncio.to_thread(worker.statistics))["loop_thread"])
+    size = size or TransportSize()
     samples = {HTTP: _Samples(), CHANNEL: _Samples()}
-    total = bench.rounds()
-    for number in range(-1, total):  # the first is the warm-up
-        for name in in_turn(samples, number):
-            bench.progress(f"{NAME}: {name}, round {number + 1} of {total}", 0, 0)
-            of_round = _Samples() if number < 0 else samples[name]
-            await _round(_connected(name, bench.folder.name, record, home), size, loop, of_round, max(number, 0))
+    async with running_host(bench) as host:
+        loop = _ThreadTime(host.worker.process.pid, (await host.worker.statistics())["loop_thread"])
+        total = bench.rounds()
+        for number in range(-1, total):  # the first is the warm-up
+            for name in bench.turns(NAME, samples, number, total):
+                of_round = _Samples() if number < 0 else samples[name]
+                await _round(_connected(name, bench.folder.name, host), size, loop, of_round, max(number, 0))
     if samples[HTTP].texts != samples[CHANNEL].texts:
         raise EngineError("The two transports brought different answers to the same seeded requests.")
     return _outcome(samples)
@@ -137,15 +136,12 @@ async def _round(
 
 
 @asynccontextmanager
-async def _connected(name: str, model: str, record: HostRecord, home: Path) -> AsyncGenerator[_Client]:
+async def _connected(name: str, model: str, host: Host) -> AsyncGenerator[_Client]:
     if name == CHANNEL:
-        from codex_windows_ai.channel.linux import connect_channel
-
-        async with ChannelClient(await connect_channel(home / "state" / "channel.sock")) as channel:
+        async with host.connect_channel() as channel:
             yield channel
     else:
-        async with HostClient(record) as client:
-            await client.authenticate()
+        async with host.connect_http() as client:
             yield _HttpClient(client, model)
 
 
@@ -185,41 +181,19 @@ class _ThreadTime:
 
 
 def _outcome(samples: dict[str, _Samples]) -> Outcome:
-    def compare(name: str, http: list[float], channel: list[float]) -> Comparison:
-        return Comparison(name, "s", Spread(tuple(channel)), Spread(tuple(http)), HTTP, CHANNEL)
-
-    http, channel = samples[HTTP], samples[CHANNEL]
-    request = compare(
-        "transport time a request, p50",
-        *([median(values) for values in side.overheads] for side in (http, channel)),
-    )
-    token = compare("processor time a streamed token", http.cpu_per_token, channel.cpu_per_token)
-    share = [Spread(tuple(side.shares)).median for side in (http, channel)]
+    figures = {name: {SHORT: side.short_figures(), STREAM: side.stream_figures()} for name, side in samples.items()}
+    short, stream = ({name: of_side[case] for name, of_side in figures.items()} for case in (SHORT, STREAM))
+    request = compare("transport time a request, p50", "transport_p50_s", short, CHANNEL, HTTP)
+    token = compare("processor time a streamed token", "cpu_per_token_s", stream, CHANNEL, HTTP)
+    share = [stream[name]["transport_share"].median for name in (HTTP, CHANNEL)]
     return Outcome(
         NAME,
-        tuple(
-            Result(
-                name,
-                case,
-                {
-                    **latency_figures(side.overheads, "transport"),
-                    "connect_s": Spread(tuple(side.connect)),
-                    "cpu_per_request_s": Spread(tuple(side.cpu_per_request)),
-                }
-                if case == SHORT
-                else {
-                    "cpu_per_token_s": Spread(tuple(side.cpu_per_token)),
-                    "transport_share": Spread(tuple(side.shares)),
-                },
-            )
-            for name, side in samples.items()
-            for case in (SHORT, STREAM)
-        ),
+        tuple(Result(name, case, of_case) for name, of_side in figures.items() for case, of_case in of_side.items()),
         (
             request,
-            compare("processor time a request", http.cpu_per_request, channel.cpu_per_request),
+            compare("processor time a request", "cpu_per_request_s", short, CHANNEL, HTTP),
             token,
-            compare("time to connect", http.connect, channel.connect),
+            compare("time to connect", "connect_s", short, CHANNEL, HTTP),
         ),
         (
             Target("transport time a request, channel / HTTP", request.ratio, "<=", 0.25),

@@ -1,0 +1,1 @@
+"""What is compared: the ways of serving several agents."""
