@@ -1,9 +1,10 @@
 """How good and how costly the conversion of the default model is.
 
-    .venv/bin/python scripts/measure_conversion.py [GGUF]
+    .venv/bin/python -m scripts.measure_conversion [GGUF]
 
 Converts the model afresh, then compares it with the same GGUF file computed in float32 by numpy
-(`models/reference.py`) over windows of code and prose, for both of its graphs. Exits with 1 when a bound is missed.
+(`tests/models/reference.py`) over windows of code and prose, for both of its graphs.
+Exits with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+from tests.models import reference
 
-from codex_windows_ai.models import attention, convert, download, graph, reference
+from codex_windows_ai.models.blocks.attention import ATTENTION_MASK
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
+from codex_windows_ai.models.convert.configuration import MODEL
+from codex_windows_ai.models.convert.proof import divergence, log_softmax
 from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, TOKENIZER
-from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.progress import silent
 from codex_windows_ai.models.storage import folder_bytes
+from codex_windows_ai.models.store import download
 
 WINDOW, WINDOWS_A_TEXT = 768, 1
 LEAST_AGREEMENT, MOST_PERPLEXITY_RATIO = 0.965, 1.01
@@ -35,7 +41,7 @@ MOST_SECONDS, MOST_MEGABYTES, MOST_SIZE_RATIO = 60.0, 450.0, 1.7
 CONVERSION = """
 import json, resource, sys, time
 from pathlib import Path
-from codex_windows_ai.models.convert import convert
+from codex_windows_ai.models.convert.convert import convert
 started = time.monotonic()
 convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda *_: None)
 print(json.dumps([time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
@@ -48,17 +54,12 @@ def texts() -> list[str]:
     return [inspect.getsource(heapq), inspect.getsource(textwrap), licence.read_text(encoding="utf-8")]
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
 def converted_logits(session, tokens: np.ndarray) -> np.ndarray:
-    feeds = {graph.INPUT_IDS: tokens, attention.ATTENTION_MASK: np.ones_like(tokens)}
+    feeds = {INPUT_IDS: tokens, ATTENTION_MASK: np.ones_like(tokens)}
     for value in session.get_inputs():
         if value.name not in feeds:
             feeds[value.name] = np.zeros((len(tokens), value.shape[1], 0, value.shape[3]), np.float32)
-    return session.run([graph.LOGITS], feeds)[0]
+    return session.run([LOGITS], feeds)[0]
 
 
 def measure(source: Path, folder: Path) -> dict[str, object]:
@@ -72,11 +73,11 @@ def measure(source: Path, folder: Path) -> dict[str, object]:
         for text in texts()
         for start in range(0, WINDOW * WINDOWS_A_TEXT, WINDOW)
     ]
-    graphs = {name: Agreement(folder / name) for name in (convert.MODEL, CPU_MODEL) if (folder / name).is_file()}
+    graphs = {name: Agreement(folder / name) for name in (MODEL, CPU_MODEL) if (folder / name).is_file()}
     with GgufFile(source) as file:
         for window in windows:
             tokens = np.array([window], np.int64)
-            expected = log_softmax(reference.forward(file, tokens)[0])
+            expected = reference.forward(file, tokens)[0].astype(np.float64)
             for agreement in graphs.values():
                 agreement.add(tokens, expected)
     return {
@@ -100,11 +101,13 @@ class Agreement:
         self._same, self._divergences, self._losses = [], [], []
 
     def add(self, tokens: np.ndarray, expected: np.ndarray) -> None:
-        found = log_softmax(converted_logits(self._session, tokens)[0])
+        found = converted_logits(self._session, tokens)[0].astype(np.float64)
         self._same.append(expected.argmax(-1) == found.argmax(-1))
-        self._divergences.append((np.exp(expected) * (expected - found)).sum(-1))
+        self._divergences.append(divergence(expected, found))
         following = tokens[0, 1:, None]
-        self._losses.append([-np.take_along_axis(values[:-1], following, 1).mean() for values in (expected, found)])
+        self._losses.append(
+            [-np.take_along_axis(log_softmax(logits)[:-1], following, 1).mean() for logits in (expected, found)]
+        )
 
     def figures(self) -> dict[str, float]:
         reference_loss, loss = np.mean(self._losses, axis=0)
@@ -112,7 +115,7 @@ class Agreement:
             "reference_perplexity": float(np.exp(reference_loss)),
             "perplexity_ratio": float(np.exp(loss - reference_loss)),
             "top1_agreement": float(np.mean(np.concatenate(self._same))),
-            "kl_divergence": float(np.mean(np.concatenate(self._divergences))),
+            "kl_divergence": float(np.mean(self._divergences)),
         }
 
 

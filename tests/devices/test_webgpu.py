@@ -107,6 +107,6 @@ def test_the_path_and_the_doctor_name_the_provider(home: Path) -> None:
 
 
 def test_the_bound_is_the_converters() -> None:
-    from codex_windows_ai.models.convert import MOST_DIVERGENCE
+    from codex_windows_ai.models.convert.proof import MOST_DIVERGENCE
 
     assert device_proof.MOST_DIVERGENCE == MOST_DIVERGENCE

@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from codex_windows_ai.models.download import WheelModel
+from codex_windows_ai.models.store.download import WheelModel
 from tests.models.synthetic import Tiny
 
 MEMBER = "tiny_model_wheel/tiny.gguf"

@@ -50,7 +50,7 @@ class Tiny:
         writer = gguf.GGUFWriter(path, self.architecture)
         self._write_metadata(writer)
         random = np.random.default_rng(7)
-        for name, shape in self._shapes().items():
+        for name, shape in self.shapes().items():
             if name == self.left_out:
                 continue
             wanted = (shape[0] + 32, *shape[1:]) if name == self.misshapen else shape
@@ -90,7 +90,7 @@ class Tiny:
             adder = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}[type(value)]
             adder(key, value)
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         query, key = self.heads * self.head_size, self.kv_heads * self.head_size
         vocabulary = len(self.vocabulary())
         shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, self.hidden)}

@@ -9,12 +9,14 @@ import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.errors import ModelFileError, StorageError, UnsupportedModelError
-from codex_windows_ai.models import convert as conversion
-from codex_windows_ai.models import reference, storage
-from codex_windows_ai.models.convert import MODEL, convert
+from codex_windows_ai.models import storage
+from codex_windows_ai.models.convert import proof
+from codex_windows_ai.models.convert.configuration import MODEL
+from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, read_model_folder
-from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.progress import silent
+from tests.models import reference
 from tests.models.synthetic import Tiny
 
 
@@ -82,8 +84,8 @@ def test_logits_of_all_positions_follow_the_oracle(tiny: Tiny, model: str, tmp_p
     assert relative_error(logits, expected) < 0.06  # int8 activations; a wrong rotation gives 0.5 and more
 
 
-def test_a_graph_for_processors_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(conversion, "MOST_DIVERGENCE", -1)
+def test_a_cpu_graph_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proof, "MOST_DIVERGENCE", -1)
     folder = converted(Tiny(), tmp_path)
     assert not (folder / CPU_MODEL).exists()
     assert read_model_folder(folder).cpu_model_file == folder / MODEL
@@ -118,7 +120,7 @@ def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(tiny: Tiny, t
     assert relative_error(unlike, expected) > 0.1  # so that the bound says something
 
 
-def test_without_a_shared_prefix_the_graph_for_processors_needs_none(tmp_path: Path):
+def test_without_a_shared_prefix_the_cpu_graph_needs_none(tmp_path: Path):
     session = session_of(converted(Tiny(), tmp_path), CPU_MODEL)
     optional = {value.name for value in session.get_overridable_initializers()}
     assert optional == {"logits_to_keep", "shared_length", *(f"shared.{n}.{p}" for n in "01" for p in ("key", "value"))}

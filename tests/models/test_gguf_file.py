@@ -6,7 +6,7 @@ import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.gguf_file import GgufFile
+from codex_windows_ai.models.gguf.file import GgufFile
 from tests.models.synthetic import Tiny
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
+from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
+from codex_windows_ai.models.blocks.products import multiply_integers
 from codex_windows_ai.models.folder import EXACT_SUMS
-from codex_windows_ai.models.graph_builder import GraphBuilder
 
 COLUMNS = 64
 
@@ -19,7 +20,7 @@ COLUMNS = 64
 def product(codes: np.ndarray, source: np.ndarray) -> np.ndarray:
     """`source` with the matrix of these uint8 `codes`, whose scales are one, through ONNX Runtime's kernels."""
     build = GraphBuilder()
-    build.integer_matmul("source", "weight", "product")
+    multiply_integers(build, "source", "weight", "product")
     weights = {"weight.rows": codes, "weight.row_scales": np.ones(len(codes), np.float32)}
     graph = helper.make_graph(
         build.nodes,

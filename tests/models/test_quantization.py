@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from codex_windows_ai.models.quantization import BLOCK_SIZE, dequantize_rows, quantize_rows, quantize_whole_rows
+from codex_windows_ai.models.blocks.products import BLOCK_SIZE
+from codex_windows_ai.models.convert.quantization import QuantizedRows, quantize_rows, quantize_whole_rows
+
+
+def dequantize_rows(rows: QuantizedRows) -> np.ndarray:
+    """The float32 [rows, columns] that the kernels compute with."""
+    centred = rows.codes.astype(np.float32) - rows.zero_points[:, :, None].astype(np.float32)
+    return (centred * rows.scales[:, :, None]).reshape(len(rows.codes), -1)
 
 
 @given(arrays(np.float32, (2, 2 * BLOCK_SIZE), elements=st.floats(-100, 100, width=32)))

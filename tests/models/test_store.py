@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, ModelNotFoundError, StorageError
-from codex_windows_ai.models import recipes
-from codex_windows_ai.models.external_data import ExternalDataWriter
-from codex_windows_ai.models.store import ModelStore
+from codex_windows_ai.models.convert.external_data import ExternalDataWriter
+from codex_windows_ai.models.store import ModelStore, recipes
 from codex_windows_ai.settings import DEFAULT_MODEL, cache_folder
 from tests.models.fake_wheel import write_wheel
 from tests.models.synthetic import Tiny

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models.gguf_file import GgufFile
-from codex_windows_ai.models.tokenizer import PRE_TOKENIZERS, read_tokenizer
+from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
+from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS
 from tests.models.synthetic import MERGES, Tiny, byte_alphabet
 
 

@@ -8,9 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from codex_windows_ai.models import recipes
-from codex_windows_ai.models.download import WheelModel
-from codex_windows_ai.models.store import ModelStore
+from codex_windows_ai.models.store import ModelStore, recipes
+from codex_windows_ai.models.store.download import WheelModel
 from codex_windows_ai.settings import DEFAULT_MODEL
 
 

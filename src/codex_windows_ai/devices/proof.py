@@ -15,18 +15,14 @@ import numpy.typing as npt
 from codex_windows_ai.devices.devices import Device, fingerprint
 from codex_windows_ai.engine.kv_cache import KeyValueRows
 from codex_windows_ai.engine.model import Logits, Model
-from codex_windows_ai.engine.sampler import log_softmax
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.models.convert.proof import MOST_DIVERGENCE, SAMPLE, divergence
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.models.smoothing import SAMPLE
 from codex_windows_ai.settings import cache_folder
 
 __all__ = ["require_the_same_answers"]
-
-MOST_DIVERGENCE = 0.02
-"""Mean KL of a pass, in nats a token. Right kernels differ by 0.003 with the default model, wrong ones by 0.05."""
 
 WHOLE = 40
 """Tokens of the longest pass: kernels of their own begin at 32. A test whose GPU computes fewer rightly sets it."""
@@ -44,18 +40,17 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
     tokens = np.resize(tokens, (1, WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
-    expected = _log_probabilities(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
+    expected = _logits(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
     try:
-        found = _log_probabilities(model, tokens)
+        found = _logits(model, tokens)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise NotAvailableError(
             f"{device.execution_provider} failed while it read a text: {first_line(error)}"
         ) from error
-    pairs = zip(expected, found, strict=True)
-    divergence = float(np.max([np.sum(np.exp(one) * (one - other), axis=-1).mean() for one, other in pairs]))
-    if not divergence <= MOST_DIVERGENCE:  # nor what is no number
+    most = float(np.max([divergence(one, other) for one, other in zip(expected, found, strict=True)]))
+    if not most <= MOST_DIVERGENCE:  # nor what is no number
         raise NotAvailableError(
-            f"{device.execution_provider} computes something else than the processor: {divergence:.2g} nats a token "
+            f"{device.execution_provider} computes something else than the processor: {most:.2g} nats a token "
             f"apart, where rounding makes no more than {MOST_DIVERGENCE}",
             hint="Update the graphics driver, or the execution provider.",
         )
@@ -64,15 +59,14 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
         proven.touch()
 
 
-def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
+def _logits(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
     """Of the next token, [positions, vocabulary] of each pass."""
     rows = KeyValueRows(model.shape, _ROW_BYTES)
     rows.ensure(2, tokens.shape[1], kept=())
     read = WHOLE + _BEHIND
-    passes = [
+    return [
         model.forward(rows, 0, tokens[:, :WHOLE], [0], keep=WHOLE)[0],
         model.forward(rows, 0, tokens[:, WHOLE:read], [WHOLE], keep=_BEHIND)[0],
         model.forward(rows, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
         model.forward(rows, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]
-    return [log_softmax(logits) for logits in passes]

@@ -1,4 +1,6 @@
-"""Model files: find, fetch, convert (GGUF to the ONNX Runtime GenAI folder format), verify.
+"""Models: what they are, and how a file becomes a folder that the engine runs.
 
-`store.ModelStore` is the way in. Nothing here runs a model beyond the one forward pass that proves a conversion.
+`store.ModelStore` is the way in, `folder.ModelFolder` what comes out. `spec` says what a decoder is, layer by layer;
+`blocks` builds it; `families` read it from `gguf` files; `convert` writes it. Nothing here runs a model beyond the
+passes that calibrate and prove a conversion.
 """

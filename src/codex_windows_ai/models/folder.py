@@ -32,21 +32,16 @@ class ModelFolder:
 
     name: str
     path: Path
-    model_type: str
     model_file: Path
     cpu_model_file: Path
-    """The graph for processors: one that they compute faster, where our converter made one; else `model_file`."""
+    """The CPU graph, which processors compute faster, where our converter made one; else `model_file`."""
     tokenizer_file: Path
     context_length: int
     vocabulary_size: int
     layers: int
     heads: int
-    kv_heads: int
-    head_size: int
     hidden_size: int
-    bos_token_id: int | None
     eos_token_ids: tuple[int, ...]
-    pad_token_id: int
     chat_template: str | None
     past_key_names: str
     """A pattern with one `%d` for the layer; so are the three below."""
@@ -77,15 +72,12 @@ def read_model_folder(path: Path, *, name: str | None = None) -> ModelFolder:
 def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
     end = values.find("model.eos_token_id")
     ends = tuple(int(number) for number in (cast("list[int]", end) if isinstance(end, list) else [end]))
-    bos = values.find("model.bos_token_id", optional=True)
-    pad = values.find("model.pad_token_id", optional=True)
     decoder, tokenizer = "model.decoder", path / TOKENIZER
     _read_json(tokenizer)
     model_file = _existing(path / values.text(f"{decoder}.filename"))
     return ModelFolder(
         name=name,
         path=path,
-        model_type=values.text("model.type"),
         model_file=model_file,
         cpu_model_file=path / CPU_MODEL if (path / CPU_MODEL).is_file() else model_file,
         tokenizer_file=tokenizer,
@@ -93,12 +85,8 @@ def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
         vocabulary_size=values.integer("model.vocab_size"),
         layers=values.integer(f"{decoder}.num_hidden_layers"),
         heads=values.integer(f"{decoder}.num_attention_heads"),
-        kv_heads=values.integer(f"{decoder}.num_key_value_heads"),
-        head_size=values.integer(f"{decoder}.head_size"),
         hidden_size=values.integer(f"{decoder}.hidden_size"),
-        bos_token_id=None if bos is None else int(bos),
         eos_token_ids=ends,
-        pad_token_id=ends[0] if pad is None else int(pad),
         chat_template=_chat_template(path),
         past_key_names=values.text(f"{decoder}.inputs.past_key_names"),
         past_value_names=values.text(f"{decoder}.inputs.past_value_names"),
@@ -114,11 +102,11 @@ class _Values:
         self._file = file
         self._root = root
 
-    def find(self, key: str, *, optional: bool = False) -> Any:
+    def find(self, key: str) -> Any:
         value: Any = self._root
         for part in key.split("."):
             value = cast("dict[str, Any]", value).get(part) if isinstance(value, dict) else None
-        if value is None and not optional:
+        if value is None:
             raise ModelFileError(f"{self._file} lacks `{key}`.")
         return value
 

@@ -11,7 +11,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.storage import sha256
 
 RECORD = "conversion.json"
-VERSION = 4
+VERSION = 5
 """Raised when models installed by an earlier release must be made again."""
 
 
@@ -58,7 +58,7 @@ def write_record(folder: Path, source: Source) -> None:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in `folder`; None when an earlier release or nobody wrote it.
+    """The record in `folder`; None where there is none, or an earlier release wrote it.
 
     Raises ModelFileError: it does not parse.
     """

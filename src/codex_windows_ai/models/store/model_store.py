@@ -74,7 +74,7 @@ class ModelStore:
         if self._installed(name):
             return read_model_folder(self.path(name))
         if name == DEFAULT_MODEL:
-            from codex_windows_ai.models.recipes import from_index
+            from codex_windows_ai.models.store.recipes import from_index
 
             return self._install(name, from_index, progress or silent)
         if given.is_dir():
@@ -95,7 +95,7 @@ class ModelStore:
         file added before is not converted again. Raises InvalidRequestError: the name is taken, or impossible.
         ModelNotFoundError: nothing is at `path`; and the errors of the preparation, as `resolve`.
         """
-        from codex_windows_ai.models import recipes
+        from codex_windows_ai.models.store import recipes
 
         source = Path(path).expanduser().absolute()
         if not source.exists():
@@ -165,7 +165,7 @@ class ModelStore:
         return _is_name(name) and read_record(self.path(name)) is not None
 
     def _discard(self, folder: Path) -> None:
-        """Deletes a model so that nobody sees half of it."""
+        """Deletes a model at once: no half of it is ever seen."""
         with self._scratch(folder.name) as scratch:
             folder.replace(scratch / folder.name)
 

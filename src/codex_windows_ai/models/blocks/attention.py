@@ -1,0 +1,219 @@
+"""Attention: GroupQueryAttention, and in the CPU graph also its cascade over a prefix that all sequences share.
+
+A decode pass reads every sequence's keys and values, and agents of one kind begin with the same thousand
+tokens. Where the engine says so, that prefix is read once, for all sequences together, as two plain matrix
+products; GroupQueryAttention does what follows it in each sequence; and the two parts are weighed by the sums
+under their softmaxes, which makes them what one softmax over everything gives. The method is that of
+Hydragen (arXiv 2402.05099) and cascade attention (FlashInfer, arXiv 2501.01005).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from onnx import GraphProto
+
+    from codex_windows_ai.models.blocks.norm import Norm
+    from codex_windows_ai.models.blocks.products import Products
+    from codex_windows_ai.models.blocks.rope import RotaryTables
+    from codex_windows_ai.models.spec import AttentionSpec
+
+ATTENTION_MASK = "attention_mask"
+PAST_KEY, PAST_VALUE = "past_key_values.%d.key", "past_key_values.%d.value"
+PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
+SHARED_LENGTH, SHARED_KEY, SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
+
+Shape = tuple[int | str, ...]
+"""Of an input or output of a graph; a name stands for a size that a pass chooses."""
+
+_SCORES = 1  # GroupQueryAttention's qk_output: the scores before their softmax
+_MASKED = -1e9
+
+
+class AttentionInputs:
+    """What all attention layers of a graph read besides their own keys and values.
+
+    `lengths` and `longest` are GroupQueryAttention's seqlens_k (tokens of a sequence, less one) and
+    total_sequence_length, both int32.
+    """
+
+    def __init__(self, build: GraphBuilder, layers: Iterable[Attention], *, cascade: bool) -> None:
+        self.cascade = cascade
+        ones = build.node("ReduceSum", [ATTENTION_MASK, build.constant("axis_1", [1])], "lengths", keepdims=0)
+        less_one = build.node("Sub", [ones, build.constant("one", [1])], "lengths_less_one")
+        self.lengths = build.node("Cast", [less_one], "lengths_int32", to=TensorProto.INT32)
+        width = build.node("Shape", [ATTENTION_MASK], "longest_int64", start=1, end=2)
+        self.longest = build.node("Cast", [width], "longest", to=TensorProto.INT32)
+        if cascade:
+            self._prepare_cascade(build, layers)
+
+    def _prepare_cascade(self, build: GraphBuilder, layers: Iterable[Attention]) -> None:
+        """The optional inputs, and what every layer needs of them.
+
+        `positions` [batch, 1] is where each sequence's one new token stands; `visible` [batch, 1, total] is true
+        up to each sequence's end.
+        """
+        build.constant(SHARED_LENGTH, [0])
+        for attention in layers:
+            for name, shape in attention.shared.items():  # one token, which is not read where nothing is shared
+                build.array(name, np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32))
+        is_shared = build.node("Greater", [SHARED_LENGTH, build.constant("zero", [0])], "is_shared_1")
+        build.reshape(is_shared, [], "is_shared")
+        ends = build.node("Unsqueeze", ["lengths_less_one", build.constant("axis_1", [1])], "row_positions")
+        build.node("Add", [ends, SHARED_LENGTH], "positions")
+        seen = build.node("Cast", [ATTENTION_MASK], "seen", to=TensorProto.BOOL)
+        build.node("Unsqueeze", [seen, "axis_1"], "visible")
+        build.array("masked", np.array(_MASKED, np.float32))
+
+
+class Attention:
+    """The attention of one layer, which reads `norm` and gives [batch, sequence, hidden_size].
+
+    `past` and `present` are the inputs and outputs of the graph that carry its state from pass to pass, by name, and
+    `shared` the inputs of the cascade.
+    """
+
+    def __init__(self, layer: int, spec: AttentionSpec, norm: Norm, rotary: RotaryTables) -> None:
+        self._layer = layer
+        self._spec = spec
+        self._rotary = rotary
+        (hidden_size,) = norm.weight.sizes
+        sizes, head_size = (spec.query_size, spec.key_size, spec.key_size), spec.head_size
+        self._packed = Matrix(
+            "query_key_value",
+            layer,
+            sizes,
+            hidden_size,
+            norm=norm.weight,
+            bias=Vector("query_key_value.bias", layer, sizes, head_size) if spec.bias else None,
+            head_size=head_size,
+        )
+        self._output = Matrix("attention_output", layer, (hidden_size,), spec.query_size, row_scales=True)
+        self.matrices = (self._packed, self._output)
+        self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
+        self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
+        self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
+
+    def _keys_and_values(self, key: str, value: str, *shape: int | str) -> dict[str, Shape]:
+        return {key % self._layer: shape, value % self._layer: shape}
+
+    def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
+        """What the heads read, [batch, sequence, query_size]; queries, keys and values are one product."""
+        packed = products.multiply(build, self._packed, normed, f"layers.{self._layer}.packed")
+        outputs = [f"layers.{self._layer}.context", PRESENT_KEY % self._layer, PRESENT_VALUE % self._layer]
+        if not inputs.cascade:
+            return self._group_query_attention(build, inputs, packed, outputs)
+        return build.nodes_of(
+            "If",
+            ["is_shared"],
+            outputs,
+            then_branch=self._with_shared_prefix(build, inputs, packed),
+            else_branch=self._alone(build, inputs, packed),
+        )
+
+    def project(self, build: GraphBuilder, products: Products, context: str) -> str:
+        """The product of what the heads read with the output matrix."""
+        return products.multiply(build, self._output, context, f"layers.{self._layer}.attention_output.output")
+
+    def _group_query_attention(
+        self,
+        build: GraphBuilder,
+        inputs: AttentionInputs,
+        packed: str,
+        outputs: list[str],
+        *more: str,
+        **attributes: int,
+    ) -> str:
+        past = [PAST_KEY % self._layer, PAST_VALUE % self._layer]
+        return build.nodes_of(
+            "GroupQueryAttention",
+            [packed, "", "", *past, inputs.lengths, inputs.longest, *self._rotary, *more],
+            outputs,
+            MICROSOFT,
+            num_heads=self._spec.heads,
+            kv_num_heads=self._spec.kv_heads,
+            do_rotary=1,
+            rotary_interleaved=0,
+            **attributes,
+        )
+
+    def _alone(self, parent: GraphBuilder, inputs: AttentionInputs, packed: str) -> GraphProto:
+        build = GraphBuilder(parent)
+        outputs = [f"layers.{self._layer}.alone.{part}" for part in ("context", "key", "value")]
+        self._group_query_attention(build, inputs, packed, outputs)
+        return build.branch(f"layers.{self._layer}.alone", outputs)
+
+    def _with_shared_prefix(self, parent: GraphBuilder, inputs: AttentionInputs, packed: str) -> GraphProto:
+        build = GraphBuilder(parent)
+        at = f"layers.{self._layer}.shared"
+        heads, size = self._spec.heads, self._spec.head_size
+        keys, values, scores = f"{at}.present_key", f"{at}.present_value", f"{at}.row_scores"
+        self._group_query_attention(
+            build, inputs, packed, [f"{at}.row", keys, values, scores], "positions", qk_output=_SCORES
+        )
+        row = build.reshape(f"{at}.row", [-1, heads, size], f"{at}.row_heads")
+        scores = build.reshape(scores, [0, 0, -1], f"{at}.row_scores_3")
+        # Behind a sequence's end no scores are written: what lies there may be no number at all.
+        scores = build.node("Where", ["visible", scores, "masked"], f"{at}.row_visible")
+        row_sum = self._log_sum(build, scores, build.node("Softmax", [scores], f"{at}.row_softmax", axis=-1))
+
+        prefix, prefix_sum = self._over_prefix(build, packed)
+        ahead = build.node("Sub", [prefix_sum, row_sum], f"{at}.ahead")
+        share = build.node("Sigmoid", [ahead], f"{at}.share")
+        difference = build.node("Sub", [prefix, row], f"{at}.difference")
+        part = build.node("Mul", [difference, share], f"{at}.part")
+        both = build.node("Add", [row, part], f"{at}.both")
+        context = build.reshape(both, [-1, 1, self._spec.query_size], f"{at}.context")
+        return build.branch(at, [context, keys, values])
+
+    def _over_prefix(self, build: GraphBuilder, packed: str) -> tuple[str, str]:
+        """What the heads read of the prefix, [batch, heads, head_size], and the logarithm of their sums."""
+        at = f"layers.{self._layer}.prefix"
+        heads, kv_heads, size = self._spec.heads, self._spec.kv_heads, self._spec.head_size
+        bounds = [
+            build.constant("zero", [0]),
+            build.constant(f"query_end_{self._spec.query_size}", [self._spec.query_size]),
+        ]
+        query = build.node("Slice", [packed, *bounds, build.constant("axis_2", [2])], f"{at}.query")
+        query = build.node(
+            "RotaryEmbedding",
+            [query, "positions", *self._rotary],
+            f"{at}.turned",
+            MICROSOFT,
+            num_heads=heads,
+            interleaved=0,
+        )
+
+        query = build.reshape(query, [-1, kv_heads, heads // kv_heads, size], f"{at}.grouped")
+        query = build.node("Transpose", [query], f"{at}.by_head", perm=[1, 0, 2, 3])
+        query = build.reshape(query, [kv_heads, -1, size], f"{at}.queries")
+
+        def by_row(source: str, width: int, name: str) -> str:  # [batch, heads, width]
+            apart = build.reshape(source, [kv_heads, -1, heads // kv_heads, width], f"{name}.apart")
+            moved = build.node("Transpose", [apart], f"{name}.by_row", perm=[1, 0, 2, 3])
+            return build.reshape(moved, [-1, heads, width], f"{name}.rows")
+
+        scores = build.node(
+            "FusedMatMul", [query, SHARED_KEY % self._layer], f"{at}.scores", MICROSOFT, transB=1, alpha=size**-0.5
+        )
+        softmax = build.node("Softmax", [scores], f"{at}.softmax", axis=-1)
+        read = build.node("MatMul", [softmax, SHARED_VALUE % self._layer], f"{at}.read")
+        log_sum = self._log_sum(build, scores, softmax)
+        return by_row(read, size, f"{at}.read"), by_row(log_sum, 1, f"{at}.log_sum")
+
+    @staticmethod
+    def _log_sum(build: GraphBuilder, scores: str, softmax: str) -> str:
+        """log(sum(exp(scores))), as the largest score less the logarithm of the largest share: both are fast."""
+        last = build.constant("last_axis", [-1])
+        largest = build.node("ReduceMax", [scores, last], f"{scores}.largest", keepdims=1)
+        share = build.node("ReduceMax", [softmax, last], f"{softmax}.largest", keepdims=1)
+        return build.node("Sub", [largest, build.node("Log", [share], f"{softmax}.log")], f"{scores}.log_sum")

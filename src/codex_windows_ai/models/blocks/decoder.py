@@ -1,0 +1,129 @@
+"""A decoder's blocks, put together as its `DecoderSpec` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codex_windows_ai.models.blocks.attention import Attention, AttentionInputs
+from codex_windows_ai.models.blocks.embedding import Embedding, Head, keep_positions
+from codex_windows_ai.models.blocks.mlp import Mlp
+from codex_windows_ai.models.blocks.norm import Norm
+from codex_windows_ai.models.blocks.products import BLOCK_SIZE
+from codex_windows_ai.models.blocks.rope import RotaryTables, rotary_tables
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
+    from codex_windows_ai.models.blocks.products import Products
+    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec
+
+_HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention's rotary embedding asks for
+
+
+class Layer:
+    """One layer. Between layers go two tensors [batch, sequence, hidden_size]: the hidden state and its next norm.
+
+    So the sum that ends a layer and the norm that begins the next are one fused node.
+    """
+
+    def __init__(self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: RotaryTables) -> None:
+        def norm(part: str, output: str) -> Norm:
+            weight = Vector(part, number, (decoder.hidden_size,))
+            return Norm(weight, decoder.norm_epsilon, f"layers.{number}.{output}")
+
+        self.attention_norm = norm("attention_norm", "attention_input")
+        self.attention = Attention(number, spec.attention, self.attention_norm, rotary)
+        self.feed_forward_norm = norm("feed_forward_norm", "feed_forward_input")
+        self.mlp = Mlp(number, spec.mlp, self.feed_forward_norm)
+
+    @property
+    def norms(self) -> tuple[Norm, ...]:
+        """Its norms, in the order of the computation."""
+        return self.attention_norm, self.feed_forward_norm
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """Its matrices, in the order of the computation."""
+        return *self.attention.matrices, *self.mlp.matrices
+
+    @property
+    def vectors(self) -> tuple[Vector, ...]:
+        """The weights of its norms and the biases of its products."""
+        biases = (matrix.bias for matrix in self.matrices if matrix.bias)
+        return *(norm.weight for norm in self.norms), *biases
+
+    def build(
+        self,
+        build: GraphBuilder,
+        products: Products,
+        inputs: AttentionInputs,
+        normed: str,
+        hidden: str,
+        next_norm: Norm,
+        *,
+        is_last: bool = False,
+    ) -> tuple[str, str]:
+        """The layer's `normed` and `hidden` for the next one; of the last, only positions whose logits are kept."""
+        context = self.attention.context(build, products, inputs, normed)
+        if is_last:  # nothing but the logits depends on what follows
+            context, hidden = keep_positions(build, context, hidden)
+        attended = self.attention.project(build, products, context)
+        normed, hidden = self.feed_forward_norm.add_and_apply(build, attended, hidden)
+        return next_norm.add_and_apply(build, self.mlp.build(build, products, normed), hidden)
+
+
+class Decoder:
+    """All blocks of one decoder; their weights are named by `matrices` and `vectors`."""
+
+    def __init__(self, spec: DecoderSpec) -> None:
+        self.spec = spec
+        self.rotary = rotary_tables(spec)
+        self.layers = [
+            Layer(number, layer, spec, self.rotary[layer.attention.rope]) for number, layer in enumerate(spec.layers)
+        ]
+        self.final_norm = Norm(Vector("final_norm", None, (spec.hidden_size,)), spec.norm_epsilon, "final")
+        self.embedding = Embedding(spec, self.final_norm)
+        self.head = Head(spec, self.final_norm)
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """All matrices that are stored; a tied head's is the embedding's."""
+        ends = [self.embedding.matrix] if self.spec.tied_embeddings else [self.embedding.matrix, self.head.matrix]
+        return ends + [matrix for layer in self.layers for matrix in layer.matrices]
+
+    @property
+    def vectors(self) -> list[Vector]:
+        """All vectors that a model file holds."""
+        return [self.final_norm.weight, *(vector for layer in self.layers for vector in layer.vectors)]
+
+    def build(self, build: GraphBuilder, products: Products, *, cascade: bool) -> None:
+        """Collects the whole decoder's nodes in `build`."""
+        inputs = AttentionInputs(build, [layer.attention for layer in self.layers], cascade=cascade)
+        hidden = self.embedding.build(build, products)
+        normed = self.layers[0].attention_norm.apply(build, hidden)
+        next_norms = [*(layer.attention_norm for layer in self.layers[1:]), self.final_norm]
+        for layer, next_norm in zip(self.layers, next_norms, strict=True):
+            is_last = next_norm is self.final_norm
+            normed, hidden = layer.build(build, products, inputs, normed, hidden, next_norm, is_last=is_last)
+        self.head.build(build, products, normed)
+
+
+def problems(spec: DecoderSpec) -> list[str]:
+    """What keeps a decoder from being built, in words; nothing where it can be."""
+    found = [] if spec.layers else ["layers, widths and heads must be positive"]
+    for layer in spec.layers:
+        found += _layer_problems(spec, layer)
+    return list(dict.fromkeys(found))
+
+
+def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
+    attention, mlp, found = layer.attention, layer.mlp, list[str]()
+    if min(spec.hidden_size, mlp.size, attention.heads, attention.kv_heads, attention.head_size) < 1:
+        found.append("layers, widths and heads must be positive")
+    elif attention.heads % attention.kv_heads:
+        found.append(f"{attention.heads} heads do not share {attention.kv_heads} key/value heads evenly")
+    if any(size % BLOCK_SIZE for size in (spec.hidden_size, mlp.size, attention.query_size)):
+        found.append(f"widths must be multiples of {BLOCK_SIZE}")
+    if attention.head_size % _HEAD_SIZE_MULTIPLE:
+        found.append(f"the head size {attention.head_size} must be a multiple of {_HEAD_SIZE_MULTIPLE}")
+    return found

@@ -1,0 +1,50 @@
+"""The two ends of a decoder: the embedding of tokens, and the head that gives their logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codex_windows_ai.models.blocks.weights import Matrix
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
+    from codex_windows_ai.models.blocks.norm import Norm
+    from codex_windows_ai.models.blocks.products import Products
+    from codex_windows_ai.models.spec import DecoderSpec
+
+INPUT_IDS = "input_ids"
+LOGITS_TO_KEEP = "logits_to_keep"
+LOGITS = "logits"
+
+
+class Embedding:
+    """The embedding of tokens; one that is also the head's matrix takes the smoothing factors of `final_norm`."""
+
+    def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
+        norm = final_norm.weight if spec.tied_embeddings else None
+        self.matrix = Matrix("embedding", None, (spec.vocabulary_size,), spec.hidden_size, norm=norm)
+
+    def build(self, build: GraphBuilder, products: Products) -> str:
+        """From the token ids of `INPUT_IDS`, [batch, sequence], to [batch, sequence, hidden_size]."""
+        return products.embed(build, self.matrix, INPUT_IDS)
+
+
+class Head:
+    """The output projection, which reads `final_norm`; tied, its matrix is the embedding by another name."""
+
+    def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
+        self.matrix = Matrix("output", None, (spec.vocabulary_size,), spec.hidden_size, norm=final_norm.weight)
+
+    def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
+        """From [batch, kept, hidden_size] to `LOGITS`, [batch, kept, vocabulary_size]."""
+        return products.multiply(build, self.matrix, normed, LOGITS)
+
+
+def keep_positions(build: GraphBuilder, *sources: str) -> list[str]:
+    """Of each source `source[:, -logits_to_keep:]`: with 0 that is everything, as -0 is the first position."""
+    build.constant(LOGITS_TO_KEEP, [0])
+    start = build.node("Neg", [LOGITS_TO_KEEP], "kept_start")
+    end, axis = build.constant("end", [np.iinfo(np.int64).max]), build.constant("axis_1", [1])
+    return [build.node("Slice", [source, start, end, axis], f"{source}.kept") for source in sources]

@@ -1,0 +1,38 @@
+"""Rotary position embedding (arXiv 2104.09864): the tables that attention turns queries and keys by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from codex_windows_ai.models.spec import DecoderSpec, RopeSpec
+
+
+class RotaryTables(NamedTuple):
+    """Names of the initializers with the cosines and the sines."""
+
+    cosines: str = "cosines"
+    sines: str = "sines"
+
+
+def rotary_tables(spec: DecoderSpec) -> dict[RopeSpec, RotaryTables]:
+    """The tables of each rotary embedding of a decoder; layers with the same embedding share them."""
+    first, *others = spec.ropes
+    return {first: RotaryTables()} | {
+        rope: RotaryTables(f"cosines.{number}", f"sines.{number}") for number, rope in enumerate(others, 1)
+    }
+
+
+def rotary_values(rope: RopeSpec, positions: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines, each [positions, size / 2]."""
+    half = rope.size // 2
+    frequencies = rope.base ** (-np.arange(half, dtype=np.float64) / half)
+    frequencies /= rope.linear_factor
+    if rope.factors:
+        frequencies /= np.array(rope.factors, np.float32)
+    angles = np.outer(np.arange(positions, dtype=np.float64), frequencies)
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)

@@ -1,0 +1,59 @@
+"""What a block asks of a model file: matrices and vectors, by the names that they have in the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def weight_name(part: str, layer: int | None) -> str:
+    """The name in the graph of a layer's weight, or with None of one outside the layers."""
+    return part if layer is None else f"layers.{layer}.{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A float32 vector: a norm's weight, or the bias of a product (`part` then ends in `.bias`)."""
+
+    part: str
+    layer: int | None
+    sizes: tuple[int, ...]
+    """Of the vectors that make it up, one after the other."""
+    head_size: int = 1
+    """Elements that may change places among themselves, where a file stores heads in another order."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the graph."""
+        return weight_name(self.part, self.layer)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A weight matrix [rows, columns] of the graph: matrices of the file, stacked by rows.
+
+    Quantised, it is the initializers `.codes`, `.scales`, `.zero_points` behind its name; with `row_scales` also
+    `.rows` (the codes again, [rows, columns]) and `.row_scales`. In float32 it is its name alone.
+    """
+
+    part: str
+    layer: int | None
+    sizes: tuple[int, ...]
+    """Rows of the stacked matrices."""
+    columns: int
+    norm: Vector | None = None
+    """The norm that it reads, with which it shares smoothing factors (`convert.calibration`)."""
+    bias: Vector | None = None
+    row_scales: bool = False
+    """Quantised with one scale a row, so that it can also be multiplied as integers."""
+    head_size: int = 1
+    """Rows that may change places among themselves, where a file stores heads in another order."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the graph."""
+        return weight_name(self.part, self.layer)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all stacked matrices together."""
+        return sum(self.sizes)

@@ -1,0 +1,40 @@
+"""Evens out activations before they are rounded to int8: SmoothQuant (arXiv 2211.10438).
+
+The kernels round each 32 activations with one scale, so that one large channel coarsens its 31
+neighbours. Dividing a norm's channels by factors and multiplying the columns of the matrices that
+read it by the same factors changes nothing in exact arithmetic, and evens the channels out. Where the
+head is the embedding, too, the graph divides embedded tokens by its factors again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codex_windows_ai.models.convert.float_pass import norm_outputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from codex_windows_ai.models.blocks.decoder import Decoder
+    from codex_windows_ai.models.blocks.weights import Vector
+    from codex_windows_ai.models.convert.source import SourceWeights
+
+STRENGTH = 0.5
+"""The part of the difference between channels that is moved to the weights; the paper's alpha."""
+
+_FLOOR = 1e-4  # of the largest channel: dead channels stay finite
+
+
+def smoothing_factors(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
+    """For each norm, by its weight, float32 [hidden_size] around 1. The errors are those of `norm_outputs`."""
+    return {norm.weight: _factors(values) for norm, values in norm_outputs(source, decoder, tokens)}
+
+
+def _factors(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From activations [batch, sequence, hidden_size]."""
+    sizes = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=(0, 1)))
+    sizes = np.maximum(sizes, max(sizes.max() * _FLOOR, np.finfo(np.float32).tiny))
+    logarithms = STRENGTH * np.log(sizes)
+    return np.exp(logarithms - logarithms.mean()).astype(np.float32)

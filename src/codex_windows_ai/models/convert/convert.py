@@ -1,0 +1,98 @@
+"""Converts a GGUF file into a folder in the ONNX Runtime GenAI format.
+
+Weights become 8 bit (`quantization`), one slice of a tensor in memory at a time; no PyTorch. Two graphs
+read them (`graph`); the CPU graph is kept only where it answers as the portable one does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models import folder
+from codex_windows_ai.models.blocks.decoder import Decoder
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
+from codex_windows_ai.models.convert import graph, proof
+from codex_windows_ai.models.convert.calibration import smoothing_factors
+from codex_windows_ai.models.convert.configuration import MODEL, write_configuration
+from codex_windows_ai.models.convert.external_data import ExternalDataWriter
+from codex_windows_ai.models.convert.float_pass import first_pass
+from codex_windows_ai.models.convert.session import Session
+from codex_windows_ai.models.convert.source import SourceWeights
+from codex_windows_ai.models.convert.weights import WeightWriter, estimated_bytes
+from codex_windows_ai.models.families.registry import family_of, read_spec
+from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.models.storage import require_space
+from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WEIGHTS = f"{MODEL}.data"
+
+_SMALL_FILES = 32_000_000  # generous room for the tokenizer and the graphs
+_PROOF_TOKENS = 64
+
+
+def convert(source: Path, target: Path, progress: Progress) -> None:
+    """Writes the model of the GGUF file `source` into the empty folder `target`.
+
+    `progress` counts matrices. Raises ModelNotFoundError or ModelFileError: no or no sound GGUF file.
+    UnsupportedModelError: a model we cannot build. StorageError: not enough room on the disk.
+    """
+    with GgufFile(source) as file:
+        decoder = Decoder(read_spec(file))
+        tokenizer = read_tokenizer(file)
+        weights = SourceWeights(file, family_of(file).layout)
+        weights.check(decoder)
+        require_space(target, estimated_bytes(decoder) + _SMALL_FILES, f"The conversion of {source.name}")
+        matrices = len(decoder.matrices)
+        progress("convert", 0, matrices)
+        write_configuration(target, decoder.spec, tokenizer)
+        sample = _sample_tokens(target, decoder)
+        factors = smoothing_factors(weights, decoder, sample)
+        output = ExternalDataWriter(target / WEIGHTS)
+        try:
+            WeightWriter(weights, decoder, factors, output).write(progress)
+        finally:
+            output.close()
+    for name, form in ((MODEL, graph.PORTABLE), (folder.CPU_MODEL, graph.CPU)):
+        (target / name).write_bytes(graph.build_model(decoder, form, output.tensors).SerializeToString())
+    _prove(target, decoder, sample[:_PROOF_TOKENS])
+    progress("convert", matrices, matrices)
+
+
+def _sample_tokens(target: Path, decoder: Decoder) -> list[int]:
+    """The sample text in the model's own tokens; also proves that the tokenizer loads."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokens = Tokenizer.from_file(str(target / folder.TOKENIZER)).encode(proof.SAMPLE).ids
+    except Exception as error:  # the library raises bare Exceptions
+        raise ModelFileError(f"The converted tokenizer does not load: {error}") from error
+    return tokens[: decoder.spec.context_length] or [0]
+
+
+def _prove(target: Path, decoder: Decoder, tokens: list[int]) -> None:
+    """Runs both graphs, and deletes the CPU graph if it answers otherwise.
+
+    Raises ModelFileError: a graph does not run.
+    """
+    expected, found = (_logits(target / name, decoder, tokens) for name in (MODEL, folder.CPU_MODEL))
+    if proof.divergence(expected, found) > proof.MOST_DIVERGENCE:
+        (target / folder.CPU_MODEL).unlink()
+
+
+def _logits(model: Path, decoder: Decoder, tokens: list[int]) -> NDArray[np.float32]:
+    """Of every next token, [1, sequence, vocabulary]. Raises ModelFileError: the model does not run."""
+    feeds = {INPUT_IDS: np.array([tokens], np.int64)}
+    for layer in decoder.layers:
+        feeds |= first_pass(layer.attention.past, len(tokens))
+    (logits,) = Session(str(model), model.name).run([LOGITS], feeds)
+    if logits.shape != (1, len(tokens), decoder.spec.vocabulary_size) or not np.isfinite(logits).all():
+        raise ModelFileError(f"The converted model answers with {logits.shape} values, not all of them numbers.")
+    return logits

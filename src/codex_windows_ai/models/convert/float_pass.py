@@ -1,0 +1,119 @@
+"""A decoder's own blocks in float32, over a few tokens: what calibration looks at.
+
+One layer is in memory at a time. Its graph is built once for all layers of the same kind, and takes its weights as
+inputs, straight from the model file; so neither the converted weights nor the whole model in float32 is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, AttentionInputs, Shape
+from codex_windows_ai.models.blocks.decoder import Decoder, Layer
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS
+from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
+from codex_windows_ai.models.blocks.norm import Norm
+from codex_windows_ai.models.blocks.products import FloatProducts
+from codex_windows_ai.models.blocks.rope import RotaryTables, rotary_values
+from codex_windows_ai.models.blocks.weights import Vector
+from codex_windows_ai.models.convert.graph import model_of
+from codex_windows_ai.models.convert.session import Session
+from codex_windows_ai.models.convert.source import SourceWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from codex_windows_ai.models.spec import LayerSpec
+
+    Array = NDArray[np.float32]
+
+_NORMED, _HIDDEN = "normed", "hidden"
+_PRODUCTS = FloatProducts()
+
+
+def norm_outputs(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> Iterator[tuple[Norm, Array]]:
+    """Every norm of the decoder, in the order of the computation, with what it gives: [1, tokens, hidden_size].
+
+    Raises ModelFileError: weights that are not finite, or a graph that does not run.
+    """
+    layers = decoder.layers
+    passes: dict[LayerSpec, _LayerPass] = {}
+    normed, hidden = _embedded(source, decoder, tokens)
+    yield layers[0].attention_norm, normed
+    following = [*(layer.attention_norm for layer in layers[1:]), decoder.final_norm]
+    for layer, spec, next_norm in zip(layers, decoder.spec.layers, following, strict=True):
+        if spec not in passes:
+            passes[spec] = _LayerPass(decoder, spec, len(tokens))
+        *within, normed, hidden = passes[spec].run(source, layer, next_norm, normed, hidden)
+        yield from zip((*layer.norms[1:], next_norm), (*within, normed), strict=True)
+
+
+def _embedded(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> tuple[Array, Array]:
+    """The first norm and the hidden state that it reads; of the embedding only the tokens' own rows are read."""
+    build, matrix, norm = GraphBuilder(), decoder.embedding.matrix, decoder.layers[0].attention_norm
+    hidden = decoder.embedding.build(build, _PRODUCTS)
+    normed = norm.apply(build, hidden)
+    known, places = np.unique(np.array([tokens], np.int64), return_inverse=True)
+    feeds = {
+        INPUT_IDS: places.reshape(1, -1).astype(np.int64),
+        matrix.name: source.rows(matrix, known.tolist()),
+        norm.weight.name: source.vector(norm.weight),
+    }
+    outputs = (normed, hidden)
+    normed_values, hidden_values = _session_of(build, feeds, outputs, "embedding").run(outputs, feeds)
+    return normed_values, hidden_values
+
+
+class _LayerPass:
+    """The graph of one kind of layer, over `length` tokens with nothing before them."""
+
+    def __init__(self, decoder: Decoder, spec: LayerSpec, length: int) -> None:
+        self._layer = Layer(0, spec, decoder.spec, RotaryTables())
+        self._next = Norm(Vector("next_norm", None, (decoder.spec.hidden_size,)), decoder.spec.norm_epsilon, "next")
+        self._build = GraphBuilder()
+        inputs = AttentionInputs(self._build, [self._layer.attention], cascade=False)
+        normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)
+        self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
+        tables = zip(RotaryTables(), rotary_values(spec.attention.rope, length), strict=True)
+        self._fixed = first_pass(self._layer.attention.past, length) | dict(tables)
+        self._session: Session | None = None
+
+    def run(self, source: SourceWeights, layer: Layer, next_norm: Norm, normed: Array, hidden: Array) -> list[Array]:
+        """The norms within the layer, the next layer's norm, and the hidden state."""
+        feeds = {_NORMED: normed, _HIDDEN: hidden, self._next.weight.name: source.vector(next_norm.weight)}
+        for here, wanted in zip(self._layer.vectors, layer.vectors, strict=True):
+            feeds[here.name] = source.vector(wanted)
+        for here, wanted in zip(self._layer.matrices, layer.matrices, strict=True):
+            feeds[here.name] = source.matrix(wanted)
+        feeds = {name: values for name, values in feeds.items() if name in self._build.used} | self._fixed
+        if self._session is None:
+            self._session = _session_of(self._build, feeds, self._outputs, "layer")
+        return self._session.run(self._outputs, feeds)
+
+
+def first_pass(past: Mapping[str, Shape], length: int) -> dict[str, NDArray[Any]]:
+    """The inputs of a pass over one sequence's first `length` tokens, besides the tokens: its mask, and no past."""
+    mask = np.ones((1, length), np.int64)
+    return {ATTENTION_MASK: mask} | {
+        name: np.zeros([size if isinstance(size, int) else int(size == "batch") for size in shape], np.float32)
+        for name, shape in past.items()
+    }
+
+
+def _session_of(build: GraphBuilder, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], name: str) -> Session:
+    """What was collected in `build`, with inputs of the types and ranks of `feeds`."""
+    inputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(values.dtype), [f"{name}.{axis}" for axis in range(values.ndim)]
+        )
+        for name, values in feeds.items()
+    ]
+    results = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]
+    graph = helper.make_graph(build.nodes, name, inputs, results, build.constants)
+    return Session(model_of(graph).SerializeToString(), f"({name} in float32)")

@@ -1,0 +1,100 @@
+"""The ONNX graphs of a decoder, in the operators that ONNX Runtime GenAI's model builder emits.
+
+Inputs: `input_ids` int64 [batch, sequence]; `attention_mask` int64 [batch, total], row b holding as
+many ones as the sequence has tokens, past and new; `past_key_values.N.key` and `.value` float32
+[batch, kv_heads, past, head_size]. Optional input: `logits_to_keep` int64 [1], for how many of the
+last positions logits are computed; 0, the default, means all. It is an initializer that is also a graph
+input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it. A session lists it among
+`get_overridable_initializers()`; of an IOBinding's methods, `bind_ortvalue_input` is the one that takes it.
+Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value`, like the past.
+
+There are two graphs over the same weights. The portable graph multiplies as that builder's does, and every
+runtime and device takes it. The CPU graph computes the products of matrices with row scales, more than
+half of all work, as integers: a row of activations is rounded to 8 bits with one scale instead of one for 32
+of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. It also has optional
+inputs for a prefix that all sequences share, in passes with one new token each: `shared_length` int64 [1], the
+prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length, head_size]. All other inputs
+and outputs then have only what follows the prefix; `blocks.attention` is where it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onnx import ModelProto, TensorProto, helper
+
+from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, SHARED_LENGTH, Shape
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS, LOGITS_TO_KEEP
+from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.products import Products, QuantizedProducts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onnx import GraphProto, ValueInfoProto
+
+    from codex_windows_ai.models.blocks.decoder import Decoder
+
+_OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
+
+
+@dataclass(frozen=True, slots=True)
+class GraphForm:
+    """What tells the graphs of one decoder apart."""
+
+    products: Products
+    cascade: bool
+    """Attention can read a prefix once for all sequences."""
+
+
+PORTABLE = GraphForm(QuantizedProducts(), cascade=False)
+CPU = GraphForm(QuantizedProducts(integers=True), cascade=True)
+
+
+def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
+    """The model over the given initializers, which `weights.WeightWriter` writes."""
+    build = GraphBuilder()
+    decoder.build(build, form.products, cascade=form.cascade)
+    graph = helper.make_graph(
+        build.nodes,
+        decoder.spec.family,
+        _inputs(decoder, form),
+        _outputs(decoder),
+        [*(weight for weight in weights if weight.name in build.used), *build.constants],
+    )
+    return model_of(graph)
+
+
+def model_of(graph: GraphProto) -> ModelProto:
+    """The graph as a model, with the versions of the operators that the blocks use."""
+    return helper.make_model(
+        graph,
+        producer_name="codex-windows-ai",
+        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, _MICROSOFT_OPSET)],
+    )
+
+
+def _values(shapes: Mapping[str, Shape]) -> list[ValueInfoProto]:
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+
+
+def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
+    attentions = [layer.attention for layer in decoder.layers]
+    inputs = [
+        helper.make_tensor_value_info(INPUT_IDS, TensorProto.INT64, ("batch", "sequence")),
+        helper.make_tensor_value_info(ATTENTION_MASK, TensorProto.INT64, ("batch", "total")),
+        *(value for attention in attentions for value in _values(attention.past)),
+        helper.make_tensor_value_info(LOGITS_TO_KEEP, TensorProto.INT64, (1,)),
+    ]
+    if form.cascade:
+        inputs.append(helper.make_tensor_value_info(SHARED_LENGTH, TensorProto.INT64, (1,)))
+        inputs += [value for attention in attentions for value in _values(attention.shared)]
+    return inputs
+
+
+def _outputs(decoder: Decoder) -> list[ValueInfoProto]:
+    logits: Shape = ("batch", "kept", decoder.spec.vocabulary_size)
+    present = (value for layer in decoder.layers for value in _values(layer.attention.present))
+    return [*_values({LOGITS: logits}), *present]

@@ -1,0 +1,55 @@
+"""The families that exist: a new one is its own file and one line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codex_windows_ai.errors import UnsupportedModelError
+from codex_windows_ai.models.blocks.decoder import problems
+from codex_windows_ai.models.families import llama, qwen2
+from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.families.family import Family
+    from codex_windows_ai.models.gguf.file import GgufFile
+    from codex_windows_ai.models.spec import DecoderSpec
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        llama.FAMILY,
+        qwen2.FAMILY,
+    )
+}
+
+
+def family_of(file: GgufFile) -> Family:
+    """The family of a file. Raises UnsupportedModelError: none that exists here."""
+    family = FAMILIES.get(file.architecture)
+    if family is None:
+        raise UnsupportedModelError(
+            f"{file.path} has the architecture `{file.architecture}`; supported are {', '.join(FAMILIES)}.",
+            hint=f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format.",
+        )
+    return family
+
+
+def read_spec(file: GgufFile) -> DecoderSpec:
+    """The decoder that a file describes, which the blocks can build.
+
+    Raises UnsupportedModelError: another family, or a feature that is not built. ModelFileError: a value is missing.
+    """
+    family = family_of(file)
+    parts = file.integer("split.count", 0)
+    if parts > 1:  # a single part is whole
+        raise UnsupportedModelError(f"{file.path} has `split.count` {parts}; such models are not supported.")
+    spec = family.read(Hyperparameters(file))
+    if found := problems(spec):
+        raise UnsupportedModelError(f"{file.path} cannot be run: {'; '.join(found)}.")
+    return spec
+
+
+def known_models(conjunction: str) -> str:
+    """Well-known models of all families as a list for people: "A, B or C"."""
+    *first, last = (model for family in FAMILIES.values() for model in family.models)
+    return f"{', '.join(first)} {conjunction} {last}"

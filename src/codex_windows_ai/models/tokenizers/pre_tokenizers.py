@@ -1,0 +1,42 @@
+"""How text is cut into pieces before byte pairs are merged: one entry for each name that GGUF files use.
+
+A file names only the pre-tokenizer (`tokenizer.ggml.pre`); the rules that each name stands for are those of llama.cpp
+(src/llama-vocab.cpp) and of the models' own tokenizer files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreTokenizer:
+    """How text is cut before merging: each pattern cuts the pieces the one before left."""
+
+    patterns: tuple[str, ...]
+    normalizer: str | None = None
+    whole_words_first: bool = False
+    """A piece that is itself in the vocabulary is taken whole, whatever the merges say."""
+    begins_with_bos: bool = False
+    """Whether a beginning-of-sequence token is put first when the metadata does not say."""
+    tokenizer_class: str = "GPT2Tokenizer"
+
+
+PRE_TOKENIZERS = {
+    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")),
+    "gpt-2": PreTokenizer((_GPT2,)),
+    "smollm": PreTokenizer((r"\p{N}", _GPT2)),
+    "llama-bpe": PreTokenizer(
+        (_LLAMA3 % "{1,3}",),
+        whole_words_first=True,
+        begins_with_bos=True,
+        tokenizer_class="PreTrainedTokenizerFast",
+    ),
+    "qwen2": PreTokenizer((_LLAMA3 % "",), normalizer="NFC", tokenizer_class="Qwen2Tokenizer"),
+}
