@@ -10,7 +10,7 @@ from llguidance import LLTokenizer
 
 from codex_windows_ai.chat.grammar import MOST_CALLS, answer_grammar, json_grammar
 from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
-from codex_windows_ai.engine.grammar import _start
+from codex_windows_ai.engine.sampling.grammar import _start
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.request import Grammar
 

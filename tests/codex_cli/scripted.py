@@ -17,7 +17,7 @@ from llguidance import LLTokenizer
 
 from codex_windows_ai.chat.tools import call_form
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.grammar import _start
+from codex_windows_ai.engine.sampling.grammar import _start
 from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar
 from codex_windows_ai.settings import Settings

@@ -18,7 +18,7 @@ from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.devices.devices import Device, list_devices
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.protocol.answer import Delta
@@ -32,7 +32,7 @@ def kernels(folder: ModelFolder, device: Device) -> dict[str, Any]:
     """Keys and values of prompts of different lengths and of a pass over all of them, on both."""
 
     def rows_of(model: Model) -> list[np.ndarray]:
-        rows, lengths = KeyValueRows(model.shape, 1 << 30), [5, 17, RIGHT]
+        rows, lengths = HostPool(model.shape, 1 << 30), [5, 17, RIGHT]
         rows.ensure(len(lengths), 64, kept=())
         for row, length in enumerate(lengths):
             model.forward(rows, row, np.arange(length)[None] + 3, [0])

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.host_pool import HostPool, KVSpec
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.sequence import Sequence
 from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 
-SHAPE = KeyValueShape(layers=2, key_value_heads=2, head_size=3, dtype=np.dtype(np.float32))
-STEP = KeyValueRows.LENGTH_STEP
+SHAPE = KVSpec(layers=2, key_value_heads=2, head_size=3, dtype=np.dtype(np.float32))
+STEP = HostPool.LENGTH_STEP
 
 
-def rows_of(rows: int, length: int = STEP) -> KeyValueRows:
-    return KeyValueRows(SHAPE, rows * length * SHAPE.bytes_per_token)
+def rows_of(rows: int, length: int = STEP) -> HostPool:
+    return HostPool(SHAPE, rows * length * SHAPE.bytes_per_token)
 
 
 def block_of(value: float, tokens: int = BLOCK_TOKENS) -> np.ndarray:
@@ -24,7 +24,7 @@ def block_of(value: float, tokens: int = BLOCK_TOKENS) -> np.ndarray:
     return block + value + np.arange(tokens, dtype=np.float32)[:, None] / 1000
 
 
-def read(rows: KeyValueRows, row: int, tokens: int, start: int = 0) -> np.ndarray:
+def read(rows: HostPool, row: int, tokens: int, start: int = 0) -> np.ndarray:
     block = block_of(0, tokens)
     rows.read(row, start, block)
     return block

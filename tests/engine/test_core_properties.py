@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.oracle import Oracle
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.sampler import log_softmax
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.sampling.sampler import log_softmax
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import EngineError, WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, SamplingParameters
+from tests.engine.oracle import Oracle
 from tests.engine.tiny_model import make_tiny_model
 
 FORCING = Grammar("regex", r"said (yes|no), because of the (weather|w[aeiou]ll|x)\.")
@@ -339,7 +339,7 @@ def test_every_answer_is_as_likely_as_the_model_says(
     for client in clients:
         prompt, said = client.request.prompt_token_ids, client.tokens
         told = [chosen.logprob for delta in client.deltas for chosen in delta.tokens]
-        rows = KeyValueRows(core.model.shape, 2**30)
+        rows = HostPool(core.model.shape, 2**30)
         rows.resize(1, len(prompt) + len(said), kept=())
         tokens = np.array([[*prompt, *said[:-1]]])
         logits = core.model.forward(rows, 0, tokens, [0], keep=len(said))[0]

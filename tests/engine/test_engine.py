@@ -15,7 +15,7 @@ import pytest
 
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
     DeadlineExceededError,

@@ -8,7 +8,7 @@ import numpy as np
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
 from codex_windows_ai.models.folder import ModelFolder
 
@@ -34,7 +34,7 @@ def test_a_device_gets_its_past_as_arrays_and_computes_the_same(tiny_model: Mode
     """Bit for bit: here the device is the processor, which takes the rows' own memory otherwise."""
 
     def found(model: Model) -> list[np.ndarray]:
-        rows, lengths = KeyValueRows(model.shape, 1 << 30), [40, 3, 17]
+        rows, lengths = HostPool(model.shape, 1 << 30), [40, 3, 17]
         rows.ensure(len(lengths), 64, kept=())
         logits = [
             model.forward(rows, row, np.arange(length)[None] + 5, [0], keep=min(4, length))

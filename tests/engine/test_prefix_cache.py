@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
+from codex_windows_ai.engine.kv.host_pool import Buffer, KVSpec
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
 
-SHAPE = KeyValueShape(layers=1, key_value_heads=1, head_size=1, dtype=np.dtype(np.float32))
+SHAPE = KVSpec(layers=1, key_value_heads=1, head_size=1, dtype=np.dtype(np.float32))
 BLOCK_BYTES = BLOCK_TOKENS * SHAPE.bytes_per_token
 
 Path = tuple[int, ...]

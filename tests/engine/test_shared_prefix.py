@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.shared_prefix import SharedPrefix, SharedPrefixes
 from codex_windows_ai.engine.sequence import Sequence
-from codex_windows_ai.engine.shared_prefix import SharedPrefix, SharedPrefixes
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
@@ -42,7 +42,7 @@ def core(tiny_model: ModelFolder) -> EngineCore:
 @pytest.fixture
 def found() -> Iterator[SharedPrefixes]:
     """Over rows that hold numbers which tell their tokens."""
-    rows = KeyValueRows(SHAPE, 2**30)
+    rows = HostPool(SHAPE, 2**30)
     rows.ensure(6, 256, kept=())
     for row in range(6):
         rows.write(row, 0, block_of(row, 200))
@@ -232,7 +232,7 @@ def test_a_model_that_takes_no_prefix_is_given_none(tiny_model: ModelFolder) -> 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=30, max_size=80), min_size=3, max_size=6))
 def test_what_is_shared_is_what_all_begin_with(core: EngineCore, prompts: list[list[int]]) -> None:
-    rows = KeyValueRows(SHAPE, 2**30)
+    rows = HostPool(SHAPE, 2**30)
     rows.ensure(6, 256, kept=())
     alike = [new_sequence(core, (1,) * 20 + tuple(prompt)) for prompt in prompts]
     for sequence in alike:

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codex_windows_ai.devices.devices import Device, fingerprint
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Logits, Model
-from codex_windows_ai.engine.sampler import log_softmax
+from codex_windows_ai.engine.sampling.sampler import log_softmax
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.inference import first_line
@@ -65,7 +65,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
 
 def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
     """Of the next token, [positions, vocabulary] of each pass."""
-    rows = KeyValueRows(model.shape, _ROW_BYTES)
+    rows = HostPool(model.shape, _ROW_BYTES)
     rows.ensure(2, tokens.shape[1], kept=())
     read = _WHOLE + _BEHIND
     passes = [

@@ -16,17 +16,17 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.configuration import EngineConfiguration
-from codex_windows_ai.engine.intake import Intake
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.fair_queue import TokenCounters, WaitingQueue
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, PrefixCache
+from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
+from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
+from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.model import Logits, Model
-from codex_windows_ai.engine.pacing import PrefillPacer
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
-from codex_windows_ai.engine.prefix_exchange import PrefixExchange
-from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
-from codex_windows_ai.engine.shared_prefix import SharedPrefixes
+from codex_windows_ai.engine.token_budget import PrefillBudget
+from codex_windows_ai.engine.validation import RequestValidator
 from codex_windows_ai.errors import (
     DeadlineExceededError,
     EngineBusyError,
@@ -53,10 +53,10 @@ class EngineCore:
             threads=self.configuration.threads,
             configure_session=self.configuration.configure_session,
         )
-        self.rows = KeyValueRows(self.model.shape, self.configuration.row_bytes)
+        self.rows = HostPool(self.model.shape, self.configuration.row_bytes)
         self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
-        self.batch = Batch(self.rows)
-        self._prefixes = PrefixExchange(self.cache, self.batch)
+        self.batch = Slots(self.rows)
+        self._prefixes = PrefixMatcher(self.cache, self.batch)
         self.shared = SharedPrefixes(
             self.rows,
             self.configuration.shared_bytes if self.model.shares_prefixes else 0,
@@ -64,9 +64,11 @@ class EngineCore:
             forget=self.model.forget_prefix,
         )
         self.counters = TokenCounters()
-        self._pacer = PrefillPacer(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
+        self._pacer = PrefillBudget(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
-        self._intake = Intake(folder, self.configuration, self.model.vocabulary_size, self.rows.longest_row)
+        self._intake = RequestValidator(
+            folder, self.configuration, self.model.vocabulary_size, self.rows.max_sequence_length
+        )
         self._finished = self._failed = self._cancelled = 0
         self._decode_passes = self._shared_passes = self._decode_rows = self._output_tokens = 0
         self._prefill_tokens = self._input_tokens = self._cached_tokens = self._lent_tokens = 0
@@ -268,7 +270,7 @@ class EngineCore:
     def _prefill_chunk(self, sequence: Sequence, seconds: float, *, for_agent: str) -> None:
         sequence.start()
         # Room for the whole prompt and a first piece of the answer at once: growing copies every row.
-        self.batch.reserve(min(sequence.longest, sequence.given_length + KeyValueRows.LENGTH_STEP))
+        self.batch.reserve(min(sequence.longest, sequence.given_length + HostPool.LENGTH_STEP))
         if not sequence.computed:
             self._borrow(sequence)
         self._prefixes.take(sequence)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 import psutil
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
-from codex_windows_ai.engine.shared_prefix import SharedPrefix
+from codex_windows_ai.engine.kv.host_pool import HostPool, KVSpec
+from codex_windows_ai.engine.kv.shared_prefix import SharedPrefix
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.folder import EXACT_SUMS
 
@@ -91,7 +91,7 @@ class Model:
 
     def forward(
         self,
-        rows: KeyValueRows,
+        rows: HostPool,
         first: int,
         tokens: npt.NDArray[np.int64],
         past: Sequence[int],
@@ -117,7 +117,7 @@ class Model:
 
     def _forward_in_place(
         self,
-        rows: KeyValueRows,
+        rows: HostPool,
         first: int,
         tokens: npt.NDArray[np.int64],
         mask: npt.NDArray[np.int64],
@@ -139,7 +139,7 @@ class Model:
 
     def _forward_copying(
         self,
-        rows: KeyValueRows,
+        rows: HostPool,
         first: int,
         tokens: npt.NDArray[np.int64],
         past: Sequence[int],
@@ -185,7 +185,7 @@ class Model:
             self._keep[keep] = _runtime.OrtValue.ortvalue_from_numpy(np.array([keep], dtype=np.int64))
         return self._keep[keep]
 
-    def _binding(self, rows: KeyValueRows, first: int, batch: int, prefix: SharedPrefix | None) -> Any:
+    def _binding(self, rows: HostPool, first: int, batch: int, prefix: SharedPrefix | None) -> Any:
         """A binding whose past and present are the memory of those rows behind the prefix; kept until memory moves."""
         bindings = self._bindings.pop(rows.generation, {})
         self._bindings[rows.generation] = bindings  # the last is the one used last
@@ -209,7 +209,7 @@ class Model:
                     binding.bind_output(f"present.{index}.{name}", *arguments)
         return binding
 
-    def _read_shape(self, file: Path) -> KeyValueShape:
+    def _read_shape(self, file: Path) -> KVSpec:
         inputs: dict[str, Any] = {value.name: value for value in self._session.get_inputs()}
         outputs = {value.name for value in self._session.get_outputs()}
         past = [name for name in inputs if name.startswith("past_key_values.")]
@@ -224,7 +224,7 @@ class Model:
             raise UnsupportedModelError(
                 f"{file} keeps its keys and values as {cache.type}; supported: {', '.join(_CACHE_TYPES)}."
             )
-        return KeyValueShape(
+        return KVSpec(
             layers=len(past) // 2,
             key_value_heads=int(cache.shape[1]),
             head_size=int(cache.shape[3]),

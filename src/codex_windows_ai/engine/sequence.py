@@ -8,12 +8,12 @@ from enum import Enum
 
 import numpy as np
 
-from codex_windows_ai.engine.grammar import GrammarMatcher
-from codex_windows_ai.engine.pacing import PrefillPacer
-from codex_windows_ai.engine.prefix_cache import Block
-from codex_windows_ai.engine.sampler import Logits, Sampler, likeliest, log_softmax
-from codex_windows_ai.engine.speculation import PromptLookup
-from codex_windows_ai.engine.stop_strings import StopStrings
+from codex_windows_ai.engine.kv.prefix_cache import Block
+from codex_windows_ai.engine.sampling.draft import PromptLookup
+from codex_windows_ai.engine.sampling.grammar import GrammarMatcher
+from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, likeliest, log_softmax
+from codex_windows_ai.engine.sampling.stop_strings import StopStrings
+from codex_windows_ai.engine.token_budget import PrefillBudget
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import ChosenToken, Delta, FinishReason, Timings, TokenLogprob, Usage
@@ -132,7 +132,7 @@ class Sequence:
         Chunks end on multiples that block borders are among, so that the cache can take over, and where
         bits count no token of them is lonely.
         """
-        remaining, step = self.remaining, PrefillPacer.SMALLEST_PIECE
+        remaining, step = self.remaining, PrefillBudget.SMALLEST_PIECE
         budget = max(budget, step)
         chunk = (self.computed + budget + 1) // step * step - self.computed
         if remaining <= budget + 1 or remaining - chunk == 1:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.reading_row import ReadingRow
-from codex_windows_ai.engine.shared_prefix import SharedPrefix
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.shared_prefix import PrefillSlot, SharedPrefix
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.rows import STEP, new_sequence
@@ -214,7 +213,7 @@ def test_what_the_cache_has_no_more_is_not_lent(core: EngineCore) -> None:
 def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_model: ModelFolder) -> None:
     core = start(tiny_model)
     token_bytes = core.model.shape.bytes_per_token
-    needed = SHARED * token_bytes + ReadingRow.bytes_of(core.model.shape, 2 * SHARED)
+    needed = SHARED * token_bytes + PrefillSlot.bytes_of(core.model.shape, 2 * SHARED)
     assert needed == (SHARED + STEP) * token_bytes
     for budget in (needed - 1, needed):
         core = start(tiny_model, shared_bytes=budget)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, PrefixCache
-from codex_windows_ai.engine.prefix_exchange import PrefixExchange
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, PrefixCache
+from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
+from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.sequence import Sequence
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.rows import SHAPE, block_of, new_sequence, read, rows_of
@@ -21,13 +21,13 @@ def core(tiny_model: ModelFolder) -> EngineCore:
 
 
 @pytest.fixture
-def exchange() -> tuple[PrefixCache, Batch, PrefixExchange]:
+def exchange() -> tuple[PrefixCache, Slots, PrefixMatcher]:
     cache = PrefixCache(SHAPE, 100 * BLOCK_TOKENS * SHAPE.bytes_per_token)
-    batch = Batch(rows_of(16))
-    return cache, batch, PrefixExchange(cache, batch)
+    batch = Slots(rows_of(16))
+    return cache, batch, PrefixMatcher(cache, batch)
 
 
-Exchange = tuple[PrefixCache, Batch, PrefixExchange]
+Exchange = tuple[PrefixCache, Slots, PrefixMatcher]
 
 
 def prefill(exchange: Exchange, sequence: Sequence, value: float, tokens: int | None = None) -> None:
@@ -176,7 +176,7 @@ def test_a_sequence_that_began_on_decoded_blocks_never_counts_as_exact(core: Eng
 
 def test_the_rest_behind_blocks_that_found_no_room_is_not_kept(core: EngineCore) -> None:
     cache = PrefixCache(SHAPE, 2 * BLOCK_TOKENS * SHAPE.bytes_per_token)
-    exchange = (cache, (batch := Batch(rows_of(4))), PrefixExchange(cache, batch))
+    exchange = (cache, (batch := Slots(rows_of(4))), PrefixMatcher(cache, batch))
     holder, sequence = new_sequence(core, tuple(range(100, 164))), new_sequence(core, 100)
     prefill(exchange, holder, 1.0)
     prefill(exchange, sequence, 2.0)
@@ -187,8 +187,8 @@ def test_the_rest_behind_blocks_that_found_no_room_is_not_kept(core: EngineCore)
 
 def test_a_full_cache_of_blocks_in_use_is_no_error_and_is_tried_again(core: EngineCore) -> None:
     cache = PrefixCache(SHAPE, 2 * BLOCK_TOKENS * SHAPE.bytes_per_token)
-    batch = Batch(rows_of(4))
-    exchange = (cache, batch, PrefixExchange(cache, batch))
+    batch = Slots(rows_of(4))
+    exchange = (cache, batch, PrefixMatcher(cache, batch))
     holder = new_sequence(core, tuple(range(100, 164)))
     prefill(exchange, holder, 1.0)
     sequence = new_sequence(core, 100)

@@ -25,7 +25,7 @@ _generations = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
-class KeyValueShape:
+class KVSpec:
     """What one token's keys and values look like in every layer."""
 
     layers: int
@@ -55,7 +55,7 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Buffer:
     return np.frombuffer(memory, dtype=dtype).reshape(shape)
 
 
-class KeyValueRows:
+class HostPool:
     """Buffers of shape [2 (key, value), rows, heads, length, head size], one a layer.
 
     Memory is the operating system's own, page by page as it is written and given back at once.
@@ -67,7 +67,7 @@ class KeyValueRows:
     LENGTH_STEP = 256
     FEWEST_ROWS = 4
 
-    def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
+    def __init__(self, shape: KVSpec, budget_bytes: int) -> None:
         self.shape = shape
         self.budget_bytes = budget_bytes
         self.rows = 0
@@ -80,7 +80,7 @@ class KeyValueRows:
         return self._bytes(rows, length) <= self.budget_bytes
 
     @property
-    def longest_row(self) -> int:
+    def max_sequence_length(self) -> int:
         """Tokens of the longest single row within the budget."""
         return self.budget_bytes // self.shape.bytes_per_token // self.LENGTH_STEP * self.LENGTH_STEP
 
@@ -127,7 +127,7 @@ class KeyValueRows:
         """Gives all memory back; for when nothing runs."""
         self.resize(0, 0, kept=())
 
-    def copy_row(self, source: int, target: int, tokens: range, origin: KeyValueRows | None = None) -> None:
+    def copy_row(self, source: int, target: int, tokens: range, origin: HostPool | None = None) -> None:
         """Copies `tokens` of one row, of `origin` or of these rows, to the same place in another of these rows."""
         span = slice(tokens.start, tokens.stop)
         for to, layer in zip(self.layers, (origin or self).layers, strict=True):

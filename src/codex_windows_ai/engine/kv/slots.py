@@ -7,14 +7,14 @@ only to keep those neighbours together, and the shorter one moves where there is
 
 from __future__ import annotations
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.sequence import Phase, Sequence
 
 
-class Batch:
+class Slots:
     """The running sequences by row."""
 
-    def __init__(self, rows: KeyValueRows) -> None:
+    def __init__(self, rows: HostPool) -> None:
         self.rows = rows
         self._slots: list[Sequence | None] = []
         self._first: int = 0

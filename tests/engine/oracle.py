@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest
@@ -29,7 +29,7 @@ class Oracle:
         deltas: list[Delta | WindowsAiError] = []
         core = self._core
         sequence = core.prepare(request, deltas.append)
-        rows = KeyValueRows(core.model.shape, core.configuration.row_bytes)
+        rows = HostPool(core.model.shape, core.configuration.row_bytes)
         rows.resize(1, sequence.longest, kept=())
         sequence.start()
         while sequence.ending is None:

@@ -15,10 +15,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from codex_windows_ai.engine.batch import Batch
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.rows import SHAPE, STEP, block_of, new_sequence, read, rows_of
@@ -37,7 +37,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     @initialize(budget=st.sampled_from([STEP, 2 * STEP, 5 * STEP, 12 * STEP]))
     def start(self, budget: int) -> None:
-        self.batch = Batch(KeyValueRows(SHAPE, budget * SHAPE.bytes_per_token))
+        self.batch = Slots(HostPool(SHAPE, budget * SHAPE.bytes_per_token))
         self.written: dict[Sequence, np.ndarray] = {}
         self.stamp = 0.0
 
@@ -121,7 +121,7 @@ def test_rows_move_with_their_content(core: EngineCore) -> None:
 def test_a_long_prompt_stays_where_it_is_while_short_ones_come_and_go(
     core: EngineCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = Batch(rows_of(8))
+    batch = Slots(rows_of(8))
     long = new_sequence(core, 200, 8)
     batch.add(long)
     batch.reserve(200)
@@ -137,7 +137,7 @@ def test_a_long_prompt_stays_where_it_is_while_short_ones_come_and_go(
 
 
 def test_a_row_that_memory_ran_out_for_can_still_be_removed(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = Batch(rows_of(4))
+    batch = Slots(rows_of(4))
     long, short = new_sequence(core, 10, 10), new_sequence(core, 200, 200)
     for _ in range(3):
         batch.add(sequence := new_sequence(core, 10, 10))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from codex_windows_ai.engine.batch import Batch
-from codex_windows_ai.engine.kv_cache import Buffer
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
+from codex_windows_ai.engine.kv.host_pool import Buffer
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
+from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.sequence import Sequence
 
 
-class PrefixExchange:
+class PrefixMatcher:
     """Takes what others computed, gives what this sequence computed."""
 
-    def __init__(self, cache: PrefixCache, batch: Batch) -> None:
+    def __init__(self, cache: PrefixCache, batch: Slots) -> None:
         self._cache = cache
         self._batch = batch
 

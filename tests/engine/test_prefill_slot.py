@@ -7,8 +7,8 @@ import pytest
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.reading_row import ReadingRow
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.shared_prefix import PrefillSlot
 from codex_windows_ai.engine.sequence import Sequence
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.rows import SHAPE, STEP, block_of, new_sequence, read
@@ -26,9 +26,9 @@ class Reading:
     """Two sequences that borrowed the same prefix, and numbers that tell what is whose."""
 
     def __init__(self, core: EngineCore) -> None:
-        self.rows = KeyValueRows(SHAPE, 2**20)
+        self.rows = HostPool(SHAPE, 2**20)
         self.rows.ensure(2, 200, kept=())
-        self.row = ReadingRow(SHAPE, block_of(100, PREFIX), 200)
+        self.row = PrefillSlot(SHAPE, block_of(100, PREFIX), 200)
         self.sequences = [new_sequence(core, 100) for _ in range(2)]
         for number, sequence in enumerate(self.sequences):
             sequence.row = number
@@ -53,7 +53,7 @@ def reading(core: EngineCore) -> Reading:
 def test_it_begins_with_the_prefix_and_takes_whole_steps(reading: Reading) -> None:
     row = reading.row.load(reading.sequences[0], reading.rows)
     assert (read(row, 0, PREFIX) == block_of(100, PREFIX)).all()
-    assert reading.row.nbytes == ReadingRow.bytes_of(SHAPE, 200) == STEP * SHAPE.bytes_per_token
+    assert reading.row.nbytes == PrefillSlot.bytes_of(SHAPE, 200) == STEP * SHAPE.bytes_per_token
 
 
 def test_what_was_read_goes_to_the_sequences_own_row(reading: Reading) -> None:

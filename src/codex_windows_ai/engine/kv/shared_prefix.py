@@ -18,13 +18,47 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueRows, KeyValueShape, allocate
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, common_length
-from codex_windows_ai.engine.reading_row import ReadingRow
+from codex_windows_ai.engine.kv.host_pool import Buffer, HostPool, KVSpec, allocate
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, Block, common_length
 from codex_windows_ai.engine.sequence import Sequence
 
 _UNPROFITABLE_ROWS = 2  # what two rows save is what the plain products lose against GroupQueryAttention
 _PATIENT_PASSES = 16  # as long few rows use the prefix though it costs more: others may join them soon
+
+
+class PrefillSlot:
+    """`prefix` is [layers, 2, heads, tokens, head size]."""
+
+    def __init__(self, shape: KVSpec, prefix: Buffer, longest: int) -> None:
+        self._rows = HostPool(shape, self.bytes_of(shape, longest))
+        self._prefix_length = prefix.shape[3]
+        self._rows.ensure(1, longest, kept=())
+        self._rows.write(0, 0, prefix)
+        self._holder: Sequence | None = None
+        self._held = 0
+
+    @staticmethod
+    def bytes_of(shape: KVSpec, length: int) -> int:
+        """What a row of that length takes."""
+        step = HostPool.LENGTH_STEP
+        return -(-length // step) * step * shape.bytes_per_token
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+        return self._rows.nbytes
+
+    def load(self, sequence: Sequence, rows: HostPool) -> HostPool:
+        """The row, as row 0, with everything of the sequence that is computed; `rows` holds what it did not borrow."""
+        if self._holder is not sequence or self._held != sequence.computed:
+            self._rows.copy_row(sequence.row, 0, sequence.in_row, rows)
+        self._holder = None  # until `store`: a pass that fails leaves what nobody knows
+        return self._rows
+
+    def store(self, sequence: Sequence, tokens: range, rows: HostPool) -> None:
+        """Copies what a pass computed to the sequence's own row."""
+        rows.copy_row(0, sequence.row, tokens, self._rows)
+        self._holder, self._held = sequence, tokens.stop
 
 
 class SharedPrefix:
@@ -34,29 +68,27 @@ class SharedPrefix:
     nothing but prefilled history.
     """
 
-    def __init__(
-        self, shape: KeyValueShape, tokens: list[int], fill: Callable[[Buffer], None], *, exact_length: int
-    ) -> None:
+    def __init__(self, shape: KVSpec, tokens: list[int], fill: Callable[[Buffer], None], *, exact_length: int) -> None:
         self.tokens = tokens
         self.exact_length = exact_length
         self._shape = shape
         length = len(tokens)
         self._storage = allocate((shape.layers, 2, shape.key_value_heads, length, shape.head_size), shape.dtype)
         fill(self._storage)
-        self._reading_row: ReadingRow | None = None
+        self._reading_row: PrefillSlot | None = None
         self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([length], np.int64)}
         """By name; `shared.N.key` and `.value` are [heads, tokens, head size]."""
         for layer, (part, name) in itertools.product(range(self._shape.layers), enumerate(("key", "value"))):
             self.inputs[f"shared.{layer}.{name}"] = self._storage[layer, part]
 
     @classmethod
-    def of_row(cls, rows: KeyValueRows, sequence: Sequence, length: int) -> Self:
+    def of_row(cls, rows: HostPool, sequence: Sequence, length: int) -> Self:
         """What a sequence's row begins with."""
         exact_length = min(length, sequence.exact_length)
         return cls(rows.shape, sequence.tokens[:length], partial(rows.read, sequence.row, 0), exact_length=exact_length)
 
     @classmethod
-    def of_blocks(cls, shape: KeyValueShape, blocks: list[Block]) -> Self:
+    def of_blocks(cls, shape: KVSpec, blocks: list[Block]) -> Self:
         """What blocks of the prefix cache hold that follow each other."""
 
         def fill(storage: Buffer) -> None:
@@ -83,16 +115,16 @@ class SharedPrefix:
     @property
     def nbytes_lent(self) -> int:
         """Bytes it takes when somebody borrows it."""
-        return self._storage.nbytes + ReadingRow.bytes_of(self._shape, self.longest_borrower)
+        return self._storage.nbytes + PrefillSlot.bytes_of(self._shape, self.longest_borrower)
 
     @property
-    def reading_row(self) -> ReadingRow:
+    def reading_row(self) -> PrefillSlot:
         """Where those who borrow it read their prompts."""
         if self._reading_row is None:
-            self._reading_row = ReadingRow(self._shape, self._storage, self.longest_borrower)
+            self._reading_row = PrefillSlot(self._shape, self._storage, self.longest_borrower)
         return self._reading_row
 
-    def write(self, rows: KeyValueRows, row: int) -> None:
+    def write(self, rows: HostPool, row: int) -> None:
         """Copies it to the start of a row."""
         rows.write(row, 0, self._storage)
 
@@ -104,7 +136,7 @@ class SharedPrefixes:
     memory; it is called when a prefix is of no more use.
     """
 
-    def __init__(self, rows: KeyValueRows, budget_bytes: int, least_saving: int, *, forget: Callable[[], None]) -> None:
+    def __init__(self, rows: HostPool, budget_bytes: int, least_saving: int, *, forget: Callable[[], None]) -> None:
         self._rows = rows
         self._budget_bytes = budget_bytes
         self._least_saving = least_saving
@@ -166,7 +198,7 @@ class SharedPrefixes:
             self._patience = _PATIENT_PASSES
         return held
 
-    def reading_row(self) -> ReadingRow:
+    def reading_row(self) -> PrefillSlot:
         """Where the prompts of those are read who borrowed the prefix."""
         assert self._held is not None  # noqa: S101  # somebody borrowed it
         return self._held.reading_row

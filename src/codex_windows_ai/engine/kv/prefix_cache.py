@@ -21,7 +21,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape, allocate
+from codex_windows_ai.engine.kv.host_pool import Buffer, KVSpec, allocate
 
 BLOCK_TOKENS = 16
 
@@ -54,7 +54,7 @@ class PrefixCache:
 
     _SLAB_BLOCKS = 16
 
-    def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
+    def __init__(self, shape: KVSpec, budget_bytes: int) -> None:
         self._shape = shape
         self.block_bytes = BLOCK_TOKENS * shape.bytes_per_token
         self.capacity = budget_bytes // self.block_bytes

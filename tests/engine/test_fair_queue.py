@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.scheduler import TokenCounters, WaitingQueue
+from codex_windows_ai.engine.fair_queue import TokenCounters, WaitingQueue
 
 
 @dataclass(eq=False)

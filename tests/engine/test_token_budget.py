@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.pacing import PrefillPacer
+from codex_windows_ai.engine.token_budget import PrefillBudget
 
-LONG = PrefillPacer.LONG_PROMPT_TOKENS + 1
+LONG = PrefillBudget.LONG_PROMPT_TOKENS + 1
 
 
-def pacer_of(most_tokens: int = 256) -> PrefillPacer:
-    return PrefillPacer(most_tokens, 0.08)
+def pacer_of(most_tokens: int = 256) -> PrefillBudget:
+    return PrefillBudget(most_tokens, 0.08)
 
 
 def test_the_first_piece_of_a_prompt_is_moderate() -> None:
-    assert pacer_of(256).piece(0, 0.08, LONG) == PrefillPacer.FIRST_PIECE
+    assert pacer_of(256).piece(0, 0.08, LONG) == PrefillBudget.FIRST_PIECE
     assert pacer_of(48).piece(0, 0.08, LONG) == 48
 
 
 @pytest.mark.parametrize("rate", [0, 0.001, 10])
 def test_the_rest_of_a_short_prompt_is_read_at_once_however_long_that_takes(rate: float) -> None:
-    assert pacer_of(512).piece(rate, 0.01, PrefillPacer.SHORT_PROMPT_TOKENS) == PrefillPacer.SHORT_PROMPT_TOKENS
-    assert pacer_of(512).piece(rate, 0.01, PrefillPacer.SHORT_PROMPT_TOKENS + 1) < PrefillPacer.SHORT_PROMPT_TOKENS
+    assert pacer_of(512).piece(rate, 0.01, PrefillBudget.SHORT_PROMPT_TOKENS) == PrefillBudget.SHORT_PROMPT_TOKENS
+    assert pacer_of(512).piece(rate, 0.01, PrefillBudget.SHORT_PROMPT_TOKENS + 1) < PrefillBudget.SHORT_PROMPT_TOKENS
     assert pacer_of(48).piece(rate, 0.01, 48) == 48
     assert pacer_of(48).piece(rate, 0.01, 49) <= 48
 
@@ -32,8 +32,8 @@ def test_the_rest_of_a_short_prompt_is_read_at_once_however_long_that_takes(rate
 def test_a_piece_takes_its_time_and_stays_within_its_bounds(most: int, rate: float, seconds: float) -> None:
     piece = pacer_of(most).piece(rate, seconds, LONG)
 
-    assert min(PrefillPacer.SMALLEST_PIECE, most) <= piece <= most
-    assert piece in (most, PrefillPacer.SMALLEST_PIECE) or abs(piece - seconds / rate) <= 1
+    assert min(PrefillBudget.SMALLEST_PIECE, most) <= piece <= most
+    assert piece in (most, PrefillBudget.SMALLEST_PIECE) or abs(piece - seconds / rate) <= 1
 
 
 def test_a_steps_first_piece_always_fits_and_a_further_one_only_where_half_of_it_is_left() -> None:
@@ -41,8 +41,8 @@ def test_a_steps_first_piece_always_fits_and_a_further_one_only_where_half_of_it
     assert pacer.fits(pacer.seconds)
     assert pacer.fits(0.05)
     assert not pacer.fits(0.03)
-    assert PrefillPacer(256, 0).fits(0)
-    assert not PrefillPacer(256, 0).fits(-0.001)
+    assert PrefillBudget(256, 0).fits(0)
+    assert not PrefillBudget(256, 0).fits(-0.001)
 
 
 def test_a_long_prompt_yields_until_those_that_decode_had_as_much_time() -> None:
@@ -67,7 +67,7 @@ def test_time_that_nobody_waited_for_is_not_owed() -> None:
     assert not pacer.must_yield(6000, 20)
 
 
-@pytest.mark.parametrize("remaining", [1, PrefillPacer.LONG_PROMPT_TOKENS])
+@pytest.mark.parametrize("remaining", [1, PrefillBudget.LONG_PROMPT_TOKENS])
 def test_short_prompts_owe_nothing(remaining: int) -> None:
     pacer = pacer_of()
     pacer.prefilled(5.0, remaining)

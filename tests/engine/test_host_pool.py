@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.errors import EngineError
 from tests.engine.rows import SHAPE, STEP, block_of, read, rows_of
 
 
 @pytest.fixture(autouse=True)
 def no_spare_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KeyValueRows, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(HostPool, "FEWEST_ROWS", 1)
 
 
 EVERYTHING = [range(2 * STEP)] * 4
@@ -119,7 +119,7 @@ def test_growing_keeps_of_each_row_what_it_is_told_to() -> None:
     assert not read(rows, 1, 16).any()
 
 
-def run_out_in_the_second_layer(rows: KeyValueRows, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_out_in_the_second_layer(rows: HostPool, monkeypatch: pytest.MonkeyPatch) -> None:
     allocate = rows._allocate
     calls: list[int] = []
 

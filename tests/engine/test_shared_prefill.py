@@ -6,7 +6,7 @@ import pytest
 
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.models.folder import ModelFolder
-from tests.engine.test_borrowed_prefix import read_all
+from tests.engine.test_attached_prefix import read_all
 from tests.engine.test_shared_prefix import PREFIX, SHARED, Client, start
 
 

@@ -8,7 +8,7 @@ time as it took. Others do not yield, as reading them soon fills the batch.
 from __future__ import annotations
 
 
-class PrefillPacer:
+class PrefillBudget:
     """Sizes pieces and keeps account of the time that long prompts owe."""
 
     SMALLEST_PIECE = 16

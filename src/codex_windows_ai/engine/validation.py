@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
-from codex_windows_ai.engine.grammar import GrammarCompiler, GrammarMatcher
 from codex_windows_ai.engine.prompt import ChatTemplate
-from codex_windows_ai.engine.sampler import check_sampling
+from codex_windows_ai.engine.sampling.grammar import GrammarCompiler, GrammarMatcher
+from codex_windows_ai.engine.sampling.sampler import check_sampling
 from codex_windows_ai.engine.sequence import Deliver, Sequence
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import ContextLengthExceededError, InvalidRequestError
@@ -16,16 +16,16 @@ from codex_windows_ai.protocol.request import GenerationRequest
 MOST_ALTERNATIVES = 20
 
 
-class Intake:
-    """Turns requests into sequences. `longest_row` is what the memory budget holds, in tokens."""
+class RequestValidator:
+    """Turns requests into sequences. `max_sequence_length` is what the memory budget holds, in tokens."""
 
     def __init__(
-        self, folder: ModelFolder, configuration: EngineConfiguration, vocabulary_size: int, longest_row: int
+        self, folder: ModelFolder, configuration: EngineConfiguration, vocabulary_size: int, max_sequence_length: int
     ) -> None:
         self._folder = folder
         self._configuration = configuration
         self._vocabulary_size = vocabulary_size
-        self._longest_row = longest_row
+        self._longest_row = max_sequence_length
         self._tokenizer = Tokenizer(folder.tokenizer_file)
         self._template = ChatTemplate(folder.path, self._tokenizer)
         self._end_ids = frozenset(folder.eos_token_ids)
