@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.devices.devices import Device, list_devices
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest, Message
@@ -66,17 +68,17 @@ def provider(folder: ModelFolder, device: Device) -> dict[str, Any]:
 
 def requests(folder: ModelFolder, device: Device) -> dict[str, Any]:
     """Requests of several lengths at once, each asked again afterwards."""
-    configuration = EngineConfiguration(configure_session=device.configure, prefill_chunk=RIGHT)
+    configuration = EngineConfiguration(prefill_chunk=RIGHT)
 
-    def request(number: int) -> GenerationRequest:
-        return GenerationRequest(
-            messages=(Message("user", "hello world " * (3 + 2 * number)),), max_output_tokens=6 + number
-        )
+    def request(engine: Engine, number: int) -> EngineRequest:
+        message = Message("user", "hello world " * (3 + 2 * number))
+        prompt = ChatTemplate(folder.path, engine.tokenizer).encode([message])
+        return EngineRequest(tuple(prompt), max_output_tokens=6 + number)
 
     def ends(engine: Engine) -> list[Delta]:
-        return [list(generation)[-1] for generation in [engine.submit(request(n)) for n in range(4)]]
+        return [list(generation)[-1] for generation in [engine.submit(request(engine, n)) for n in range(4)]]
 
-    with Engine(folder, configuration) as engine:
+    with Engine(folder, configuration, configure_session=device.configure) as engine:
         first, second = ends(engine), ends(engine)
         statistics = engine.statistics()
     usages = [(end.usage.output_tokens, end.usage.cached_tokens) for end in second if end.usage]

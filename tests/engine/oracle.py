@@ -10,9 +10,9 @@ import numpy as np
 
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest
 
 
 class Oracle:
@@ -21,7 +21,7 @@ class Oracle:
     def __init__(self, core: EngineCore) -> None:
         self._core = core
 
-    def answer(self, request: GenerationRequest) -> list[Delta]:
+    def answer(self, request: EngineRequest) -> list[Delta]:
         """All deltas of the answer, the last with the reason and the figures.
 
         Raises what `Engine.submit` and its stream raise.

@@ -7,8 +7,9 @@ import numpy as np
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool, KVSpec
 from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Sequence
-from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.protocol.request import SamplingParameters
 
 SHAPE = KVSpec(layers=2, key_value_heads=2, head_size=3, dtype=np.dtype(np.float32))
 STEP = HostPool.LENGTH_STEP
@@ -34,8 +35,8 @@ def new_sequence(
     core: EngineCore, prompt: int | tuple[int, ...] = 40, output: int = 8, *, seed: int | None = None
 ) -> Sequence:
     tokens = tuple(range(prompt)) if isinstance(prompt, int) else prompt
-    request = GenerationRequest(
-        prompt_token_ids=tuple(token % 256 for token in tokens),
+    request = EngineRequest(
+        prompt=tuple(token % 256 for token in tokens),
         max_output_tokens=output,
         sampling=SamplingParameters(seed=seed),
     )

@@ -10,14 +10,9 @@ from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.kv.shared_prefix import PrefillSlot, SharedPrefix
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
+from tests.engine.clients import run
+from tests.engine.prefixes import OWN, PREFIX, SHARED, read_all, start, submit
 from tests.engine.rows import STEP, new_sequence
-from tests.engine.test_shared_prefix import OWN, PREFIX, SHARED, Client, run, start
-
-
-def read_all(core: EngineCore) -> None:
-    """Steps until every prompt is read."""
-    while len(core.waiting) or len(core.batch.decoding) < len(core.batch):
-        core.step()
 
 
 def borrowed(core: EngineCore) -> list[int]:
@@ -28,7 +23,7 @@ def lending(folder: ModelFolder, **changes: int) -> EngineCore:
     """Of four agents one has read what all begin with; the others borrow it."""
     core = start(folder, **changes)
     for own in OWN:
-        Client(core, own, tokens=60)
+        submit(core, own, tokens=60)
     read_all(core)
     assert borrowed(core) == [0, SHARED, SHARED, SHARED]
     return core
@@ -56,7 +51,7 @@ def test_prompts_behind_it_are_read_to_the_same_bits_as_in_a_row_of_their_own(ti
     firsts: list[list[float]] = []
     for budget in (2**20, 0):
         core = start(tiny_model, shared_bytes=budget)
-        clients = [Client(core, (n,) * 40, tokens=1) for n in range(6)]
+        clients = [submit(core, (n,) * 40, tokens=1) for n in range(6)]
         run(core)
         assert core.statistics().cached_tokens == 5 * len(PREFIX)
         firsts.append([client.logprobs[0] for client in clients])
@@ -67,7 +62,7 @@ def test_prompts_read_in_pieces_between_each_other_are_read_to_the_same_bits(tin
     firsts: list[list[float]] = []
     for budget in (2**20, 0):
         core = start(tiny_model, shared_bytes=budget, prefill_chunk=16, prefill_seconds=0)
-        clients = [Client(core, (*range(n, n + 70),), tokens=1) for n in range(4)]
+        clients = [submit(core, (*range(n, n + 70),), tokens=1) for n in range(4)]
         run(core)
         firsts.append([client.logprobs[0] for client in clients])
     assert firsts[0] == firsts[1]
@@ -90,7 +85,7 @@ def test_beside_one_who_begins_otherwise_or_is_seeded_rows_are_whole(
 ) -> None:
     shared = core.shared.of(core.batch.decoding)
     assert shared is not None
-    Client(core, (3, 3), seed=seed, prefix=prefix)
+    submit(core, (3, 3), seed=seed, prefix=prefix)
     read_all(core)
     assert SHARED in borrowed(core)
     core.step()
@@ -100,12 +95,12 @@ def test_beside_one_who_begins_otherwise_or_is_seeded_rows_are_whole(
 
 def test_behind_what_was_decoded_nothing_counts_as_exact(tiny_model: ModelFolder) -> None:
     core = start(tiny_model, speculating_sequences=0)
-    first = Client(core, (), tokens=100, prefix=PREFIX[:40])
+    first = submit(core, (), tokens=100, prefix=PREFIX[:40])
     while first.sequence.output_tokens < 70:
         core.step()
     history = tuple(first.sequence.tokens[:100])
     for n in range(3):
-        Client(core, (n,) * 40, prefix=history, tokens=60)
+        submit(core, (n,) * 40, prefix=history, tokens=60)
     read_all(core)
     assert borrowed(core) == [0, SHARED, SHARED, SHARED]
     assert [sequence.exact_length for sequence in core.batch.sequences] == [40, 32, 32, 32]
@@ -116,13 +111,13 @@ def test_memory_that_was_given_back_is_bound_no_more(tiny_model: ModelFolder) ->
     core = start(tiny_model)
     for _ in range(3):
         for own in OWN:
-            Client(core, own)
+            submit(core, own)
         run(core)
     assert len(core.model._bindings) <= 2
 
 
 def test_one_more_who_begins_alike_borrows_too(core: EngineCore) -> None:
-    Client(core, (3, 3))
+    submit(core, (3, 3))
     read_all(core)
     core.step()
     assert borrowed(core) == [0, SHARED, SHARED, SHARED, SHARED]
@@ -131,7 +126,7 @@ def test_one_more_who_begins_alike_borrows_too(core: EngineCore) -> None:
 def test_beside_one_who_has_no_more_than_the_prefix_rows_are_whole(core: EngineCore) -> None:
     shared = core.shared.of(core.batch.decoding)
     assert shared is not None
-    Client(core, (), prefix=PREFIX[:SHARED])
+    submit(core, (), prefix=PREFIX[:SHARED])
     read_all(core)
     core.step()
     assert_whole(core, shared)
@@ -168,7 +163,7 @@ def test_guesses_are_checked_in_a_row_that_is_whole(tiny_model: ModelFolder, mon
 def test_a_pass_that_fails_leaves_nothing_in_the_reading_row(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
     held = core.shared._held
     assert held is not None
-    unlucky, lucky = Client(core, (1,) * 40), Client(core, (2,) * 40)
+    unlucky, lucky = submit(core, (1,) * 40), submit(core, (2,) * 40)
     forward = core.model.forward
 
     def fail_once(*arguments: object, **options: object) -> None:
@@ -187,7 +182,7 @@ def test_a_pass_that_fails_leaves_nothing_in_the_reading_row(core: EngineCore, m
 def test_who_shares_less_has_all_borrow_less(core: EngineCore) -> None:
     shared = core.shared.of(core.batch.decoding)
     assert shared is not None
-    Client(core, (9, 9), prefix=PREFIX[:60])
+    submit(core, (9, 9), prefix=PREFIX[:60])
     read_all(core)
     assert borrowed(core) == [0, 0, 0, 0, 48]
     last = core.batch.sequences[-1]
@@ -218,7 +213,7 @@ def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_mode
     for budget in (needed - 1, needed):
         core = start(tiny_model, shared_bytes=budget)
         for own in OWN:
-            Client(core, own)
+            submit(core, own)
         read_all(core)
         assert (SHARED in borrowed(core)) == (budget == needed)
         run(core)
@@ -227,6 +222,6 @@ def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_mode
 def test_prompts_with_more_of_their_own_are_read_in_their_own_rows(tiny_model: ModelFolder) -> None:
     core = start(tiny_model)
     for n in range(4):
-        Client(core, (n,) * (100 if n % 2 else 10), tokens=40)
+        submit(core, (n,) * (100 if n % 2 else 10), tokens=40)
     read_all(core)
     assert {sequence.prompt_length: sequence.borrowed for sequence in core.batch.sequences} == {200: 0, 110: SHARED}

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
@@ -26,8 +25,8 @@ def test_a_folder_without_a_graph_for_processors_runs_the_portable_one(tiny_mode
 
 
 def test_a_device_runs_the_portable_graph(tiny_model: ModelFolder) -> None:
-    configuration = EngineConfiguration(configure_session=lambda options: None)
-    assert EngineCore(tiny_model, configuration).model.file == tiny_model.path / "model.onnx"
+    core = EngineCore(tiny_model, configure_session=lambda options: None)
+    assert core.model.file == tiny_model.path / "model.onnx"
 
 
 def test_a_device_gets_its_past_as_arrays_and_computes_the_same(tiny_model: ModelFolder) -> None:

@@ -67,7 +67,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.content: dict[Path, tuple[float, bool]] = {}
         self.last_used: dict[Path, int] = {}
         self.references: dict[Path, int] = {}
-        self.pins: list[Path] = []
         self.clock = 0
         self.writes = 0
 
@@ -78,12 +77,9 @@ class CacheMachine(RuleBasedStateMachine):
         for end in range(1, len(path) + 1):
             self.last_used[path[:end]] = self.clock
 
-    def is_pinned(self, path: Path) -> bool:
-        return any(pin[: len(path)] == path for pin in self.pins)
-
     def may_leave(self, path: Path) -> bool:
         continued = any(other[:-1] == path for other in self.content)
-        return not (continued or self.references.get(path) or self.is_pinned(path))
+        return not (continued or self.references.get(path))
 
     def forget_least_recently_used(self, keep: Path = ()) -> bool:
         candidates = [path for path in self.content if self.may_leave(path) and path != keep]
@@ -148,17 +144,6 @@ class CacheMachine(RuleBasedStateMachine):
             self.cache.touch(found[-1])
             self.use(expected[-1])
 
-    @rule(path=st.lists(st.integers(0, 2), min_size=1, max_size=3))
-    def pin(self, path: list[int]) -> None:
-        self.cache.pin(spell(tuple(path)))
-        self.pins.append(tuple(path))
-
-    @rule(data=st.data())
-    def unpin(self, data: st.DataObject) -> None:
-        if self.pins:
-            path = self.pins.pop(data.draw(st.integers(0, len(self.pins) - 1)))
-            self.cache.unpin(spell(path))
-
     @rule()
     def clear(self) -> None:
         self.cache.clear()
@@ -174,7 +159,6 @@ class CacheMachine(RuleBasedStateMachine):
         for block in blocks.values():
             assert (block.storage == block.storage.flat[0]).all()
             assert block.references == self.references.get(path_of(block), 0)
-            assert block.pinned == self.is_pinned(path_of(block))
 
     @invariant()
     def keeps_its_budget(self) -> None:
@@ -242,16 +226,6 @@ def test_a_shorter_block_leaves_when_one_begins_with_it_that_is_as_good(
     assert cache.size == 0
 
 
-def test_a_shorter_block_stays_while_it_is_pinned() -> None:
-    cache = cache_of(4)
-    root = insert_path(cache, (0,))
-    cache.pin([*block_tokens(0), *block_tokens(1)[:5]])
-    shorter = cache.insert(root, block_tokens(1)[:5], lambda storage: storage.fill(3), exact=False)
-    insert(cache, root, 1)
-    cache.clear()
-    assert list(root.children.values()) == [shorter]
-
-
 def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> None:
     cache = cache_of(4)
     decoded = insert_path(cache, (0,), exact=False)
@@ -304,30 +278,6 @@ def test_making_room_never_takes_the_block_that_is_continued() -> None:
     assert list(cache.blocks()) == [parent]
 
 
-def test_a_prefix_pinned_before_it_is_computed_stays() -> None:
-    cache = cache_of(2)
-    cache.pin([*spell((0, 1)), 1, 2, 3])
-    insert_path(cache, (0, 1))
-
-    assert insert(cache, None, 2) is None
-    cache.clear()
-    assert cache.size == 2
-
-
-def test_a_prefix_pinned_twice_stays_until_both_are_undone() -> None:
-    cache = cache_of(2)
-    insert_path(cache, (0,))
-    cache.pin(spell((0,)))
-    cache.pin(spell((0,)))
-    cache.unpin(spell((0,)))
-    cache.clear()
-    assert cache.size == 1
-
-    cache.unpin(spell((0,)))
-    cache.clear()
-    assert cache.size == 0
-
-
 def test_memory_is_taken_as_it_is_needed_and_used_again() -> None:
     cache = cache_of(1000)
     assert cache.nbytes == 0
@@ -356,10 +306,7 @@ def test_the_order_of_eviction_does_not_grow_with_use() -> None:
         cache.touch(block)
         cache.reference(block)
         cache.release(block)
-        cache.pin(spell((0, 1)))
-        cache.unpin(spell((0, 1)))
 
     assert len(cache._leaves) < 200
-    assert len(cache._pinned_prefixes) == 0
     cache.clear()
     assert cache.size == 0

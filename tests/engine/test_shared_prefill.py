@@ -6,8 +6,7 @@ import pytest
 
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.models.folder import ModelFolder
-from tests.engine.test_attached_prefix import read_all
-from tests.engine.test_shared_prefix import PREFIX, SHARED, Client, start
+from tests.engine.prefixes import PREFIX, SHARED, read_all, start, submit
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def core(tiny_model: ModelFolder) -> EngineCore:
 
 def test_agents_that_start_together_read_what_they_share_in_one_row(core: EngineCore) -> None:
     for n in range(6):
-        Client(core, (n, n), tokens=40)
+        submit(core, (n, n), tokens=40)
     while not any(sequence.computed >= SHARED for sequence in core.batch.sequences):
         core.step()
     assert sorted(sequence.computed for sequence in core.batch.sequences)[:5] == [0] * 5
@@ -27,8 +26,8 @@ def test_agents_that_start_together_read_what_they_share_in_one_row(core: Engine
 
 
 def test_who_needs_it_pays_for_it(core: EngineCore) -> None:
-    other = Client(core, (7,), tokens=40, prefix=PREFIX[::-1])
-    clients = [Client(core, (n, n), tokens=40) for n in range(4)]
+    other = submit(core, (7,), tokens=40, prefix=PREFIX[::-1])
+    clients = [submit(core, (n, n), tokens=40) for n in range(4)]
     while clients[0].sequence.computed < 80:
         core.step()
     paid = [core.counters.served(client.sequence.agent) for client in clients]
@@ -37,7 +36,7 @@ def test_who_needs_it_pays_for_it(core: EngineCore) -> None:
 
 
 def test_nobody_reads_for_one_who_goes_on_otherwise(core: EngineCore) -> None:
-    first, other = Client(core, ()), Client(core, (), prefix=(*PREFIX[:40], *range(60)))
+    first, other = submit(core, ()), submit(core, (), prefix=(*PREFIX[:40], *range(60)))
     core._admit()
     first.sequence.advance(16, together=16)
     assert core._reader_for(other.sequence) is first.sequence
@@ -46,7 +45,7 @@ def test_nobody_reads_for_one_who_goes_on_otherwise(core: EngineCore) -> None:
 
 
 def test_nobody_reads_for_one_who_needs_nothing_after_it(core: EngineCore) -> None:
-    first, short = Client(core, ()), Client(core, (), prefix=PREFIX[:32])
+    first, short = submit(core, ()), submit(core, (), prefix=PREFIX[:32])
     core._admit()
     first.sequence.advance(16, together=16)
     assert core._reader_for(short.sequence) is short.sequence  # its last token it must compute itself
@@ -54,7 +53,7 @@ def test_nobody_reads_for_one_who_needs_nothing_after_it(core: EngineCore) -> No
 
 
 def test_for_a_seeded_request_only_what_was_prefilled_counts(core: EngineCore) -> None:
-    first, seeded = Client(core, ()), Client(core, (), seed=1)
+    first, seeded = submit(core, ()), submit(core, (), seed=1)
     core._admit()
     first.sequence.advance(16, together=16)
     assert core._reader_for(seeded.sequence) is first.sequence

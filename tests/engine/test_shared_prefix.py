@@ -12,25 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefix, SharedPrefixes
 from codex_windows_ai.engine.sequence import Sequence
-from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
+from tests.engine.clients import run
+from tests.engine.prefixes import OWN, PREFIX, SHARED, start, submit
 from tests.engine.rows import SHAPE, block_of, new_sequence, read
-
-PREFIX = tuple(int(token) for token in np.random.default_rng(3).integers(0, 256, 100))
-SHARED = 96  # whole steps in PREFIX
-
-
-def start(folder: ModelFolder, **changes: int) -> EngineCore:
-    values = {"threads": 1, "max_sequences": 6, "shared_saving": 32}
-    return EngineCore(folder, EngineConfiguration(**(values | changes)))
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +46,6 @@ def sequences(core: EngineCore, *owns: tuple[int, ...], seed: int | None = None)
         sequence.row = row
         sequence.advance(sequence.prompt_length - 1, together=2)
     return made
-
-
-OWN = ((1, 2, 3), (7, 8), (5, 6, 7, 8), (9, 9))
 
 
 def test_what_all_begin_with_is_found_in_whole_steps_and_holds_the_first_rows_numbers(
@@ -132,51 +119,11 @@ def test_released_it_is_found_again(core: EngineCore, found: SharedPrefixes) -> 
     assert found.of(four) is not None
 
 
-class Client:
-    """Who asked, and the tokens that came."""
-
-    def __init__(
-        self,
-        core: EngineCore,
-        own: tuple[int, ...],
-        seed: int | None = None,
-        tokens: int = 12,
-        prefix: tuple[int, ...] = PREFIX,
-    ) -> None:
-        self.deltas: list[Delta] = []
-        self.error: WindowsAiError | None = None
-        self.core = core
-        request = GenerationRequest(
-            prompt_token_ids=prefix + own,
-            max_output_tokens=tokens,
-            sampling=SamplingParameters(seed=seed),
-            top_logprobs=0,
-            agent=str(own),
-        )
-        self.sequence = core.prepare(request, self.deliver)
-        core.enqueue(self.sequence)
-
-    def deliver(self, item: Delta | WindowsAiError) -> None:
-        if isinstance(item, Delta):
-            self.deltas.append(item)
-        else:
-            self.error = item
-
-    @property
-    def logprobs(self) -> list[float]:
-        return [token.logprob or 0 for delta in self.deltas for token in delta.tokens]
-
-
-def run(core: EngineCore) -> None:
-    while not core.idle:
-        core.step()
-
-
 def test_answers_are_as_likely_as_those_without_it(tiny_model: ModelFolder) -> None:
     results: list[list[list[float]]] = []
     for budget in (2**20, 0):
         core = start(tiny_model, shared_bytes=budget)
-        clients = [Client(core, own) for own in OWN]
+        clients = [submit(core, own) for own in OWN]
         run(core)
         assert bool(core.statistics().shared_passes) == bool(budget)
         results.append([client.logprobs[:6] for client in clients])
@@ -186,7 +133,7 @@ def test_answers_are_as_likely_as_those_without_it(tiny_model: ModelFolder) -> N
 def test_a_pass_writes_the_same_keys_and_values_and_nothing_else(tiny_model: ModelFolder) -> None:
     core = start(tiny_model, shared_bytes=0)
     for own in OWN:
-        Client(core, own)
+        submit(core, own)
     while len(core.batch.decoding) < len(OWN):
         core.step()
     decoding = core.batch.decoding
@@ -209,7 +156,7 @@ def test_a_pass_writes_the_same_keys_and_values_and_nothing_else(tiny_model: Mod
 def test_at_rest_its_memory_is_given_back(tiny_model: ModelFolder) -> None:
     core = start(tiny_model)
     for own in OWN:
-        Client(core, own)
+        submit(core, own)
     while not core.statistics().shared_passes:
         core.step()
     held = core.shared.of(core.batch.decoding)
@@ -224,7 +171,7 @@ def test_at_rest_its_memory_is_given_back(tiny_model: ModelFolder) -> None:
 def test_a_model_that_takes_no_prefix_is_given_none(tiny_model: ModelFolder) -> None:
     core = start(replace(tiny_model, cpu_model_file=tiny_model.model_file))
     assert not core.model.shares_prefixes
-    clients = [Client(core, own) for own in OWN]
+    clients = [submit(core, own) for own in OWN]
     run(core)
     assert core.statistics().shared_passes == 0
     assert all(client.deltas[-1].finish_reason for client in clients)

@@ -12,7 +12,7 @@ from codex_windows_ai.bench.ours import Ours
 from codex_windows_ai.bench.outcome import Outcome, Result
 from codex_windows_ai.bench.process import Reply
 from codex_windows_ai.bench.workload import Text
-from codex_windows_ai.engine.prompt import ChatTemplate
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.protocol.request import Message
 
 NAME = "edit"

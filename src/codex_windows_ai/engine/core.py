@@ -23,9 +23,11 @@ from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, PrefixCache
 from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
 from codex_windows_ai.engine.kv.slots import Slots
-from codex_windows_ai.engine.model import Logits, Model
+from codex_windows_ai.engine.model import ConfigureSession, Logits, Model
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.token_budget import PrefillBudget
+from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
 from codex_windows_ai.errors import (
     DeadlineExceededError,
@@ -35,7 +37,6 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import FinishReason
-from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.statistics import EngineStatistics
 
 _MANY_KNOWN = 8  # as many known tokens are computed in a pass of their own though others decode: it ends sooner for all
@@ -44,14 +45,20 @@ _MANY_KNOWN = 8  # as many known tokens are computed in a pass of their own thou
 class EngineCore:
     """One model and all sequences on it. Only `prepare` may be called from any thread."""
 
-    def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        configuration: EngineConfiguration | None = None,
+        *,
+        configure_session: ConfigureSession | None = None,
+    ) -> None:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
         self.model = Model(
-            folder.cpu_model_file if self.configuration.configure_session is None else folder.model_file,
+            folder.cpu_model_file if configure_session is None else folder.model_file,
             heads=folder.heads,
             threads=self.configuration.threads,
-            configure_session=self.configuration.configure_session,
+            configure_session=configure_session,
         )
         self.rows = HostPool(self.model.shape, self.configuration.row_bytes)
         self.cache = PrefixCache(self.model.shape, self.configuration.cache_bytes)
@@ -66,8 +73,13 @@ class EngineCore:
         self.counters = TokenCounters()
         self._pacer = PrefillBudget(self.configuration.prefill_chunk, self.configuration.prefill_seconds)
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(self.configuration.queue_limit)
-        self._intake = RequestValidator(
-            folder, self.configuration, self.model.vocabulary_size, self.rows.max_sequence_length
+        self.tokenizer = Tokenizer(folder.tokenizer_file)
+        self._validator = RequestValidator(
+            folder,
+            self.configuration,
+            self.tokenizer,
+            vocabulary_size=self.model.vocabulary_size,
+            max_sequence_length=self.rows.max_sequence_length,
         )
         self._finished = self._failed = self._cancelled = 0
         self._decode_passes = self._shared_passes = self._decode_rows = self._output_tokens = 0
@@ -76,12 +88,12 @@ class EngineCore:
 
     # Requests come in.
 
-    def prepare(self, request: GenerationRequest, deliver: Deliver) -> Sequence:
+    def prepare(self, request: EngineRequest, deliver: Deliver) -> Sequence:
         """Checks a request and makes its sequence; nothing is computed yet. Any thread may call it.
 
         Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError.
         """
-        return self._intake.prepare(request, deliver)
+        return self._validator.prepare(request, deliver)
 
     def enqueue(self, sequence: Sequence) -> None:
         """Puts a prepared sequence in its agent's queue.

@@ -6,28 +6,37 @@ import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
-from collections.abc import Sequence as SequenceOf
 from types import TracebackType
 from typing import Self
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.generation import Generation, Stream
+from codex_windows_ai.engine.model import ConfigureSession
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import EngineClosedError, EngineError
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.statistics import EngineStatistics
 
 
 class Engine:
     """One model for all callers. Loading takes a second or so; `close` ends what still runs.
 
+    `configure_session` chooses a device; without it the CPU runs the model.
+
     Raises ModelFileError, UnsupportedModelError: the folder cannot be loaded.
     """
 
-    def __init__(self, folder: ModelFolder, configuration: EngineConfiguration | None = None) -> None:
-        self._core = EngineCore(folder, configuration)
+    def __init__(
+        self,
+        folder: ModelFolder,
+        configuration: EngineConfiguration | None = None,
+        *,
+        configure_session: ConfigureSession | None = None,
+    ) -> None:
+        self._core = EngineCore(folder, configuration, configure_session=configure_session)
         # Actions for the thread. A deque takes them without the lock, so that a finalizer may post
         # a cancellation from wherever the garbage collector runs it.
         self._inbox: deque[Callable[[], None]] = deque()
@@ -44,7 +53,12 @@ class Engine:
         """What runs in the thread; read its figures, leave its state alone."""
         return self._core
 
-    def submit(self, request: GenerationRequest) -> Generation:
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, for callers that encode their prompts."""
+        return self._core.tokenizer
+
+    def submit(self, request: EngineRequest) -> Generation:
         """Accepts a request and returns its stream.
 
         Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError before any work;
@@ -65,13 +79,6 @@ class Engine:
             cancel=lambda: self._inbox.append(lambda: self._core.cancel(sequence)),
             queue_position=lambda: self._queue_position(sequence),
         )
-
-    def pin(self, prefix: SequenceOf[int]) -> None:
-        """Keeps these tokens' keys and values in the prefix cache for good, once computed."""
-        tokens = tuple(prefix)
-        with self._changed:
-            self._inbox.append(lambda: self._core.cache.pin(tokens))
-            self._changed.notify_all()
 
     def statistics(self) -> EngineStatistics:
         """Figures since the start."""

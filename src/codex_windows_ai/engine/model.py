@@ -24,6 +24,8 @@ from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.folder import EXACT_SUMS
 
 Logits = npt.NDArray[np.float32]
+ConfigureSession = Callable[[Any], None]
+"""Is given ONNX Runtime's SessionOptions before the model is loaded, to choose a device."""
 
 _CACHE_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -40,7 +42,7 @@ _runtime = cast("Any", ort)
 class Model:
     """A loaded decoder, from `file`. `heads` is its number of attention heads, which bounds the threads.
 
-    `configure_session` is as in EngineConfiguration.
+    Without `configure_session` the CPU runs it.
 
     Raises ModelFileError: ONNX Runtime cannot load the file.
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
@@ -52,7 +54,7 @@ class Model:
         *,
         heads: int,
         threads: int | None = None,
-        configure_session: Callable[[Any], None] | None = None,
+        configure_session: ConfigureSession | None = None,
     ) -> None:
         options = _runtime.SessionOptions()
         wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1

@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 
 from codex_windows_ai.engine.kv.prefix_cache import Block
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.draft import PromptLookup
 from codex_windows_ai.engine.sampling.grammar import GrammarMatcher
 from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, likeliest, log_softmax
@@ -17,7 +18,6 @@ from codex_windows_ai.engine.token_budget import PrefillBudget
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import ChosenToken, Delta, FinishReason, Timings, TokenLogprob, Usage
-from codex_windows_ai.protocol.request import GenerationRequest
 
 Deliver = Callable[[Delta | WindowsAiError], None]
 
@@ -44,8 +44,7 @@ class Sequence:
 
     def __init__(
         self,
-        request: GenerationRequest,
-        prompt: list[int],
+        request: EngineRequest,
         *,
         max_output_tokens: int,
         tokenizer: Tokenizer,
@@ -56,8 +55,8 @@ class Sequence:
     ) -> None:
         self.request = request
         self.agent = request.agent
-        self.tokens = prompt
-        self.prompt_length = len(prompt)
+        self.tokens = list(request.prompt)
+        self.prompt_length = len(self.tokens)
         self.max_output_tokens = max_output_tokens
         self.exact = request.sampling.seed is not None
         self.phase = Phase.WAITING
@@ -72,7 +71,7 @@ class Sequence:
         self.last_block: Block | None = None
         self.blocks = 0
         self._lookup = None if self.exact else PromptLookup()
-        self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(prompt, dtype=np.int64))
+        self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(self.tokens, dtype=np.int64))
         self._matcher = matcher
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)

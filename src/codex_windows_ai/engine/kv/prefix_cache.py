@@ -5,8 +5,7 @@ holds its tokens' keys and values, so a prefix that several agents share is stor
 computed it. Children are found by their token ids themselves, so a hit is never wrong. Sequences
 copy what they match, of the last block also its first tokens alone; a block that a sequence continues
 from is referenced and stays. What a sequence that ends leaves behind its last block is kept as a shorter
-one, which nothing continues from. Under the memory budget the least recently used leaf goes first, pinned
-prefixes never.
+one, which nothing continues from. Under the memory budget the least recently used leaf goes first.
 
 The keys and values of a decoded token differ in the last bits from those of the same token
 prefilled (ONNX Runtime computes attention of one query and of many differently). A block is
@@ -31,7 +30,7 @@ BlockTokens = tuple[int, ...]
 class Block:
     """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`; fewer where a sequence ended."""
 
-    __slots__ = ("children", "exact", "last_used", "parent", "pinned", "references", "storage", "tokens")
+    __slots__ = ("children", "exact", "last_used", "parent", "references", "storage", "tokens")
 
     def __init__(self, parent: Block | None, tokens: BlockTokens, storage: Buffer, *, exact: bool) -> None:
         self.parent = parent
@@ -41,12 +40,11 @@ class Block:
         self.children: dict[BlockTokens, Block] = {}
         self.references = 0
         self.last_used = 0
-        self.pinned = False
 
     @property
     def evictable(self) -> bool:
-        """Nothing continues from it, neither a block nor a sequence, and nobody pinned it."""
-        return not (self.children or self.references or self.pinned)
+        """Nothing continues from it, neither a block nor a sequence."""
+        return not (self.children or self.references)
 
 
 class PrefixCache:
@@ -64,7 +62,6 @@ class PrefixCache:
         self._clock = 0
         self._order = itertools.count()
         self._leaves: list[tuple[int, int, Block]] = []
-        self._pinned_prefixes: list[tuple[int, ...]] = []
         self.size = 0
         self.evictions = 0
 
@@ -134,8 +131,6 @@ class PrefixCache:
             shorter = siblings.get(tokens[:length])
             if shorter is not None and shorter.evictable and (exact or not shorter.exact):
                 self._remove(shorter)
-        if self._pinned_prefixes:
-            block.pinned = self._is_pinned(block)
         self.touch(block)
         return block
 
@@ -156,21 +151,8 @@ class PrefixCache:
         block.references -= 1
         self._offer(block)
 
-    def pin(self, prefix: Sequence[int]) -> None:
-        """Keeps this prefix's whole blocks from ever being evicted, now or once they are computed."""
-        self._pinned_prefixes.append(tuple(prefix))
-        for block in self.match(prefix, exact=False):
-            block.pinned = True
-
-    def unpin(self, prefix: Sequence[int]) -> None:
-        """Undoes one `pin` of the same prefix."""
-        self._pinned_prefixes.remove(tuple(prefix))
-        for block in self.match(prefix, exact=False):
-            block.pinned = self._is_pinned(block)
-            self._offer(block)
-
     def clear(self) -> None:
-        """Evicts everything that nobody uses or pinned."""
+        """Evicts everything that no sequence uses."""
         while self._evict():
             pass
 
@@ -228,15 +210,6 @@ class PrefixCache:
         del self._children(block.parent)[block.tokens]
         self._free.append(block.storage)
         self.size -= 1
-
-    def _is_pinned(self, block: Block) -> bool:
-        path: list[BlockTokens] = []
-        current: Block | None = block
-        while current is not None:
-            path.append(current.tokens)
-            current = current.parent
-        tokens = tuple(token for part in reversed(path) for token in part)
-        return any(prefix[: len(tokens)] == tokens for prefix in self._pinned_prefixes)
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.engine.prompt import ChatTemplate
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 from codex_windows_ai.protocol.request import Message, ToolOffer
