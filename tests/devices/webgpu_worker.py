@@ -33,18 +33,18 @@ from tests.devices.software_gpu import RIGHT
 def kernels(folder: ModelFolder, device: Device) -> dict[str, Any]:
     """Keys and values of prompts of different lengths and of a pass over all of them, on both."""
 
-    def rows_of(model: Model) -> list[np.ndarray]:
-        rows, lengths = HostPool(model.shape, 1 << 30), [5, 17, RIGHT]
-        rows.ensure(len(lengths), 64, kept=())
-        for row, length in enumerate(lengths):
-            model.forward(rows, row, np.arange(length)[None] + 3, [0])
+    def contents(model: Model) -> list[np.ndarray]:
+        pool, lengths = HostPool(model.spec, 1 << 30), [5, 17, RIGHT]
+        pool.reserve(len(lengths), 64, kept=())
+        for slot, length in enumerate(lengths):
+            model.forward(pool, slot, np.arange(length)[None] + 3, [0])
         for step in range(3):
-            model.forward(rows, 0, np.full((3, 1), 40 + step), [length + step for length in lengths])
-        model.forward(rows, 1, np.arange(8)[None] + 60, [20])
-        return [layer.copy() for layer in rows.layers]
+            model.forward(pool, 0, np.full((3, 1), 40 + step), [length + step for length in lengths])
+        model.forward(pool, 1, np.arange(8)[None] + 60, [20])
+        return [layer.copy() for layer in pool.layers]
 
-    expected = rows_of(Model(folder.model_file, heads=folder.heads))
-    found = rows_of(Model(folder.model_file, heads=folder.heads, configure_session=device.configure))
+    expected = contents(Model(folder, file=folder.model_file))
+    found = contents(Model(folder, configure_session=device.configure))
     errors = [float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(expected, found, strict=True)]
     unwritten = [bool((a[:, row, :, end:] == 0).all()) for a in found for row, end in ((0, 8), (1, 28), (2, 27))]
     return {"errors": errors, "unwritten": all(unwritten)}

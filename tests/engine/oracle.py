@@ -1,7 +1,7 @@
 """The engine as simple as can be: one request at a time, no cache, no batch, no speculation.
 
 Tests hold the engine against it: a seeded request must give the same tokens in both, however busy
-the engine is. `bench` uses it for what batching alone brings.
+the engine is.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Oracle:
         deltas: list[Delta | WindowsAiError] = []
         core = self._core
         sequence = core.prepare(request, deltas.append)
-        rows = HostPool(core.model.shape, core.configuration.row_bytes)
-        rows.resize(1, sequence.longest, kept=())
+        pool = HostPool(core.model.spec, core.configuration.row_bytes)
+        pool.resize(1, sequence.longest, kept=())
         sequence.start()
         while sequence.ending is None:
             length = sequence.next_chunk(sequence.remaining) if sequence.remaining > 0 else 1
             new = sequence.tokens[sequence.computed : sequence.computed + length]
-            logits = core.model.forward(rows, 0, np.array([new], dtype=np.int64), [sequence.computed])
+            logits = core.model.forward(pool, 0, np.array([new], dtype=np.int64), [sequence.computed])
             sequence.advance(length, together=length)
             if sequence.computed == len(sequence.tokens):
                 sequence.choose(logits[0, 0])

@@ -41,5 +41,5 @@ def submit(
 
 def read_all(core: EngineCore) -> None:
     """Steps until every prompt is read."""
-    while len(core.waiting) or len(core.batch.decoding) < len(core.batch):
+    while len(core.scheduler.waiting) or len(core.slots.decoding) < len(core.slots):
         core.step()

@@ -1,4 +1,4 @@
-"""A prefix that is not copied into the rows of those who begin with it, and when it must be after all."""
+"""A prefix that is not copied to the slots of sequences that begin with it, and when it must be after all."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ import numpy as np
 import pytest
 
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.kv.shared_prefix import PrefillSlot, SharedPrefix
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.shared_prefix import SharedPrefix
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
 from tests.engine.clients import run
+from tests.engine.pools import STEP, new_sequence
 from tests.engine.prefixes import OWN, PREFIX, SHARED, read_all, start, submit
-from tests.engine.rows import STEP, new_sequence
+
+Content = tuple[list[int], list[np.ndarray]]
 
 
-def borrowed(core: EngineCore) -> list[int]:
-    return [sequence.borrowed for sequence in core.batch.sequences]
+def attached(core: EngineCore) -> list[int]:
+    return [sequence.attached for sequence in core.slots.sequences]
 
 
-def lending(folder: ModelFolder, **changes: int) -> EngineCore:
-    """Of four agents one has read what all begin with; the others borrow it."""
+def attaching(folder: ModelFolder, **changes: int) -> EngineCore:
+    """Of four agents one has read what all begin with; to the others it is attached."""
     core = start(folder, **changes)
     for own in OWN:
         submit(core, own, tokens=60)
     read_all(core)
-    assert borrowed(core) == [0, SHARED, SHARED, SHARED]
+    assert attached(core) == [0, SHARED, SHARED, SHARED]
     return core
 
 
 @pytest.fixture
 def core(tiny_model: ModelFolder) -> EngineCore:
-    """Lends, and guesses at nothing."""
-    return lending(tiny_model, speculating_sequences=0)
+    """Attaches, and drafts nothing."""
+    return attaching(tiny_model, speculating_sequences=0)
 
 
 def test_rows_that_borrow_hold_only_what_is_their_own(core: EngineCore) -> None:
-    for layer in core.rows.layers:
-        for sequence in core.batch.sequences[1:]:
-            assert not layer[:, sequence.row, :, :SHARED].any()
-            assert layer[:, sequence.row, :, SHARED : sequence.computed].any(axis=-1).all()
-    usages = [sequence.cached_tokens for sequence in core.batch.sequences]
+    for layer in core.pool.layers:
+        for sequence in core.slots.sequences[1:]:
+            assert not layer[:, sequence.slot, :, :SHARED].any()
+            assert layer[:, sequence.slot, :, SHARED : sequence.computed].any(axis=-1).all()
+    usages = [sequence.cached_tokens for sequence in core.slots.sequences]
     assert usages == [0, SHARED, SHARED, SHARED]
     assert core.statistics().lent_tokens == 3 * SHARED
     run(core)
@@ -68,28 +70,34 @@ def test_prompts_read_in_pieces_between_each_other_are_read_to_the_same_bits(tin
     assert firsts[0] == firsts[1]
 
 
-def assert_whole(core: EngineCore, prefix: SharedPrefix) -> None:
-    alike = [sequence for sequence in core.batch.sequences if sequence.begins_with(prefix.tokens)]
+def content_of(core: EngineCore, prefix: SharedPrefix) -> Content:
+    """A prefix's tokens, and its keys and values of each layer."""
+    own = core.pool.prefill_pool(prefix.handle, len(prefix))
+    return prefix.tokens, [layer[:, 0, :, : len(prefix)] for layer in own.layers]
+
+
+def assert_whole(core: EngineCore, content: Content) -> None:
+    tokens, expected = content
+    alike = [sequence for sequence in core.slots.sequences if sequence.begins_with(tokens)]
     assert alike
     for sequence in alike:
-        assert not sequence.borrowed
-        for layer, rows in enumerate(core.rows.layers):
-            for part, name in enumerate(("key", "value")):
-                held = rows[part, sequence.row, :, :SHARED]
-                np.testing.assert_allclose(held, prefix.inputs[f"shared.{layer}.{name}"], atol=0.01)
+        assert not sequence.attached
+        for layer, values in zip(core.pool.layers, expected, strict=True):
+            np.testing.assert_allclose(layer[:, sequence.slot, :, :SHARED], values, atol=0.01)
 
 
 @pytest.mark.parametrize(("prefix", "seed"), [((9, 9, 9), None), (PREFIX, 1)])
 def test_beside_one_who_begins_otherwise_or_is_seeded_rows_are_whole(
     core: EngineCore, prefix: tuple[int, ...], seed: int | None
 ) -> None:
-    shared = core.shared.of(core.batch.decoding)
+    shared = core.shared.for_pass(core.slots.decoding)
     assert shared is not None
+    content = content_of(core, shared)
     submit(core, (3, 3), seed=seed, prefix=prefix)
     read_all(core)
-    assert SHARED in borrowed(core)
+    assert SHARED in attached(core)
     core.step()
-    assert_whole(core, shared)
+    assert_whole(core, content)
     run(core)
 
 
@@ -102,8 +110,8 @@ def test_behind_what_was_decoded_nothing_counts_as_exact(tiny_model: ModelFolder
     for n in range(3):
         submit(core, (n,) * 40, prefix=history, tokens=60)
     read_all(core)
-    assert borrowed(core) == [0, SHARED, SHARED, SHARED]
-    assert [sequence.exact_length for sequence in core.batch.sequences] == [40, 32, 32, 32]
+    assert attached(core) == [0, SHARED, SHARED, SHARED]
+    assert [sequence.exact_length for sequence in core.slots.sequences] == [40, 32, 32, 32]
     run(core)
 
 
@@ -113,55 +121,58 @@ def test_memory_that_was_given_back_is_bound_no_more(tiny_model: ModelFolder) ->
         for own in OWN:
             submit(core, own)
         run(core)
-    assert len(core.model._bindings) <= 2
+        assert core.pool.bindings == 0
 
 
 def test_one_more_who_begins_alike_borrows_too(core: EngineCore) -> None:
     submit(core, (3, 3))
     read_all(core)
     core.step()
-    assert borrowed(core) == [0, SHARED, SHARED, SHARED, SHARED]
+    assert attached(core) == [0, SHARED, SHARED, SHARED, SHARED]
 
 
 def test_beside_one_who_has_no_more_than_the_prefix_rows_are_whole(core: EngineCore) -> None:
-    shared = core.shared.of(core.batch.decoding)
+    shared = core.shared.for_pass(core.slots.decoding)
     assert shared is not None
+    content = content_of(core, shared)
     submit(core, (), prefix=PREFIX[:SHARED])
     read_all(core)
     core.step()
-    assert_whole(core, shared)
+    assert_whole(core, content)
     run(core)
 
 
 def test_who_is_left_alone_gets_its_row_whole_after_a_while(core: EngineCore) -> None:
-    shared = core.shared.of(core.batch.decoding)
+    shared = core.shared.for_pass(core.slots.decoding)
     assert shared is not None
-    last = core.batch.sequences[-1]
-    for sequence in core.batch.sequences[:-1]:
+    content = content_of(core, shared)
+    last = core.slots.sequences[-1]
+    for sequence in core.slots.sequences[:-1]:
         core.cancel(sequence)
     core.step()
-    assert last.borrowed == SHARED  # others may come back at once
-    while last.borrowed:
+    assert last.attached == SHARED  # others may come back at once
+    while last.attached:
         core.step()
     assert 10 < last.output_tokens < 40
-    assert_whole(core, shared)
+    assert_whole(core, content)
     run(core)
 
 
 def test_guesses_are_checked_in_a_row_that_is_whole(tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    core = lending(tiny_model)
-    shared = core.shared.of(core.batch.decoding)
+    core = attaching(tiny_model)
+    shared = core.shared.for_pass(core.slots.decoding)
     assert shared is not None
-    last = core.batch.sequences[-1]
-    for sequence in core.batch.sequences[:-1]:
+    content = content_of(core, shared)
+    last = core.slots.sequences[-1]
+    for sequence in core.slots.sequences[:-1]:
         core.cancel(sequence)
     monkeypatch.setattr(last, "draft", lambda: [1, 2])
     core.step()
-    assert_whole(core, shared)
+    assert_whole(core, content)
 
 
 def test_a_pass_that_fails_leaves_nothing_in_the_reading_row(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = core.shared._held
+    held = core.shared.held
     assert held is not None
     unlucky, lucky = submit(core, (1,) * 40), submit(core, (2,) * 40)
     forward = core.model.forward
@@ -171,51 +182,53 @@ def test_a_pass_that_fails_leaves_nothing_in_the_reading_row(core: EngineCore, m
         raise RuntimeError("the device is gone")
 
     monkeypatch.setattr(core.model, "forward", fail_once)
-    core._admit()
-    core._prefill()
-    assert held.reading_row._holder is None or held.reading_row._holder is lucky.sequence
+    for step in core.scheduler.admissions():
+        core.execute(step)
+    for step in core.scheduler.prefills():
+        core.execute(step)
+    assert held.prefill_slot.holder is None or held.prefill_slot.holder is lucky.sequence
     assert isinstance(unlucky.error, EngineError)
     run(core)
     assert lucky.deltas[-1].finish_reason
 
 
 def test_who_shares_less_has_all_borrow_less(core: EngineCore) -> None:
-    shared = core.shared.of(core.batch.decoding)
+    shared = core.shared.for_pass(core.slots.decoding)
     assert shared is not None
+    content = content_of(core, shared)
     submit(core, (9, 9), prefix=PREFIX[:60])
     read_all(core)
-    assert borrowed(core) == [0, 0, 0, 0, 48]
-    last = core.batch.sequences[-1]
-    for sequence in core.batch.sequences[1:4]:
-        for layer, rows in enumerate(core.rows.layers):
-            held = rows[0, sequence.row, :, :SHARED]
-            np.testing.assert_array_equal(held, shared.inputs[f"shared.{layer}.key"])
+    assert attached(core) == [0, 0, 0, 0, 48]
+    last = core.slots.sequences[-1]
+    for sequence in core.slots.sequences[1:4]:
+        for layer, values in zip(core.pool.layers, content[1], strict=True):
+            np.testing.assert_array_equal(layer[:, sequence.slot, :, :SHARED], values)
     passes = core.statistics().shared_passes
     core.step()
-    assert (last.borrowed, core.statistics().shared_passes) == (48, passes + 1)
+    assert (last.attached, core.statistics().shared_passes) == (48, passes + 1)
     run(core)
 
 
 def test_what_the_cache_has_no_more_is_not_lent(core: EngineCore) -> None:
     fifth = new_sequence(core, (*PREFIX, 3, 3))
-    running = [*core.batch.sequences, fifth]
-    cached = core._prefixes.cached(fifth)
+    running = [*core.slots.sequences, fifth]
+    cached = core.prefixes.cached_blocks(fifth)
     assert len(cached) * BLOCK_TOKENS == SHARED
-    assert core.shared.lend(fifth, running, cached[:-1]) is None
-    assert core.shared.lend(fifth, running, cached) is not None
+    assert core.shared.attach(fifth, running, cached[:-1]) is None
+    assert core.shared.attach(fifth, running, cached) is not None
 
 
 def test_it_is_not_lent_where_the_budget_has_no_room_to_read_behind_it(tiny_model: ModelFolder) -> None:
     core = start(tiny_model)
-    token_bytes = core.model.shape.bytes_per_token
-    needed = SHARED * token_bytes + PrefillSlot.bytes_of(core.model.shape, 2 * SHARED)
+    token_bytes = core.model.spec.bytes_per_token
+    needed = SHARED * token_bytes + core.pool.bytes_of(1, 2 * SHARED)
     assert needed == (SHARED + STEP) * token_bytes
     for budget in (needed - 1, needed):
         core = start(tiny_model, shared_bytes=budget)
         for own in OWN:
             submit(core, own)
         read_all(core)
-        assert (SHARED in borrowed(core)) == (budget == needed)
+        assert (SHARED in attached(core)) == (budget == needed)
         run(core)
 
 
@@ -224,4 +237,4 @@ def test_prompts_with_more_of_their_own_are_read_in_their_own_rows(tiny_model: M
     for n in range(4):
         submit(core, (n,) * (100 if n % 2 else 10), tokens=40)
     read_all(core)
-    assert {sequence.prompt_length: sequence.borrowed for sequence in core.batch.sequences} == {200: 0, 110: SHARED}
+    assert {sequence.prompt_length: sequence.attached for sequence in core.slots.sequences} == {200: 0, 110: SHARED}

@@ -40,10 +40,10 @@ def core(tiny_model: ModelFolder) -> EngineCore:
 
 def assert_at_rest(core: EngineCore) -> None:
     assert core.idle
-    assert core.rows.nbytes == 0
-    assert core.waiting.heads() == []
+    assert core.pool.nbytes == 0
+    assert core.scheduler.waiting.heads() == []
     assert not any(block.references for block in core.cache.blocks())
-    assert core.counters._present == {}
+    assert core.scheduler.counters.present == set()
     statistics = core.statistics()
     assert (statistics.running, statistics.waiting) == (0, 0)
 
@@ -95,7 +95,7 @@ def test_a_request_that_ends_early_leaves_nothing_behind(
 
     assert client.ends == 1
     assert client.sequence.phase is Phase.DONE
-    assert client.sequence not in core.batch.sequences
+    assert client.sequence not in core.slots.sequences
     run(core)
     assert_at_rest(core)
 
@@ -169,17 +169,17 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
     running = submit(core, prompt=(1, 2, 3), max_output_tokens=20)
     core.step()
     unlucky = submit(core, agent="unlucky")
-    resize = core.rows.resize
+    resize = core.pool.resize
 
     def out_of_memory(rows: int, length: int, *, kept: list[range]) -> None:
         if length:
             raise MemoryError("no memory left")
         resize(rows, length, kept=kept)
 
-    monkeypatch.setattr(core.rows, "resize", out_of_memory)
+    monkeypatch.setattr(core.pool, "resize", out_of_memory)
     while not unlucky.ends:
         core.step()
-    monkeypatch.setattr(core.rows, "resize", resize)
+    monkeypatch.setattr(core.pool, "resize", resize)
     run(core)
 
     assert len(unlucky.errors) == 1
@@ -190,7 +190,7 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
 def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
     tiny_model: ModelFolder, core: EngineCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budget = 4 * core.rows.LENGTH_STEP * core.model.shape.bytes_per_token
+    budget = 4 * core.pool.length_step * core.model.spec.bytes_per_token
     core = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
     small = [submit(core, agent=str(n), prompt=(n, n), max_output_tokens=30) for n in range(3)]
     core.step()
@@ -198,13 +198,13 @@ def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
         core.cancel(client.sequence)
     # Three rows of its length do not fit: the buffers must first shrink to the one in use.
     large = submit(core, max_output_tokens=200)
-    resize = core.rows.resize
+    resize = core.pool.resize
 
     def fail_once(rows: int, length: int, *, kept: list[range]) -> None:
-        monkeypatch.setattr(core.rows, "resize", resize)
+        monkeypatch.setattr(core.pool, "resize", resize)
         raise MemoryError("no memory left")
 
-    monkeypatch.setattr(core.rows, "resize", fail_once)
+    monkeypatch.setattr(core.pool, "resize", fail_once)
     core.step()
 
     assert "no memory left" in large.errors[0].message
@@ -248,7 +248,7 @@ def test_an_answer_of_no_tokens_is_refused(core: EngineCore, maximum: int) -> No
 
 
 def test_a_request_larger_than_the_memory_budget_is_refused(tiny_model: ModelFolder, core: EngineCore) -> None:
-    budget = 300 * core.model.shape.bytes_per_token  # one row of 256 tokens
+    budget = 300 * core.model.spec.bytes_per_token  # one row of 256 tokens
     small = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
     with pytest.raises(InvalidRequestError, match=f"room for 257 tokens.*{budget:,} bytes.*holds 256") as refused:
         submit(small, max_output_tokens=57)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
-from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.sampler import log_softmax
 from codex_windows_ai.engine.sequence import Phase
@@ -36,33 +36,33 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 def check_invariants(core: EngineCore, clients: list[Client]) -> None:
     """What must hold after every step, whatever happened."""
-    batch = core.batch
-    rows = [sequence.row for sequence in batch.sequences]
-    assert rows == sorted(set(rows)), "two sequences share a row"
-    decoding = [sequence.row for sequence in batch.decoding]
+    slots = core.slots
+    taken = [sequence.slot for sequence in slots.sequences]
+    assert taken == sorted(set(taken)), "two sequences share a slot"
+    decoding = [sequence.slot for sequence in slots.decoding]
     assert decoding == list(range(decoding[0], decoding[0] + len(decoding))) if decoding else True
-    for sequence in batch.sequences:
-        assert sequence.phase is (Phase.DECODE if sequence in batch.decoding else Phase.PREFILL)
+    for sequence in slots.sequences:
+        assert sequence.phase is (Phase.DECODE if sequence in slots.decoding else Phase.PREFILL)
         assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
         assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
         assert sequence.cached_tokens <= sequence.prompt_length
-        assert sequence.borrowed in (0, len(core.shared._held or ())) and sequence.borrowed <= sequence.computed
-        assert not (sequence.exact and sequence.borrowed)
-    borrowers = [sequence for sequence in batch.sequences if sequence.borrowed]
-    assert {id(sequence) for sequence in borrowers} == {id(sequence) for sequence in core.shared._borrowers}
-    assert core.rows.nbytes <= core.configuration.row_bytes
-    assert batch.sequences or core.rows.nbytes == 0
+        assert sequence.attached in (0, len(core.shared.held or ())) and sequence.attached <= sequence.computed
+        assert not (sequence.exact and sequence.attached)
+    attached = [sequence for sequence in slots.sequences if sequence.attached]
+    assert {id(sequence) for sequence in attached} == {id(sequence) for sequence in core.shared.attached}
+    assert core.pool.nbytes <= core.configuration.row_bytes
+    assert slots.sequences or core.pool.nbytes == 0
     assert core.shared.nbytes <= core.configuration.shared_bytes
-    assert batch.sequences or core.shared.nbytes == 0
+    assert slots.sequences or core.shared.nbytes == 0
     assert core.cache.nbytes <= core.configuration.cache_bytes
     blocks = list(core.cache.blocks())
     assert len(blocks) == core.cache.size
-    assert len({id(block.storage.base) * 2**20 + block.storage.ctypes.data for block in blocks}) == len(blocks)
-    held = [sequence.last_block for sequence in batch.sequences if sequence.last_block is not None]
+    assert len({block.storage for block in blocks}) == len(blocks)
+    held = [sequence.last_block for sequence in slots.sequences if sequence.last_block is not None]
     assert sum(block.references for block in blocks) == len(held)
     assert all(block in blocks for block in held)
     live = [client for client in clients if not client.ends]
-    assert {id(client.sequence) for client in live} == {id(s) for s in [*batch.sequences, *core.waiting]}
+    assert {id(client.sequence) for client in live} == {id(s) for s in [*slots.sequences, *core.scheduler.waiting]}
 
 
 def run_to_the_end(core: EngineCore, clients: list[Client]) -> None:
@@ -167,7 +167,7 @@ def test_seeded_requests_are_exact_whatever_else_happens(
 ) -> None:
     core = oracle_core(tiny_model)
     oracle = Oracle(core)
-    token_bytes = core.model.shape.bytes_per_token
+    token_bytes = core.model.spec.bytes_per_token
     engine = EngineCore(
         tiny_model,
         configuration(
@@ -274,7 +274,7 @@ def test_every_answer_is_as_likely_as_the_model_says(
     speculating: int,
 ) -> None:
     core = oracle_core(tiny_model)
-    token_bytes = core.model.shape.bytes_per_token
+    token_bytes = core.model.spec.bytes_per_token
     engine = EngineCore(
         tiny_model,
         configuration(
@@ -296,10 +296,10 @@ def test_every_answer_is_as_likely_as_the_model_says(
     for client in clients:
         prompt, said = client.request.prompt, client.tokens
         told = [chosen.logprob for delta in client.deltas for chosen in delta.tokens]
-        rows = HostPool(core.model.shape, 2**30)
-        rows.resize(1, len(prompt) + len(said), kept=())
+        pool = HostPool(core.model.spec, 2**30)
+        pool.resize(1, len(prompt) + len(said), kept=())
         tokens = np.array([[*prompt, *said[:-1]]])
-        logits = core.model.forward(rows, 0, tokens, [0], keep=len(said))[0]
+        logits = core.model.forward(pool, 0, tokens, [0], keep=len(said))[0]
         right = [float(log_softmax(logits[place])[token]) for place, token in enumerate(said)]
         np.testing.assert_allclose(told, right, atol=0.15)  # int8 activations
 
@@ -440,9 +440,9 @@ def test_where_bits_count_known_tokens_are_computed_one_by_one(tiny_model: Model
         core.step()
     waiting = len(sequence.tokens) - sequence.computed
     assert waiting > 10
-    assert len(sequence.known) == (1 if seed else waiting)
+    assert len(sequence.forced) == (1 if seed else waiting)
     core.step()
-    assert len(sequence.tokens) - sequence.computed == waiting - 1 if seed else sequence.known != []
+    assert len(sequence.tokens) - sequence.computed == waiting - 1 if seed else sequence.forced != []
     run_to_the_end(core, [client])
 
 

@@ -228,7 +228,7 @@ def test_callers_that_come_and_go_in_many_threads_leave_nothing_behind(start_eng
     assert_at_rest(engine)
     statistics = engine.statistics()
     assert statistics.finished > 0
-    assert engine.core.counters._present == {}
+    assert engine.core.scheduler.counters.present == set()
 
 
 def test_a_deadline_that_passes_ends_the_request_with_its_own_error(start_engine: StartEngine) -> None:
@@ -324,7 +324,7 @@ def test_a_pass_that_fails_ends_its_request_and_the_next_one_works(
     assert_at_rest(engine)
 
 
-@pytest.mark.parametrize("part", ["_expire", "_prefill", "cancel"])
+@pytest.mark.parametrize("part", ["expire", "execute", "cancel"])
 def test_a_fault_of_the_engine_ends_requests_but_never_leaves_them_waiting(
     start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:

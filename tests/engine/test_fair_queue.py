@@ -119,10 +119,10 @@ def test_who_left_is_remembered_only_while_somebody_stays_that_was_served_less()
     counters.charge("little", 100)
     counters.arrive("other")
     counters.leave("other")
-    assert counters._away == {}
+    assert counters.remembered == set()
     counters.charge("little", 50)
     counters.leave("little")
-    assert (counters._present, counters._away) == ({}, {})
+    assert (counters.present, counters.remembered) == (set(), set())
 
 
 def test_an_agent_that_has_work_gains_nothing_by_asking_again() -> None:

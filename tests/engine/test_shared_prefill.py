@@ -1,4 +1,4 @@
-"""Whose row a prompt is read in, where others need what it reads as well."""
+"""In whose slot a prompt is read, where others need what it reads as well."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ def core(tiny_model: ModelFolder) -> EngineCore:
     return start(tiny_model, prefill_chunk=16, prefill_seconds=0)
 
 
+def admit(core: EngineCore) -> None:
+    for step in core.scheduler.admissions():
+        core.execute(step)
+
+
 def test_agents_that_start_together_read_what_they_share_in_one_row(core: EngineCore) -> None:
     for n in range(6):
         submit(core, (n, n), tokens=40)
-    while not any(sequence.computed >= SHARED for sequence in core.batch.sequences):
+    while not any(sequence.computed >= SHARED for sequence in core.slots.sequences):
         core.step()
-    assert sorted(sequence.computed for sequence in core.batch.sequences)[:5] == [0] * 5
+    assert sorted(sequence.computed for sequence in core.slots.sequences)[:5] == [0] * 5
     read_all(core)
     assert core.statistics().prefill_tokens == len(PREFIX) + 2 + 5 * (len(PREFIX) + 2 - SHARED)
 
@@ -30,32 +35,32 @@ def test_who_needs_it_pays_for_it(core: EngineCore) -> None:
     clients = [submit(core, (n, n), tokens=40) for n in range(4)]
     while clients[0].sequence.computed < 80:
         core.step()
-    paid = [core.counters.served(client.sequence.agent) for client in clients]
+    paid = [core.scheduler.counters.served(client.sequence.agent) for client in clients]
     assert paid == [80 / 4] * 4
-    assert core.counters.served(other.sequence.agent) == other.sequence.computed > 0
+    assert core.scheduler.counters.served(other.sequence.agent) == other.sequence.computed > 0
 
 
 def test_nobody_reads_for_one_who_goes_on_otherwise(core: EngineCore) -> None:
     first, other = submit(core, ()), submit(core, (), prefix=(*PREFIX[:40], *range(60)))
-    core._admit()
+    admit(core)
     first.sequence.advance(16, together=16)
-    assert core._reader_for(other.sequence) is first.sequence
+    assert core.scheduler.prefill_for(other.sequence) is first.sequence
     first.sequence.advance(16, together=16)
-    assert core._reader_for(other.sequence) is other.sequence  # its next block would be another
+    assert core.scheduler.prefill_for(other.sequence) is other.sequence  # its next block would be another
 
 
 def test_nobody_reads_for_one_who_needs_nothing_after_it(core: EngineCore) -> None:
     first, short = submit(core, ()), submit(core, (), prefix=PREFIX[:32])
-    core._admit()
+    admit(core)
     first.sequence.advance(16, together=16)
-    assert core._reader_for(short.sequence) is short.sequence  # its last token it must compute itself
-    assert core._reader_for(first.sequence) is first.sequence
+    assert core.scheduler.prefill_for(short.sequence) is short.sequence  # its last token it must compute itself
+    assert core.scheduler.prefill_for(first.sequence) is first.sequence
 
 
 def test_for_a_seeded_request_only_what_was_prefilled_counts(core: EngineCore) -> None:
     first, seeded = submit(core, ()), submit(core, (), seed=1)
-    core._admit()
+    admit(core)
     first.sequence.advance(16, together=16)
-    assert core._reader_for(seeded.sequence) is first.sequence
+    assert core.scheduler.prefill_for(seeded.sequence) is first.sequence
     first.sequence.exact_length = 0  # as behind blocks that were decoded
-    assert core._reader_for(seeded.sequence) is seeded.sequence
+    assert core.scheduler.prefill_for(seeded.sequence) is seeded.sequence

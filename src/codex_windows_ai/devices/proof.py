@@ -30,7 +30,7 @@ MOST_DIVERGENCE = 0.02
 
 _WHOLE, _BEHIND, _SHORTER = 40, 8, 9
 """Tokens: kernels of their own begin at 32."""
-_ROW_BYTES = 1 << 30
+_POOL_BYTES = 1 << 30
 
 
 def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) -> None:
@@ -43,7 +43,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
     tokens = np.resize(tokens, (1, _WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
-    expected = _log_probabilities(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
+    expected = _log_probabilities(Model(folder, file=folder.model_file, threads=model.threads), tokens)
     try:
         found = _log_probabilities(model, tokens)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
@@ -65,13 +65,13 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
 
 def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
     """Of the next token, [positions, vocabulary] of each pass."""
-    rows = HostPool(model.shape, _ROW_BYTES)
-    rows.ensure(2, tokens.shape[1], kept=())
+    pool = HostPool(model.spec, _POOL_BYTES)
+    pool.reserve(2, tokens.shape[1], kept=())
     read = _WHOLE + _BEHIND
     passes = [
-        model.forward(rows, 0, tokens[:, :_WHOLE], [0], keep=_WHOLE)[0],
-        model.forward(rows, 0, tokens[:, _WHOLE:read], [_WHOLE], keep=_BEHIND)[0],
-        model.forward(rows, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
-        model.forward(rows, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
+        model.forward(pool, 0, tokens[:, :_WHOLE], [0], keep=_WHOLE)[0],
+        model.forward(pool, 0, tokens[:, _WHOLE:read], [_WHOLE], keep=_BEHIND)[0],
+        model.forward(pool, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
+        model.forward(pool, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]
     return [log_softmax(logits) for logits in passes]

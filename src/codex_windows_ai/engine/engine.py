@@ -69,8 +69,8 @@ class Engine:
         with self._changed:
             if self._closing:
                 raise EngineClosedError("The engine was shut down.")
-            if len(self._core.waiting) + self._arriving >= self._core.waiting.limit:
-                raise self._core.busy_error()
+            if len(self._core.scheduler.waiting) + self._arriving >= self._core.scheduler.waiting.limit:
+                raise self._core.scheduler.busy_error()
             self._arriving += 1
             self._inbox.append(lambda: self._enqueue(sequence))
             self._changed.notify_all()
@@ -108,7 +108,7 @@ class Engine:
     def _queue_position(self, sequence: Sequence) -> int:
         if sequence.phase is not Phase.WAITING:
             return 0
-        return 1 + self._core.waiting.position(sequence, self._core.counters)
+        return 1 + self._core.scheduler.waiting.position(sequence, self._core.scheduler.counters)
 
     def _run(self) -> None:
         try:

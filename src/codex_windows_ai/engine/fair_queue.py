@@ -49,6 +49,16 @@ class TokenCounters:
         self._present: dict[str, _Account] = {}
         self._away: dict[str, _Account] = {}
 
+    @property
+    def present(self) -> set[str]:
+        """The agents that have work."""
+        return set(self._present)
+
+    @property
+    def remembered(self) -> set[str]:
+        """The agents that have none and would not come back level."""
+        return set(self._away)
+
     def arrive(self, agent: str) -> None:
         """The agent has work now."""
         if agent not in self._present:
@@ -90,7 +100,7 @@ class TokenCounters:
 
 
 class WaitingQueue(Iterable[Work]):
-    """Requests that have no row yet: a bounded queue, in order of arrival within each agent."""
+    """Requests that have no slot yet: a bounded queue, in order of arrival within each agent."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

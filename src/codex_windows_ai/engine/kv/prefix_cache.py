@@ -20,9 +20,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from codex_windows_ai.engine.kv.host_pool import Buffer, KVSpec, allocate
-
-BLOCK_TOKENS = 16
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, KVPool
 
 BlockTokens = tuple[int, ...]
 
@@ -32,7 +30,7 @@ class Block:
 
     __slots__ = ("children", "exact", "last_used", "parent", "references", "storage", "tokens")
 
-    def __init__(self, parent: Block | None, tokens: BlockTokens, storage: Buffer, *, exact: bool) -> None:
+    def __init__(self, parent: Block | None, tokens: BlockTokens, storage: BlockId, *, exact: bool) -> None:
         self.parent = parent
         self.tokens = tokens
         self.storage = storage
@@ -48,17 +46,11 @@ class Block:
 
 
 class PrefixCache:
-    """The tree, its memory and the order in which blocks leave."""
+    """The tree, over the blocks of a pool, and the order in which they leave."""
 
-    _SLAB_BLOCKS = 16
-
-    def __init__(self, shape: KVSpec, budget_bytes: int) -> None:
-        self._shape = shape
-        self.block_bytes = BLOCK_TOKENS * shape.bytes_per_token
-        self.capacity = budget_bytes // self.block_bytes
+    def __init__(self, pool: KVPool) -> None:
+        self._pool = pool
         self._roots: dict[BlockTokens, Block] = {}
-        self._free: list[Buffer] = []
-        self._allocated = 0
         self._clock = 0
         self._order = itertools.count()
         self._leaves: list[tuple[int, int, Block]] = []
@@ -68,7 +60,7 @@ class PrefixCache:
     @property
     def nbytes(self) -> int:
         """Bytes held now, free blocks included: memory is re-used, not given back."""
-        return self._allocated * self.block_bytes
+        return self._pool.block_nbytes
 
     def next_block(self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool) -> Block | None:
         """The block that holds `tokens[start : start + BLOCK_TOKENS]` after `parent`, if it is there."""
@@ -78,7 +70,7 @@ class PrefixCache:
         block = self._children(parent).get(key)
         return None if block is None or (exact and not block.exact) else block
 
-    def beginning(
+    def match_start(
         self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool
     ) -> tuple[Block, int] | None:
         """The block after `parent` whose first tokens are the most of `tokens[start:]`, and how many they are."""
@@ -101,7 +93,7 @@ class PrefixCache:
         return path
 
     def insert(
-        self, parent: Block | None, tokens: BlockTokens, fill: Callable[[Buffer], None], *, exact: bool
+        self, parent: Block | None, tokens: BlockTokens, fill: Callable[[BlockId], None], *, exact: bool
     ) -> Block | None:
         """Adds a block after `parent`, or finds it; `fill` writes its keys and values.
 
@@ -118,10 +110,10 @@ class PrefixCache:
             self.touch(block)
             return block
         if parent is not None:
-            self.reference(parent)  # or making room could take the parent itself
-        storage = self._take()
+            self.lock(parent)  # or making room could take the parent itself
+        storage = self._allocate()
         if parent is not None:
-            self.release(parent)
+            self.unlock(parent)
         if storage is None:
             return None
         fill(storage)
@@ -134,22 +126,27 @@ class PrefixCache:
         self.touch(block)
         return block
 
+    @property
+    def eviction_entries(self) -> int:
+        """Entries in the order of eviction, those that became stale included."""
+        return len(self._leaves)
+
     def touch(self, block: Block | None) -> None:
         """Marks a block and everything before it as just used."""
         self._clock += 1
         while block is not None:
             block.last_used = self._clock
-            self._offer(block)
+            self._queue_for_eviction(block)
             block = block.parent
 
-    def reference(self, block: Block) -> None:
-        """A sequence continues from this block: it stays until released."""
+    def lock(self, block: Block) -> None:
+        """A sequence continues from this block: it stays until unlocked."""
         block.references += 1
 
-    def release(self, block: Block) -> None:
+    def unlock(self, block: Block) -> None:
         """A sequence is done with this block."""
         block.references -= 1
-        self._offer(block)
+        self._queue_for_eviction(block)
 
     def clear(self) -> None:
         """Evicts everything that no sequence uses."""
@@ -164,18 +161,13 @@ class PrefixCache:
             waiting += block.children.values()
             yield block
 
-    def _take(self) -> Buffer | None:
-        if not self._free and self._allocated < self.capacity:
-            count = min(self._SLAB_BLOCKS, self.capacity - self._allocated)
-            shape = self._shape
-            slab = allocate((count, shape.layers, 2, shape.key_value_heads, BLOCK_TOKENS, shape.head_size), shape.dtype)
-            self._free += list(slab)
-            self._allocated += count
-        if not self._free:
-            self._evict()
-        return self._free.pop() if self._free else None
+    def _allocate(self) -> BlockId | None:
+        block = self._pool.allocate_block()
+        if block is None and self._evict():
+            block = self._pool.allocate_block()
+        return block
 
-    def _offer(self, block: Block) -> None:
+    def _queue_for_eviction(self, block: Block) -> None:
         """Puts a block where eviction looks; entries that became stale are skipped there."""
         if block.evictable:
             heapq.heappush(self._leaves, (block.last_used, next(self._order), block))
@@ -202,13 +194,13 @@ class PrefixCache:
             self._remove(block)
             self.evictions += 1
             if block.parent is not None:
-                self._offer(block.parent)
+                self._queue_for_eviction(block.parent)
             return True
         return False
 
     def _remove(self, block: Block) -> None:
         del self._children(block.parent)[block.tokens]
-        self._free.append(block.storage)
+        self._pool.free_block(block.storage)
         self.size -= 1
 
 

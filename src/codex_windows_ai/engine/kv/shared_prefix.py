@@ -1,103 +1,84 @@
-"""A prefix that all running sequences share, kept once: a decode pass reads it once for all rows.
+"""A prefix that all running sequences share, kept once: a decode pass reads it once for all slots.
 
-A decode pass reads every row's keys and values, which takes most of its time once histories are long.
-Agents of one kind begin with the same instructions: their rows would hold the same keys and values up to
-there. So a sequence that starts while others run that begin alike borrows the prefix: its row stays empty up to
-there, which saves the copy and the memory. Where a pass cannot use the prefix, because somebody in it
-begins otherwise or is seeded, those who borrowed it get their copies after all. The graph's part in this is
-`models/attention.py`.
+A decode pass reads every slot's keys and values, which takes most of its time once histories are long.
+Agents of one kind begin with the same instructions: their slots would hold the same keys and values up to
+there. So a sequence that starts while others run that begin alike has the prefix attached: its slot stays empty up
+to there, which saves the copy and the memory. Where a pass cannot use the prefix, because a sequence in it
+begins otherwise or is seeded, it is detached: those sequences get their copies after all. The graph's part in this,
+cascade attention, is `models/attention.py`.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from functools import partial
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-
-from codex_windows_ai.engine.kv.host_pool import Buffer, HostPool, KVSpec, allocate
-from codex_windows_ai.engine.kv.prefix_cache import BLOCK_TOKENS, Block, common_length
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, KVPool, KVPrefix
+from codex_windows_ai.engine.kv.prefix_cache import Block, common_length
 from codex_windows_ai.engine.sequence import Sequence
 
-_UNPROFITABLE_ROWS = 2  # what two rows save is what the plain products lose against GroupQueryAttention
-_PATIENT_PASSES = 16  # as long few rows use the prefix though it costs more: others may join them soon
+_UNPROFITABLE_SLOTS = 2  # what two slots save is what the plain products lose against GroupQueryAttention
+_PATIENT_PASSES = 16  # as long few sequences use the prefix though it costs more: others may join them soon
 
 
 class PrefillSlot:
-    """`prefix` is [layers, 2, heads, tokens, head size]."""
+    """A slot of its own that begins with a prefix: in it prompts are read to which that prefix is attached.
 
-    def __init__(self, shape: KVSpec, prefix: Buffer, longest: int) -> None:
-        self._rows = HostPool(shape, self.bytes_of(shape, longest))
-        self._prefix_length = prefix.shape[3]
-        self._rows.ensure(1, longest, kept=())
-        self._rows.write(0, 0, prefix)
+    Attention reads a slot from its start. So that a sequence need not copy a long prefix into its slot only to
+    have its prompt read, the prompt is read here, behind the one copy, and what is new goes to its slot.
+    """
+
+    def __init__(self, pool: KVPool, prefix: KVPrefix, longest: int) -> None:
+        self._pool = pool
+        self._own = pool.prefill_pool(prefix, longest)
         self._holder: Sequence | None = None
         self._held = 0
-
-    @staticmethod
-    def bytes_of(shape: KVSpec, length: int) -> int:
-        """What a row of that length takes."""
-        step = HostPool.LENGTH_STEP
-        return -(-length // step) * step * shape.bytes_per_token
 
     @property
     def nbytes(self) -> int:
         """Bytes held now."""
-        return self._rows.nbytes
+        return self._own.nbytes
 
-    def load(self, sequence: Sequence, rows: HostPool) -> HostPool:
-        """The row, as row 0, with everything of the sequence that is computed; `rows` holds what it did not borrow."""
+    @property
+    def holder(self) -> Sequence | None:
+        """The sequence that it holds everything of; None while a pass runs, and after one that failed."""
+        return self._holder
+
+    def load(self, sequence: Sequence) -> KVPool:
+        """The slot, as slot 0, with everything of the sequence that is computed."""
         if self._holder is not sequence or self._held != sequence.computed:
-            self._rows.copy_row(sequence.row, 0, sequence.in_row, rows)
-        self._holder = None  # until `store`: a pass that fails leaves what nobody knows
-        return self._rows
+            self._own.copy_from(self._pool, sequence.slot, 0, sequence.in_slot)
+        self._holder = None  # until `store`: what a pass that fails leaves here is of no use
+        return self._own
 
-    def store(self, sequence: Sequence, tokens: range, rows: HostPool) -> None:
-        """Copies what a pass computed to the sequence's own row."""
-        rows.copy_row(0, sequence.row, tokens, self._rows)
+    def store(self, sequence: Sequence, tokens: range) -> None:
+        """Copies what a pass computed to the sequence's own slot."""
+        self._pool.copy_from(self._own, 0, sequence.slot, tokens)
         self._holder, self._held = sequence, tokens.stop
 
 
 class SharedPrefix:
-    """Keys and values of `tokens`, for the graph's optional inputs; `fill` writes them.
+    """Keys and values of `tokens`. The first `exact_length` were prefilled on nothing but prefilled history."""
 
-    `fill` is given room for [layers, 2, heads, tokens, head size]. The first `exact_length` tokens were prefilled on
-    nothing but prefilled history.
-    """
-
-    def __init__(self, shape: KVSpec, tokens: list[int], fill: Callable[[Buffer], None], *, exact_length: int) -> None:
+    def __init__(self, pool: KVPool, handle: KVPrefix, tokens: list[int], *, exact_length: int) -> None:
         self.tokens = tokens
         self.exact_length = exact_length
-        self._shape = shape
-        length = len(tokens)
-        self._storage = allocate((shape.layers, 2, shape.key_value_heads, length, shape.head_size), shape.dtype)
-        fill(self._storage)
-        self._reading_row: PrefillSlot | None = None
-        self.inputs: dict[str, npt.NDArray[np.generic]] = {"shared_length": np.array([length], np.int64)}
-        """By name; `shared.N.key` and `.value` are [heads, tokens, head size]."""
-        for layer, (part, name) in itertools.product(range(self._shape.layers), enumerate(("key", "value"))):
-            self.inputs[f"shared.{layer}.{name}"] = self._storage[layer, part]
+        self.handle = handle
+        self._pool = pool
+        self._prefill_slot: PrefillSlot | None = None
 
     @classmethod
-    def of_row(cls, rows: HostPool, sequence: Sequence, length: int) -> Self:
-        """What a sequence's row begins with."""
-        exact_length = min(length, sequence.exact_length)
-        return cls(rows.shape, sequence.tokens[:length], partial(rows.read, sequence.row, 0), exact_length=exact_length)
+    def of_slot(cls, pool: KVPool, sequence: Sequence, length: int) -> Self:
+        """What a sequence's slot begins with."""
+        handle = pool.prefix_of_slot(sequence.slot, length)
+        return cls(pool, handle, sequence.tokens[:length], exact_length=min(length, sequence.exact_length))
 
     @classmethod
-    def of_blocks(cls, shape: KVSpec, blocks: list[Block]) -> Self:
+    def of_blocks(cls, pool: KVPool, blocks: list[Block]) -> Self:
         """What blocks of the prefix cache hold that follow each other."""
-
-        def fill(storage: Buffer) -> None:
-            for index, block in enumerate(blocks):
-                storage[:, :, :, index * BLOCK_TOKENS : (index + 1) * BLOCK_TOKENS] = block.storage
-
+        handle = pool.prefix_of_blocks([block.storage for block in blocks])
         tokens = [token for block in blocks for token in block.tokens]
         exact = sum(block.exact for block in blocks)  # behind the first that is not, none is
-        return cls(shape, tokens, fill, exact_length=exact * BLOCK_TOKENS)
+        return cls(pool, handle, tokens, exact_length=exact * BLOCK_TOKENS)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -105,45 +86,40 @@ class SharedPrefix:
     @property
     def nbytes(self) -> int:
         """Bytes of keys and values."""
-        return self._storage.nbytes + (self._reading_row.nbytes if self._reading_row else 0)
+        own = len(self) * self._pool.spec.bytes_per_token
+        return own + (self._prefill_slot.nbytes if self._prefill_slot else 0)
 
     @property
-    def longest_borrower(self) -> int:
-        """Tokens of the longest prompt that is worth reading behind it: with more of its own it reads its own row."""
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt that it is worth attaching to: with more of its own it is read in its slot."""
         return 2 * len(self)
 
     @property
-    def nbytes_lent(self) -> int:
-        """Bytes it takes when somebody borrows it."""
-        return self._storage.nbytes + PrefillSlot.bytes_of(self._shape, self.longest_borrower)
+    def nbytes_attached(self) -> int:
+        """Bytes it takes once it is attached to a sequence."""
+        return len(self) * self._pool.spec.bytes_per_token + self._pool.bytes_of(1, self.longest_prompt)
 
     @property
-    def reading_row(self) -> PrefillSlot:
-        """Where those who borrow it read their prompts."""
-        if self._reading_row is None:
-            self._reading_row = PrefillSlot(self._shape, self._storage, self.longest_borrower)
-        return self._reading_row
-
-    def write(self, rows: HostPool, row: int) -> None:
-        """Copies it to the start of a row."""
-        rows.write(row, 0, self._storage)
+    def prefill_slot(self) -> PrefillSlot:
+        """Where the prompts are read that it is attached to."""
+        if self._prefill_slot is None:
+            self._prefill_slot = PrefillSlot(self._pool, self.handle, self.longest_prompt)
+        return self._prefill_slot
 
 
 class SharedPrefixes:
     """Finds what sequences share, where that saves reading `least_saving` tokens a pass.
 
-    A prefix is whole blocks. It holds at most one, within its budget. `forget` lets go of what else holds a prefix's
-    memory; it is called when a prefix is of no more use.
+    A prefix is whole blocks. It holds at most one, within its budget.
     """
 
-    def __init__(self, rows: HostPool, budget_bytes: int, least_saving: int, *, forget: Callable[[], None]) -> None:
-        self._rows = rows
+    def __init__(self, pool: KVPool, budget_bytes: int, least_saving: int) -> None:
+        self._pool = pool
         self._budget_bytes = budget_bytes
         self._least_saving = least_saving
-        self._forget = forget
-        self._longest = budget_bytes // rows.shape.bytes_per_token
+        self._longest = budget_bytes // pool.spec.bytes_per_token
         self._held: SharedPrefix | None = None
-        self._borrowers: list[Sequence] = []
+        self._attached: list[Sequence] = []
         self._members: list[Sequence] = []
         self._usable = False
         self._patience = 0
@@ -153,26 +129,36 @@ class SharedPrefixes:
         """Bytes held now."""
         return self._held.nbytes if self._held is not None else 0
 
-    def of(self, sequences: list[Sequence]) -> SharedPrefix | None:
-        """What the rows of a decode pass share, or None where reading it in every row is as good.
+    @property
+    def held(self) -> SharedPrefix | None:
+        """The prefix that is held."""
+        return self._held
 
-        Seeded requests are answered with the same bits whoever else runs, so a pass with one has none. Without
-        a prefix every row is whole afterwards.
+    @property
+    def attached(self) -> list[Sequence]:
+        """The sequences that it is attached to."""
+        return list(self._attached)
+
+    def for_pass(self, sequences: list[Sequence]) -> SharedPrefix | None:
+        """What the sequences of a decode pass share, or None where reading it in every slot is as good.
+
+        Seeded requests are answered with the same bits whatever else runs, so a pass with one has none. Without
+        a prefix every slot is whole afterwards.
         """
         if sequences != self._members:
             self._usable = self._find(sequences)
             self._members = list(sequences)
         if self._usable:
             return self._held
-        if any(sequence.borrowed for sequence in sequences):
+        if any(sequence.attached for sequence in sequences):
             if self._patience and self._serves(sequences):
                 self._patience -= 1
                 return self._held
             for sequence in sequences:
-                self.complete(sequence)
+                self.detach(sequence)
         return None
 
-    def lend(self, sequence: Sequence, running: list[Sequence], cached: list[Block]) -> SharedPrefix | None:
+    def attach(self, sequence: Sequence, running: list[Sequence], cached: list[Block]) -> SharedPrefix | None:
         """What a sequence that has nothing computed need not copy, of the `cached` blocks that it could.
 
         All that are `running` begin with it. The caller has the sequence follow the cache's blocks of it.
@@ -184,48 +170,48 @@ class SharedPrefixes:
             if not self._pays(len(running), len(blocks) * BLOCK_TOKENS):
                 return None
             self._give_up()
-            self._held = SharedPrefix.of_blocks(self._rows.shape, blocks)
+            self._held = SharedPrefix.of_blocks(self._pool, blocks)
         held = self._held
         if (
             len(held) > len(cached) * BLOCK_TOKENS
-            or sequence.given_length > held.longest_borrower
-            or held.nbytes_lent > self._budget_bytes
+            or sequence.given_length > held.longest_prompt
+            or held.nbytes_attached > self._budget_bytes
         ):
             return None
-        sequence.borrowed = len(held)
-        self._borrowers.append(sequence)
+        sequence.attached = len(held)
+        self._attached.append(sequence)
         if self._pays(len(running), len(held)):
             self._patience = _PATIENT_PASSES
         return held
 
-    def reading_row(self) -> PrefillSlot:
-        """Where the prompts of those are read who borrowed the prefix."""
-        assert self._held is not None  # noqa: S101  # somebody borrowed it
-        return self._held.reading_row
+    def prefill_slot(self) -> PrefillSlot:
+        """Where the prompts are read that the prefix is attached to."""
+        assert self._held is not None  # noqa: S101  # it is attached
+        return self._held.prefill_slot
 
-    def complete(self, sequence: Sequence) -> None:
-        """Makes a row whole: what it borrowed is copied to it."""
-        if sequence.borrowed and self._held is not None:
-            self._held.write(self._rows, sequence.row)
-            self.leave(sequence)
+    def detach(self, sequence: Sequence) -> None:
+        """Makes a slot whole: what is attached to its sequence is copied to it."""
+        if sequence.attached and self._held is not None:
+            self._pool.copy_prefix(self._held.handle, sequence.slot)
+            self.forget(sequence)
 
-    def leave(self, sequence: Sequence) -> None:
-        """A sequence ends, or has what it borrowed."""
-        if sequence.borrowed:
-            sequence.borrowed = 0
-            self._borrowers.remove(sequence)
+    def forget(self, sequence: Sequence) -> None:
+        """A sequence ends, or has its own copy."""
+        if sequence.attached:
+            sequence.attached = 0
+            self._attached.remove(sequence)
 
     def release(self) -> None:
-        """Gives the memory back; nobody may be left who borrows it."""
+        """Gives the memory back; the prefix may be attached to no sequence any more."""
         self._members, self._usable = [], False
         if self._held is not None:
-            self._held = None
-            self._forget()
+            held, self._held = self._held, None
+            self._pool.free_prefix(held.handle)
 
     def _find(self, sequences: list[Sequence]) -> bool:
         if any(sequence.exact for sequence in sequences):
             return False
-        if self._borrowers and self._held is not None and self._serves(sequences):
+        if self._attached and self._held is not None and self._serves(sequences):
             return self._pays(len(sequences), len(self._held))
         shortest = min(sequence.computed - 1 for sequence in sequences)
         length = min(self._longest, shortest, _common_length(sequences)) // BLOCK_TOKENS * BLOCK_TOKENS
@@ -233,13 +219,13 @@ class SharedPrefixes:
             return False
         if self._held is None or self._held.tokens != sequences[0].tokens[:length]:
             self._give_up()
-            self._held = SharedPrefix.of_row(self._rows, sequences[0], length)
+            self._held = SharedPrefix.of_slot(self._pool, sequences[0], length)
         return True
 
     def _give_up(self) -> None:
         """Lets go of the prefix, before there is another: there are never two."""
-        for borrower in list(self._borrowers):
-            self.complete(borrower)
+        for sequence in self.attached:
+            self.detach(sequence)
         self.release()
 
     def _serves(self, sequences: list[Sequence]) -> bool:
@@ -249,8 +235,8 @@ class SharedPrefixes:
             for sequence in sequences
         )
 
-    def _pays(self, rows: int, length: int) -> bool:
-        return (rows - _UNPROFITABLE_ROWS) * length >= self._least_saving
+    def _pays(self, slots: int, length: int) -> bool:
+        return (slots - _UNPROFITABLE_SLOTS) * length >= self._least_saving
 
 
 def _common_length(sequences: list[Sequence]) -> int:

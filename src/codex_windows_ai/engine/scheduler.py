@@ -1,0 +1,199 @@
+"""Who runs next, on what and how much of it: the steps of one round, each decided when it is due.
+
+A round admits what there is room for, decodes one token (or several drafted ones) for every sequence that is past
+its prompt, then prefills a bounded piece of one prompt, so that a long prompt never freezes the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.fair_queue import TokenCounters, WaitingQueue
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.slots import Slots
+from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.engine.token_budget import PrefillBudget
+from codex_windows_ai.errors import EngineBusyError
+
+_MANY_FORCED = (
+    8  # as many forced tokens are computed in a pass of their own though others decode: it ends sooner for all
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A sequence gets a slot."""
+
+    sequence: Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixMatch:
+    """What others computed of a prompt is copied to its slot, or attached to it."""
+
+    sequence: Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillChunk:
+    """A pass over the next `tokens` of a prompt; `agent` waits for them."""
+
+    sequence: Sequence
+    tokens: int
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeBatch:
+    """A pass over the next token of each of these sequences, whose slots are neighbours."""
+
+    sequences: list[Sequence]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftCheck:
+    """A pass over the tokens of one sequence that are `forced`, and the `draft` behind them."""
+
+    sequence: Sequence
+    forced: list[int]
+    draft: list[int]
+
+
+Step = Admission | PrefixMatch | PrefillChunk | DecodeBatch | DraftCheck
+"""What the runner does at once. It fails as a whole: with it all its sequences."""
+
+
+def sequences_of(step: Step) -> list[Sequence]:
+    """The sequences that a step is for."""
+    return step.sequences if isinstance(step, DecodeBatch) else [step.sequence]
+
+
+class Scheduler:
+    """Queue, fairness and token budget. It reads `slots` and leaves them alone."""
+
+    def __init__(self, configuration: EngineConfiguration, slots: Slots) -> None:
+        self._configuration = configuration
+        self._slots = slots
+        self.counters = TokenCounters()
+        self.waiting: WaitingQueue[Sequence] = WaitingQueue(configuration.queue_limit)
+        self._budget = PrefillBudget(configuration.prefill_chunk, configuration.prefill_seconds)
+
+    # Requests come and go.
+
+    def enqueue(self, sequence: Sequence) -> None:
+        """Puts a sequence in its agent's queue.
+
+        Raises EngineBusyError: the queue is full.
+        """
+        if self.waiting.full:
+            raise self.busy_error()
+        self.counters.arrive(sequence.agent)
+        self.waiting.append(sequence)
+
+    def busy_error(self) -> EngineBusyError:
+        """The error for a full queue, with a wait in proportion to what is queued."""
+        return EngineBusyError(
+            f"{len(self.waiting)} requests are waiting already, which is the limit.",
+            retry_after=max(1.0, 0.5 * len(self.waiting) / self._configuration.max_sequences),
+        )
+
+    def forget(self, sequence: Sequence) -> None:
+        """The sequence ended: its agent may have no work any more."""
+        if not any(other.agent == sequence.agent for other in [*self.waiting, *self._slots.sequences]):
+            self.counters.leave(sequence.agent)
+
+    # A round.
+
+    def steps(self) -> Iterator[Step]:
+        """The steps of one round; each is decided once the one before has been executed."""
+        yield from self.admissions()
+        if decoding := self._slots.decoding:
+            started = time.perf_counter()
+            yield from self._decode(decoding)
+            self._budget.decoded(time.perf_counter() - started)
+        yield from self.prefills()
+
+    def admissions(self) -> Iterator[Admission]:
+        """Those that get a slot now."""
+        while len(self._slots) < self._configuration.max_sequences:
+            sequence = self.counters.choose(self._admissible())
+            if sequence is None or not self._slots.has_room_for(sequence):
+                return
+            self.waiting.remove(sequence)
+            yield Admission(sequence)
+
+    def _admissible(self) -> list[Sequence]:
+        """The first of each agent's queue. The last free slot is for an agent that has none."""
+        heads = self.waiting.heads()
+        if len(self._slots) + 1 < self._configuration.max_sequences:
+            return heads
+        running = {sequence.agent for sequence in self._slots.sequences}
+        return [sequence for sequence in heads if sequence.agent not in running]
+
+    def _decode(self, sequences: list[Sequence]) -> Iterator[Step]:
+        checks = [check for sequence in sequences if (check := self._draft_check(sequence, len(sequences)))]
+        yield from checks
+        if len(checks) < len(sequences):
+            yield DecodeBatch(self._slots.decoding)
+
+    def _draft_check(self, sequence: Sequence, decoding: int) -> DraftCheck | None:
+        """A pass of its own for a sequence that has several tokens to be computed at once."""
+        if decoding <= self._configuration.speculating_sequences:
+            draft, forced = sequence.draft(), sequence.forced
+            return DraftCheck(sequence, forced, draft) if len(forced) + len(draft) > 1 else None
+        # With many sequences one pass for all costs less than passes for each.
+        if len(sequence.forced) >= _MANY_FORCED and not sequence.attached:
+            return DraftCheck(sequence, sequence.forced, [])
+        return None
+
+    def prefills(self) -> Iterator[PrefixMatch | PrefillChunk]:
+        """Pieces of prompts, as long as the round has time for them."""
+        started = time.perf_counter()
+        seconds = self._budget.seconds
+        while self._budget.fits(seconds) and (waiting := self._next_to_prefill()):
+            sequence = self.prefill_for(waiting)
+            yield PrefixMatch(sequence)
+            if sequence.phase is Phase.PREFILL:  # it has not failed
+                budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining)
+                yield PrefillChunk(sequence, sequence.next_chunk(budget), waiting.agent)
+            seconds = self._budget.seconds - (time.perf_counter() - started)
+
+    def _next_to_prefill(self) -> Sequence | None:
+        """Whose prompt is read next."""
+        ready = self._slots.prefilling
+        if decoding := self._slots.decoding:
+            longest = max(sequence.prompt_length for sequence in decoding)
+            ready = [sequence for sequence in ready if not self._budget.must_yield(sequence.remaining, longest)]
+        return self.counters.choose(ready)
+
+    def prefill_for(self, sequence: Sequence) -> Sequence:
+        """In whose slot this prompt is read on: of those whose next block it needs, too, the one that is farthest.
+
+        The block comes to it through the cache, so that agents that start together read in one slot and not in all.
+        """
+        reader = sequence
+        for other in self._slots.prefilling:
+            end = other.computed + BLOCK_TOKENS
+            if (
+                other.computed > reader.computed
+                and end < sequence.prompt_length
+                and other.begins_with(sequence.tokens[:end])
+                and (other.exact_length == other.computed or not sequence.exact)
+            ):
+                reader = other
+        return reader
+
+    # A step was executed.
+
+    def charge_chunk(self, chunk: PrefillChunk) -> None:
+        """A piece was read: those who wait for the same tokens share what reading them costs."""
+        sequence = chunk.sequence
+        self._budget.prefilled(sequence.seconds_per_token * chunk.tokens, sequence.remaining + chunk.tokens)
+        read = sequence.tokens[: sequence.computed]
+        others = {other.agent for other in self._slots.prefilling if other.begins_with(read)}
+        agents = {chunk.agent, sequence.agent, *others}
+        for agent in agents:
+            self.counters.charge(agent, chunk.tokens / len(agents))
