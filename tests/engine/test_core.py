@@ -9,6 +9,8 @@ import pytest
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import Binding, Session
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import (
@@ -340,3 +342,20 @@ def test_an_agent_with_many_requests_does_not_push_another_back(tiny_model: Mode
         core.step()
 
     assert sum(client.ends for client in greedy) <= 2
+
+
+def test_keys_and_values_are_where_the_given_pool_keeps_them(tiny_model: ModelFolder) -> None:
+    bound: list[int] = []
+
+    class NotingPool(HostPool):
+        def bind(self, session: Session, first: int, past: list[int], new: int, prefix: Any = None) -> Binding:
+            bound.append(new)
+            return super().bind(session, first, past, new, prefix)
+
+    core = EngineCore(tiny_model, make_pool=NotingPool)
+    client = submit(core, prompt=(1, 2, 3), max_output_tokens=4)
+    run(core)
+
+    assert client.deltas[-1].finish_reason == "length"
+    assert bound[0] == 3
+    assert len(bound) == core.model.forward_passes

@@ -244,8 +244,7 @@ def test_closing_ends_what_runs_and_what_waits(start_engine: StartEngine, monkey
     forward = engine.core.model.forward
 
     def wait_for_closing(*arguments: Any, **options: Any) -> Any:
-        with engine._changed:
-            assert engine._changed.wait_for(lambda: engine._closing, PATIENCE)
+        assert engine.closing.wait(PATIENCE)
         return forward(*arguments, **options)
 
     monkeypatch.setattr(engine.core.model, "forward", wait_for_closing)
@@ -271,7 +270,7 @@ from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.folder import read_model_folder
 
-atexit.register(lambda: print("still running:", engine._thread.is_alive()))
+atexit.register(lambda: print("still running:", engine.running))
 engine = Engine(read_model_folder(Path({str(tiny_model.path)!r})))
 requests = [engine.submit(EngineRequest(prompt=tuple(range(n, 200)))) for n in range(4)]
 next(requests[0])
@@ -362,11 +361,12 @@ def test_an_engine_whose_thread_died_says_so_instead_of_waiting(
     monkeypatch.setattr(engine.core, "step", fail)
     monkeypatch.setattr(engine.core, "fail_all", fail)
     generation = engine.submit(request())
-    engine._thread.join(PATIENCE)
+    assert engine.closing.wait(PATIENCE)
 
     with pytest.raises(EngineClosedError):
         engine.submit(request())
     del generation
+    engine.close()
 
 
 def test_a_reader_whose_loop_is_gone_harms_nobody_else(

@@ -38,12 +38,12 @@ Exchange = tuple[PrefixCache, Slots, PrefixMatcher]
 def prefill(exchange: Exchange, sequence: Sequence, value: float, tokens: int | None = None) -> None:
     _, slots, prefixes = exchange
     if sequence.slot < 0:
-        slots.add(sequence)
+        slots.allocate_slot(sequence)
     count = sequence.remaining if tokens is None else tokens
     slots.reserve(sequence.computed + count)
     write(slots.pool, sequence.slot, sequence.computed, block_of(value, count))
     sequence.advance(count, together=count)
-    prefixes.insert(sequence)
+    prefixes.insert_blocks(sequence)
 
 
 def references(cache: PrefixCache) -> int:
@@ -54,14 +54,14 @@ def test_what_one_sequence_computed_another_takes(core: EngineCore, exchange: Ex
     cache, slots, prefixes = exchange
     first, second = new_sequence(core, 100), new_sequence(core, 110)
     prefill(exchange, first, 5.0)
-    slots.add(second)
-    prefixes.match(second)
+    slots.allocate_slot(second)
+    prefixes.match_blocks(second)
 
     assert (second.computed, second.cached_tokens, second.exact_length) == (96, 96, 96)
     assert (read(slots.pool, second.slot, 96) == read(slots.pool, first.slot, 96)).all()
     assert references(cache) == 2
     for sequence in (first, second):
-        prefixes.unlock(sequence)
+        prefixes.unlock_blocks(sequence)
     assert references(cache) == 0
 
 
@@ -72,8 +72,8 @@ def test_enough_of_the_prompt_stays_to_be_computed(
     _, slots, prefixes = exchange
     prefill(exchange, new_sequence(core, 96), 1.0)
     for length in range(90, 100):
-        slots.add(sequence := new_sequence(core, length, seed=seed))
-        prefixes.match(sequence)
+        slots.allocate_slot(sequence := new_sequence(core, length, seed=seed))
+        prefixes.match_blocks(sequence)
         assert sequence.computed == min(length - spare, 96)
 
 
@@ -82,7 +82,7 @@ def test_a_prompt_continues_from_what_was_computed_meanwhile(core: EngineCore, e
     late, early = new_sequence(core, 200), new_sequence(core, 200)
     prefill(exchange, late, 1.0, tokens=32)
     prefill(exchange, early, 1.0)
-    prefixes.match(late)
+    prefixes.match_blocks(late)
 
     assert late.computed == 192
     assert late.cached_tokens == 160
@@ -92,8 +92,8 @@ def test_of_a_block_that_goes_on_otherwise_the_first_tokens_are_taken(core: Engi
     cache, slots, prefixes = exchange
     first = new_sequence(core, 100)
     prefill(exchange, first, 5.0)
-    slots.add(second := new_sequence(core, (*range(41), *range(200, 250))))
-    prefixes.match(second)
+    slots.allocate_slot(second := new_sequence(core, (*range(41), *range(200, 250))))
+    prefixes.match_blocks(second)
 
     assert (second.computed, second.cached_tokens, second.exact_length, second.blocks) == (41, 41, 41, 2)
     assert (read(slots.pool, second.slot, 41) == read(slots.pool, first.slot, 41)).all()
@@ -108,14 +108,14 @@ def test_the_next_turn_takes_all_that_was_computed(core: EngineCore, exchange: E
     first = new_sequence(core, 100)
     prefill(exchange, first, 5.0)
     computed = read(slots.pool, first.slot, 100)
-    prefixes.unlock(first)
-    slots.add(second := new_sequence(core, 130))
-    prefixes.match(second)
+    prefixes.unlock_blocks(first)
+    slots.allocate_slot(second := new_sequence(core, 130))
+    prefixes.match_blocks(second)
 
     assert (second.computed, second.exact_length, second.blocks) == (100, 100, 6)
     assert (read(slots.pool, second.slot, 100) == computed).all()
     size = cache.size
-    prefixes.unlock(second)  # it has computed nothing that is not there
+    prefixes.unlock_blocks(second)  # it has computed nothing that is not there
     assert cache.size == size
 
 
@@ -126,11 +126,11 @@ def test_the_rest_of_a_decoded_block_is_not_for_exact_sequences(core: EngineCore
     talker.tokens.append(40)
     slots.reserve(talker.computed + 1)
     talker.advance(1, together=1)
-    prefixes.unlock(talker)
+    prefixes.unlock_blocks(talker)
     taken: list[int] = []
     for seed in (None, 1):
-        slots.add(sequence := new_sequence(core, 60, seed=seed))
-        prefixes.match(sequence)
+        slots.allocate_slot(sequence := new_sequence(core, 60, seed=seed))
+        prefixes.match_blocks(sequence)
         taken.append(sequence.computed)
 
     assert taken == [41, 32]
@@ -141,7 +141,7 @@ def test_a_sequence_in_the_middle_of_a_block_takes_nothing(core: EngineCore, exc
     prefill(exchange, new_sequence(core, 200), 1.0)
     sequence = new_sequence(core, 200)
     prefill(exchange, sequence, 1.0, tokens=40)
-    prefixes.match(sequence)
+    prefixes.match_blocks(sequence)
 
     assert sequence.computed == 40
 
@@ -154,11 +154,11 @@ def test_decoded_blocks_are_not_for_exact_sequences(core: EngineCore, exchange: 
         slots.reserve(talker.computed + 1)
         talker.tokens.append((40 + token) % 256)
         talker.advance(1, together=1)
-        prefixes.insert(talker)
+        prefixes.insert_blocks(talker)
     free, exact = new_sequence(core, 120), new_sequence(core, 120, seed=1)
     for sequence in (free, exact):
-        slots.add(sequence)
-        prefixes.match(sequence)
+        slots.allocate_slot(sequence)
+        prefixes.match_blocks(sequence)
 
     assert (free.computed, free.exact_length) == (96, 32)
     assert exact.computed == 32
@@ -171,8 +171,8 @@ def test_a_sequence_that_began_on_decoded_blocks_never_counts_as_exact(core: Eng
     cache, slots, prefixes = exchange
     cache.insert(None, tuple(range(BLOCK_TOKENS)), lambda _: None, exact=False)
     sequence = new_sequence(core, 120)
-    slots.add(sequence)
-    prefixes.match(sequence)
+    slots.allocate_slot(sequence)
+    prefixes.match_blocks(sequence)
     prefill(exchange, sequence, 2.0)
 
     assert sequence.cached_tokens == BLOCK_TOKENS
@@ -184,8 +184,8 @@ def test_the_rest_behind_blocks_that_found_no_room_is_not_kept(core: EngineCore)
     holder, sequence = new_sequence(core, tuple(range(100, 164))), new_sequence(core, 100)
     prefill(exchange, holder, 1.0)
     prefill(exchange, sequence, 2.0)
-    exchange[2].unlock(holder)
-    exchange[2].unlock(sequence)
+    exchange[2].unlock_blocks(holder)
+    exchange[2].unlock_blocks(sequence)
     assert {block.tokens for block in cache.blocks()} == {tuple(holder.tokens[n : n + 16]) for n in (0, 16)}
 
 
@@ -197,9 +197,9 @@ def test_a_full_cache_of_blocks_in_use_is_no_error_and_is_tried_again(core: Engi
     prefill(exchange, sequence, 2.0)
     assert (sequence.blocks, cache.size) == (0, 2)
 
-    exchange[2].unlock(holder)
-    exchange[2].insert(sequence)
+    exchange[2].unlock_blocks(holder)
+    exchange[2].insert_blocks(sequence)
     assert sequence.blocks == 2
-    exchange[2].unlock(sequence)
-    exchange[2].unlock(sequence)  # twice is harmless
+    exchange[2].unlock_blocks(sequence)
+    exchange[2].unlock_blocks(sequence)  # twice is harmless
     assert references(cache) == 0

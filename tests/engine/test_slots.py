@@ -62,7 +62,7 @@ class SlotsMachine(RuleBasedStateMachine):
         needed = (len(self.slots) + 1) * -(-longest // STEP) * STEP * SPEC.bytes_per_token
         assert room == (needed <= self.slots.pool.budget_bytes)
         if room:
-            self.slots.add(sequence)
+            self.slots.allocate_slot(sequence)
             self.written[sequence] = block_of(0, 0)
             if attached < prompt:
                 sequence.attached = sequence.computed = attached
@@ -86,7 +86,7 @@ class SlotsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
         sequence = self.any_of(data, self.slots.sequences)
-        self.slots.remove(sequence)
+        self.slots.free_slot(sequence)
         del self.written[sequence]
 
     @invariant()
@@ -125,35 +125,35 @@ def test_a_long_prompt_stays_where_it_is_while_short_ones_come_and_go(
 ) -> None:
     slots = Slots(pool_of(8))
     long = new_sequence(core, 200, 8)
-    slots.add(long)
+    slots.allocate_slot(long)
     slots.reserve(200)
     long.advance(100, together=100)
     monkeypatch.setattr(slots.pool, "move", None)
     monkeypatch.setattr(slots.pool, "swap", None)
     for _ in range(3):
-        slots.add(short := new_sequence(core, 10, 8))
+        slots.allocate_slot(short := new_sequence(core, 10, 8))
         short.advance(10, together=10)
         slots.start_decoding(short)
         assert (long.slot, short.slot) == (0, 1)
-        slots.remove(short)
+        slots.free_slot(short)
 
 
 def test_a_row_that_memory_ran_out_for_can_still_be_removed(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
     slots = Slots(pool_of(4))
     long, short = new_sequence(core, 10, 10), new_sequence(core, 200, 200)
     for _ in range(3):
-        slots.add(sequence := new_sequence(core, 10, 10))
+        slots.allocate_slot(sequence := new_sequence(core, 10, 10))
         slots.reserve(10)
     for sequence in slots.sequences[1:]:
-        slots.remove(sequence)
+        slots.free_slot(sequence)
     allocate = host_pool.allocate
     monkeypatch.setattr(host_pool, "allocate", lambda _: (_ for _ in ()).throw(MemoryError))
     assert slots.has_room_for(short)
     with pytest.raises(MemoryError):
-        slots.add(short)  # three rows of its length do not fit: the buffers must shrink
+        slots.allocate_slot(short)  # three rows of its length do not fit: the buffers must shrink
 
     assert short in slots.sequences  # the engine finds it there, and can tell its caller
     monkeypatch.setattr(host_pool, "allocate", allocate)
-    slots.remove(short)
-    slots.add(long)
+    slots.free_slot(short)
+    slots.allocate_slot(long)
     assert len(slots) == 2

@@ -28,8 +28,10 @@ __all__ = ["require_the_same_answers"]
 MOST_DIVERGENCE = 0.02
 """Mean KL of a pass, in nats a token. Right kernels differ by 0.003 with the default model, wrong ones by 0.05."""
 
-_WHOLE, _BEHIND, _SHORTER = 40, 8, 9
-"""Tokens: kernels of their own begin at 32."""
+WHOLE_TOKENS = 40
+"""Tokens that are read at once: kernels of their own begin at 32."""
+
+_BEHIND, _SHORTER = 8, 9
 _POOL_BYTES = 1 << 30
 
 
@@ -42,7 +44,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
     if proven.is_file():
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
-    tokens = np.resize(tokens, (1, _WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
+    tokens = np.resize(tokens, (1, WHOLE_TOKENS + _BEHIND + 1))  # of a sample that is shorter, repeated
     expected = _log_probabilities(Model(folder, file=folder.model_file, threads=model.threads), tokens)
     try:
         found = _log_probabilities(model, tokens)
@@ -67,10 +69,10 @@ def _log_probabilities(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logi
     """Of the next token, [positions, vocabulary] of each pass."""
     pool = HostPool(model.spec, _POOL_BYTES)
     pool.reserve(2, tokens.shape[1], kept=())
-    read = _WHOLE + _BEHIND
+    read = WHOLE_TOKENS + _BEHIND
     passes = [
-        model.forward(pool, 0, tokens[:, :_WHOLE], [0], keep=_WHOLE)[0],
-        model.forward(pool, 0, tokens[:, _WHOLE:read], [_WHOLE], keep=_BEHIND)[0],
+        model.forward(pool, 0, tokens[:, :WHOLE_TOKENS], [0], keep=WHOLE_TOKENS)[0],
+        model.forward(pool, 0, tokens[:, WHOLE_TOKENS:read], [WHOLE_TOKENS], keep=_BEHIND)[0],
         model.forward(pool, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
         model.forward(pool, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]

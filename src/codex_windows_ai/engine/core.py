@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import PoolFactory
 from codex_windows_ai.engine.kv.prefix_cache import PrefixCache
 from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
@@ -29,7 +30,10 @@ from codex_windows_ai.protocol.statistics import EngineStatistics
 
 
 class EngineCore:
-    """One model and all sequences on it. Only `prepare` may be called from any thread."""
+    """One model and all sequences on it, whose keys and values are where `make_pool` keeps them.
+
+    Only `prepare` may be called from any thread.
+    """
 
     def __init__(
         self,
@@ -37,11 +41,12 @@ class EngineCore:
         configuration: EngineConfiguration | None = None,
         *,
         configure_session: ConfigureSession | None = None,
+        make_pool: PoolFactory = HostPool,
     ) -> None:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
         self.model = Model(folder, threads=self.configuration.threads, configure_session=configure_session)
-        self.pool = HostPool(self.model.spec, self.configuration.row_bytes, self.configuration.cache_bytes)
+        self.pool = make_pool(self.model.spec, self.configuration.row_bytes, self.configuration.cache_bytes)
         self.slots = Slots(self.pool)
         self.cache = PrefixCache(self.pool)
         self.prefixes = PrefixMatcher(self.cache, self.slots)

@@ -12,6 +12,8 @@ from typing import Self
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.generation import Generation, Stream
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import PoolFactory
 from codex_windows_ai.engine.model import ConfigureSession
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence
@@ -24,7 +26,7 @@ from codex_windows_ai.protocol.statistics import EngineStatistics
 class Engine:
     """One model for all callers. Loading takes a second or so; `close` ends what still runs.
 
-    `configure_session` chooses a device; without it the CPU runs the model.
+    `configure_session` chooses a device, without it the CPU runs the model; `make_pool` says where keys and values are.
 
     Raises ModelFileError, UnsupportedModelError: the folder cannot be loaded.
     """
@@ -35,14 +37,16 @@ class Engine:
         configuration: EngineConfiguration | None = None,
         *,
         configure_session: ConfigureSession | None = None,
+        make_pool: PoolFactory = HostPool,
     ) -> None:
-        self._core = EngineCore(folder, configuration, configure_session=configure_session)
+        self._core = EngineCore(folder, configuration, configure_session=configure_session, make_pool=make_pool)
         # Actions for the thread. A deque takes them without the lock, so that a finalizer may post
         # a cancellation from wherever the garbage collector runs it.
         self._inbox: deque[Callable[[], None]] = deque()
         self._arriving = 0
         self._changed = threading.Condition()
-        self._closing = False
+        self.closing = threading.Event()
+        """Set once nothing more is taken: the engine was closed, or its thread ended."""
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
         # A daemon thread that comes back from the runtime while the interpreter shuts down aborts the process.
@@ -67,7 +71,7 @@ class Engine:
         stream = Stream()
         sequence = self._core.prepare(request, stream.put)
         with self._changed:
-            if self._closing:
+            if self.closing.is_set():
                 raise EngineClosedError("The engine was shut down.")
             if len(self._core.scheduler.waiting) + self._arriving >= self._core.scheduler.waiting.limit:
                 raise self._core.scheduler.busy_error()
@@ -80,6 +84,11 @@ class Engine:
             queue_position=lambda: self._queue_position(sequence),
         )
 
+    @property
+    def running(self) -> bool:
+        """Its thread has not ended."""
+        return self._thread.is_alive()
+
     def statistics(self) -> EngineStatistics:
         """Figures since the start."""
         return self._core.statistics()
@@ -87,7 +96,7 @@ class Engine:
     def close(self) -> None:
         """Ends the thread; requests that still wait or run end with EngineClosedError."""
         with self._changed:
-            self._closing = True
+            self.closing.set()
             self._changed.notify_all()
         self._thread.join()
         atexit.unregister(self.close)
@@ -121,13 +130,13 @@ class Engine:
             self._take_inbox()
             self._core.fail_all(EngineClosedError("The engine was shut down while the request waited or ran."))
         finally:
-            self._closing = True  # without this thread nothing would be answered any more
+            self.closing.set()  # without this thread nothing would be answered any more
 
     def _wait_for_work(self) -> bool:
         """True when there is something to do, False once the engine is to close."""
         with self._changed:
-            self._changed.wait_for(lambda: self._inbox or self._closing or not self._core.idle)
-            return not self._closing
+            self._changed.wait_for(lambda: self._inbox or self.closing.is_set() or not self._core.idle)
+            return not self.closing.is_set()
 
     def _take_inbox(self) -> None:
         while self._inbox:

@@ -11,7 +11,14 @@ from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
 from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.model import Logits, Model
-from codex_windows_ai.engine.scheduler import Admission, DecodeBatch, DraftCheck, PrefillChunk, PrefixMatch, Step
+from codex_windows_ai.engine.scheduler import (
+    Admission,
+    DraftCheck,
+    PrefillChunk,
+    PrefixMatch,
+    Step,
+    sequences_of,
+)
 from codex_windows_ai.engine.sequence import Sequence
 from codex_windows_ai.engine.statistics import Counters
 
@@ -40,18 +47,21 @@ class Runner:
 
         Raises whatever the model or the memory raises; the step's sequences are of no use then.
         """
-        if isinstance(step, DecodeBatch):
-            return self._decode(step.sequences)
-        if isinstance(step, DraftCheck):
-            return self._check_draft(step)
-        if isinstance(step, PrefillChunk):
-            return self._prefill(step.sequence, step.tokens)
+        if isinstance(step, Admission):
+            self._slots.allocate_slot(step.sequence)
+            return None
         if isinstance(step, PrefixMatch):
-            return self._match(step.sequence)
-        return self._admit(step)
-
-    def _admit(self, step: Admission) -> None:
-        self._slots.add(step.sequence)
+            self._match(step.sequence)
+            return None
+        if isinstance(step, PrefillChunk):
+            logits = self._prefill(step.sequence, step.tokens)
+        elif isinstance(step, DraftCheck):
+            logits = self._check_draft(step)
+        else:
+            logits = self._decode(step.sequences)
+        for sequence in sequences_of(step):
+            self._prefixes.insert_blocks(sequence)
+        return logits
 
     def _match(self, sequence: Sequence) -> None:
         sequence.start()
@@ -59,7 +69,7 @@ class Runner:
         self._slots.reserve(min(sequence.longest, sequence.given_length + self._pool.length_step))
         if not sequence.computed:
             self._attach(sequence)
-        self._prefixes.match(sequence)
+        self._prefixes.match_blocks(sequence)
 
     def _attach(self, sequence: Sequence) -> None:
         """What all that run begin with need not be copied to the sequence's slot, if it is cached."""
@@ -82,7 +92,6 @@ class Runner:
         sequence.advance(chunk, together=chunk)
         sequence.seconds_per_token = (time.perf_counter() - started) / chunk
         self._counters.prefill_tokens += chunk
-        self._prefixes.insert(sequence)
         if not sequence.remaining:
             self._slots.start_decoding(sequence)
         return logits
@@ -99,7 +108,6 @@ class Runner:
         self._counters.shared_passes += prefix is not None
         for sequence in sequences:
             sequence.advance(1, together=1)
-            self._prefixes.insert(sequence)
         return logits
 
     def _check_draft(self, step: DraftCheck) -> Logits:
@@ -112,17 +120,16 @@ class Runner:
         self._counters.decode_passes += 1
         self._counters.decode_rows += 1
         sequence.advance(len(step.forced), together=len(new))
-        self._prefixes.insert(sequence)
         return logits
 
     def keep(self, sequence: Sequence) -> None:
         """Draft tokens were right: the blocks that they complete go to the prefix cache."""
-        self._prefixes.insert(sequence)
+        self._prefixes.insert_blocks(sequence)
 
     def release(self, sequence: Sequence) -> None:
         """The sequence ends: what it computed goes to the prefix cache, its slot to others."""
-        self._prefixes.unlock(sequence)
-        self._shared.forget(sequence)
-        self._slots.remove(sequence)
+        self._prefixes.unlock_blocks(sequence)
+        self._shared.drop_attachment(sequence)
+        self._slots.free_slot(sequence)
         if not len(self._slots):
             self._shared.release()

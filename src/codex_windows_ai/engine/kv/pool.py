@@ -9,7 +9,7 @@ in the host's memory; a pool in another array library is another file beside it,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NewType, Protocol, Self
@@ -259,3 +259,7 @@ class KVPool(Protocol):
         With `prefix`, which `past` includes, the pass reads the first tokens of every slot from there.
         """
         ...
+
+
+PoolFactory = Callable[[KVSpec, int, int], KVPool]
+"""Makes a pool from what it holds, the bytes that slots may take, and the bytes that blocks may take."""

@@ -18,7 +18,7 @@ class PrefixMatcher:
         self._cache = cache
         self._slots = slots
 
-    def match(self, sequence: Sequence) -> None:
+    def match_blocks(self, sequence: Sequence) -> None:
         """Copies what follows what is computed, also what another agent computed meanwhile: blocks, and the first
         tokens of one that goes on otherwise.
 
@@ -49,7 +49,7 @@ class PrefixMatcher:
             self._lock(sequence, block)
             self._cache.touch(block)
 
-    def insert(self, sequence: Sequence) -> None:
+    def insert_blocks(self, sequence: Sequence) -> None:
         """Inserts every block that is complete."""
         while (end := (sequence.blocks + 1) * BLOCK_TOKENS) <= sequence.computed:
             block = self._insert(sequence, end - BLOCK_TOKENS, end)
@@ -57,7 +57,7 @@ class PrefixMatcher:
                 return
             self._lock(sequence, block)
 
-    def unlock(self, sequence: Sequence) -> None:
+    def unlock_blocks(self, sequence: Sequence) -> None:
         """The sequence ends: what it has behind its last block is kept, too, and its blocks may be evicted again."""
         self._insert_rest(sequence)
         if sequence.last_block is not None:

@@ -193,9 +193,9 @@ class SharedPrefixes:
         """Makes a slot whole: what is attached to its sequence is copied to it."""
         if sequence.attached and self._held is not None:
             self._pool.copy_prefix(self._held.handle, sequence.slot)
-            self.forget(sequence)
+            self.drop_attachment(sequence)
 
-    def forget(self, sequence: Sequence) -> None:
+    def drop_attachment(self, sequence: Sequence) -> None:
         """A sequence ends, or has its own copy."""
         if sequence.attached:
             sequence.attached = 0

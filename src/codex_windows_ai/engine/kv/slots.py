@@ -42,7 +42,7 @@ class Slots:
         """Whether the memory budget allows one more slot, and slots as long as this one may get."""
         return self.pool.fits(len(self) + 1, max(self._longest(), sequence.longest))
 
-    def add(self, sequence: Sequence) -> None:
+    def allocate_slot(self, sequence: Sequence) -> None:
         """Gives the sequence a free slot. Where memory runs out meanwhile, it is in all the same, without any."""
         slot = self._slots.index(None) if None in self._slots else len(self._slots)
         if slot == len(self._slots):
@@ -73,7 +73,7 @@ class Slots:
             self._first -= 1
         sequence.phase = Phase.DECODE
 
-    def remove(self, sequence: Sequence) -> None:
+    def free_slot(self, sequence: Sequence) -> None:
         """Frees the sequence's slot. If it lay among those that decode, the last of them moves there."""
         slot = sequence.slot
         self._slots[slot] = None
