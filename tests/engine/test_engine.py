@@ -7,7 +7,6 @@ import json
 import random
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,55 +28,7 @@ from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import Grammar, Message, SamplingParameters
 from tests.engine.conftest import StartEngine
-
-PATIENCE = 30.0
-ENDLESS = Grammar("regex", "[a-g]{600}")
-
-
-class Turnstile:
-    """Lets the engine's forward passes through one by one."""
-
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._permits = threading.Semaphore(0)
-        self._arrivals = threading.Semaphore(0)
-        forward = engine.core.model.forward
-
-        def wait_and_forward(*arguments: Any, **options: Any) -> Any:
-            self._arrivals.release()
-            assert self._permits.acquire(timeout=PATIENCE)
-            return forward(*arguments, **options)
-
-        monkeypatch.setattr(engine.core.model, "forward", wait_and_forward)
-
-    def wait_for_arrival(self) -> None:
-        """Until the engine stands before its next pass."""
-        assert self._arrivals.acquire(timeout=PATIENCE)
-
-    def let_through(self, passes: int) -> None:
-        self._permits.release(passes)
-
-    def open(self) -> None:
-        self._permits.release(10**6)
-
-
-def request(**values: Any) -> EngineRequest:
-    return EngineRequest(**({"prompt": (1, 2, 3), "max_output_tokens": 8, "grammar": ENDLESS} | values))
-
-
-def text_of(deltas: list[Delta]) -> str:
-    return "".join(delta.text for delta in deltas)
-
-
-def tokens_of(deltas: list[Delta]) -> list[int]:
-    return [chosen.token_id for delta in deltas for chosen in delta.tokens]
-
-
-def assert_at_rest(engine: Engine) -> None:
-    """Nothing runs, waits or is held, once everything posted before was done."""
-    list(engine.submit(request(max_output_tokens=1)))
-    statistics = engine.statistics()
-    assert (statistics.running, statistics.waiting, statistics.row_bytes) == (0, 0, 0)
-    assert not any(block.references for block in engine.core.cache.blocks())
+from tests.engine.turnstile import PATIENCE, Turnstile, assert_at_rest, request, text_of, tokens_of
 
 
 def test_an_answer_comes_piece_by_piece_and_ends_with_its_figures(start_engine: StartEngine) -> None:

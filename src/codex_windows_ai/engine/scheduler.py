@@ -162,7 +162,7 @@ class Scheduler:
             seconds = self._budget.seconds - (time.perf_counter() - started)
 
     def _next_to_prefill(self) -> Sequence | None:
-        """Whose prompt is read next."""
+        """The sequence whose prompt is read next."""
         ready = self._slots.prefilling
         if decoding := self._slots.decoding:
             longest = max(sequence.prompt_length for sequence in decoding)
@@ -170,7 +170,7 @@ class Scheduler:
         return self.counters.choose(ready)
 
     def prefill_for(self, sequence: Sequence) -> Sequence:
-        """In whose slot this prompt is read on: of those whose next block it needs, too, the one that is farthest.
+        """The sequence in whose slot this prompt is read on: of those whose next block it needs, too, the farthest.
 
         The block comes to it through the cache, so that agents that start together read in one slot and not in all.
         """

@@ -11,8 +11,8 @@ import pytest
 from openai import OpenAI
 
 from codex_windows_ai.api.openai.chat.request import NOT_SUPPORTED, ChatRequest
-from tests.engine.test_engine import Turnstile
 from tests.engine.tiny_model import CONTEXT
+from tests.engine.turnstile import Turnstile
 from tests.host.live import LiveHost
 from tests.hosting import TOKEN
 
