@@ -17,6 +17,11 @@ from codex_windows_ai.protocol.request import Message, ToolOffer
 WriteTemplate = Callable[..., ChatTemplate]
 
 
+@pytest.fixture(scope="session")
+def tokenizer(default_model: Path) -> Tokenizer:
+    return Tokenizer(default_model / "tokenizer.json")
+
+
 @pytest.fixture
 def write_template(tmp_path: Path, tokenizer: Tokenizer) -> WriteTemplate:
     """A chat template of the test's own, on the default model's tokenizer."""
