@@ -7,9 +7,11 @@ prints how many answers are the same and after how many tokens the others part.
 
 from __future__ import annotations
 
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.engine import Engine
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.store import ModelStore
-from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.protocol.request import Message, SamplingParameters
 from codex_windows_ai.settings import DEFAULT_MODEL
 
 SUBJECTS = ("rain", "a queue", "the moon", "a compiler", "bread", "recursion", "a bridge", "sleep")
@@ -18,8 +20,11 @@ OUTPUT_TOKENS = 96
 
 
 def main() -> None:
-    prompts = [question.format(subject) for question in QUESTIONS for subject in SUBJECTS]
-    with Engine(ModelStore().resolve(DEFAULT_MODEL)) as engine:
+    questions = [question.format(subject) for question in QUESTIONS for subject in SUBJECTS]
+    folder = ModelStore().resolve(DEFAULT_MODEL)
+    with Engine(folder) as engine:
+        template = ChatTemplate(folder.path, engine.tokenizer)
+        prompts = [tuple(template.encode([Message("user", question)])) for question in questions]
         exact = [answers(engine, [prompt], seed=0)[0] for prompt in prompts]
         again = answers(engine, prompts, seed=0)
         free = answers(engine, prompts, seed=None)
@@ -31,18 +36,18 @@ def main() -> None:
         print(f"the others part after {min(parted)} to {max(parted)} of up to {OUTPUT_TOKENS} tokens")
 
 
-def answers(engine: Engine, prompts: list[str], seed: int | None) -> list[list[int]]:
+def answers(engine: Engine, prompts: list[tuple[int, ...]], seed: int | None) -> list[list[int]]:
     """Token ids of the answers to prompts that are asked at the same time."""
     streams = [
         engine.submit(
-            GenerationRequest(
-                messages=(Message("user", prompt),),
+            EngineRequest(
+                prompt,
                 sampling=SamplingParameters(seed=seed),
                 max_output_tokens=OUTPUT_TOKENS,
-                agent=prompt,
+                agent=str(number),
             )
         )
-        for prompt in prompts
+        for number, prompt in enumerate(prompts)
     ]
     return [[token.token_id for delta in stream for token in delta.tokens] for stream in streams]
 

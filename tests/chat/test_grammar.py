@@ -10,7 +10,7 @@ from llguidance import LLTokenizer
 
 from codex_windows_ai.chat.grammar import MOST_CALLS, answer_grammar, json_grammar
 from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
-from codex_windows_ai.engine.grammar import _start
+from codex_windows_ai.engine.sampling.grammar import start_matcher
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.request import Grammar
 
@@ -54,7 +54,7 @@ def byte_tokenizer() -> LLTokenizer:
 def accepts(grammar: Grammar | None, text: str) -> bool:
     """Whether the whole text is an answer that the grammar allows."""
     assert grammar is not None
-    matcher = _start(byte_tokenizer(), grammar)
+    matcher = start_matcher(byte_tokenizer(), grammar)
     ids = byte_tokenizer().tokenize_str(text)
     return matcher.validate_tokens(ids) == len(ids) and matcher.consume_tokens(ids) and matcher.is_accepting()
 

@@ -17,7 +17,7 @@ from llguidance import LLTokenizer
 
 from codex_windows_ai.chat.tools import call_form
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.grammar import _start
+from codex_windows_ai.engine.sampling.grammar import start_matcher
 from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar
 from codex_windows_ai.settings import Settings
@@ -79,7 +79,7 @@ def require_match(grammar: Grammar, text: str) -> None:
 
     It is a request error on purpose: Codex shows those at once, and tries a fault of the host thirty times.
     """
-    matcher = _start(LLTokenizer("byte"), grammar)
+    matcher = start_matcher(LLTokenizer("byte"), grammar)
     data = text.encode()
     accepted = matcher.try_consume_tokens(list(data))
     if accepted < len(data) or not matcher.is_accepting():

@@ -76,7 +76,7 @@ class Answering:
     """A model whose passes answer what a test wants."""
 
     def __init__(self, model: Model, answer: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.threads, self.shape = model.threads, model.shape
+        self.threads, self.spec = model.threads, model.spec
         self._model, self._answer = model, answer
 
     def forward(self, *arguments: Any, **options: Any) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_a_device_that_is_wrong_or_fails_is_refused(
 ) -> None:
     monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path))
     folder = read_model_folder(default_model)
-    model: Any = Answering(Model(folder.model_file, heads=folder.heads), answer)
+    model: Any = Answering(Model(folder, file=folder.model_file), answer)
 
     with pytest.raises(NotAvailableError, match=reason):
         require_the_same_answers(model, folder, device("gpu", "CUDAExecutionProvider"))
@@ -118,7 +118,7 @@ def test_where_nothing_can_be_kept_a_device_is_believed_all_the_same(
     monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path))
     folder = read_model_folder(default_model)
 
-    require_the_same_answers(Model(folder.model_file, heads=folder.heads), folder, device("gpu", "AProvider"))
+    require_the_same_answers(Model(folder, file=folder.model_file), folder, device("gpu", "AProvider"))
 
 
 def test_shares_are_of_the_time_in_kernels(tmp_path: Path) -> None:

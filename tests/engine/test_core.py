@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import Binding, Session
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
@@ -16,40 +20,19 @@ from codex_windows_ai.errors import (
     EngineError,
     InvalidGrammarError,
     InvalidRequestError,
-    WindowsAiError,
 )
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, Grammar
+from codex_windows_ai.protocol.request import Grammar
+from tests.engine.clients import Client, run
 
 PROMPT = tuple(range(200))
 ENDLESS = Grammar("regex", "[a-g]{600}")
 
 
-class Client:
-    """Who asked, and what came."""
-
-    def __init__(self, core: EngineCore, **request: object) -> None:
-        self.deltas: list[Delta] = []
-        self.errors: list[WindowsAiError] = []
-        defaults: dict[str, object] = {"prompt_token_ids": PROMPT, "max_output_tokens": 150, "grammar": ENDLESS}
-        self.sequence: Sequence = core.prepare(GenerationRequest(**(defaults | request)), self.deliver)  # type: ignore[arg-type]
-        core.enqueue(self.sequence)
-
-    def deliver(self, item: Delta | WindowsAiError) -> None:
-        assert not self.ends, "nothing comes after the end"
-        if isinstance(item, Delta):
-            self.deltas.append(item)
-        else:
-            self.errors.append(item)
-
-    @property
-    def ends(self) -> int:
-        return len(self.errors) + sum(delta.finish_reason is not None for delta in self.deltas)
-
-    @property
-    def text(self) -> str:
-        return "".join(delta.text for delta in self.deltas)
+def submit(core: EngineCore, **values: Any) -> Client:
+    """A request of 200 tokens for a long answer of letters, but for these `values`."""
+    defaults: dict[str, Any] = {"prompt": PROMPT, "max_output_tokens": 150, "grammar": ENDLESS}
+    return Client(core, EngineRequest(**(defaults | values)))
 
 
 @pytest.fixture
@@ -59,10 +42,10 @@ def core(tiny_model: ModelFolder) -> EngineCore:
 
 def assert_at_rest(core: EngineCore) -> None:
     assert core.idle
-    assert core.rows.nbytes == 0
-    assert core.waiting.heads() == []
+    assert core.pool.nbytes == 0
+    assert core.scheduler.waiting.heads() == []
     assert not any(block.references for block in core.cache.blocks())
-    assert core.counters._present == {}
+    assert core.scheduler.counters.present == set()
     statistics = core.statistics()
     assert (statistics.running, statistics.waiting) == (0, 0)
 
@@ -71,16 +54,16 @@ def reach(core: EngineCore, phase: Phase) -> Client:
     """A client whose sequence is at that stage, with others before and behind it."""
     if phase is Phase.WAITING:
         for n in range(core.configuration.max_sequences):
-            Client(core, agent=f"before {n}")
+            submit(core, agent=f"before {n}")
         for _ in range(4):
             core.step()
-        client = Client(core)
+        client = submit(core)
         assert client.sequence.phase is Phase.WAITING
         return client
-    Client(core, agent="before", prompt_token_ids=(1, 2, 3))
+    submit(core, agent="before", prompt=(1, 2, 3))
     core.step()
-    client = Client(core)
-    Client(core, agent="behind")
+    client = submit(core)
+    submit(core, agent="behind")
     while client.sequence.phase is not phase or not client.sequence.computed:
         core.step()
     assert client.sequence.phase is phase
@@ -114,9 +97,8 @@ def test_a_request_that_ends_early_leaves_nothing_behind(
 
     assert client.ends == 1
     assert client.sequence.phase is Phase.DONE
-    assert client.sequence not in core.batch.sequences
-    while not core.idle:
-        core.step()
+    assert client.sequence not in core.slots.sequences
+    run(core)
     assert_at_rest(core)
 
 
@@ -147,10 +129,10 @@ def test_a_deadline_ends_a_request_with_its_own_error(core: EngineCore, phase: P
 def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
     core: EngineCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoding = [Client(core, agent=str(n), prompt_token_ids=(n, n)) for n in range(2)]
+    decoding = [submit(core, agent=str(n), prompt=(n, n)) for n in range(2)]
     while any(client.sequence.phase is not Phase.DECODE for client in decoding):
         core.step()
-    reading = Client(core, agent="reading")
+    reading = submit(core, agent="reading")
     core.step()
     assert reading.sequence.phase is Phase.PREFILL
     forward = core.model.forward
@@ -169,14 +151,13 @@ def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
         assert isinstance(error, EngineError)
         assert "the device is gone" in error.message
     assert core.statistics().failed == 2
-    while not core.idle:
-        core.step()
+    run(core)
     assert reading.deltas[-1].finish_reason == "length"
     assert_at_rest(core)
 
 
 def test_beside_one_who_guesses_the_other_goes_on(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = [Client(core, agent=str(n), prompt_token_ids=(n, n)) for n in range(2)]
+    clients = [submit(core, agent=str(n), prompt=(n, n)) for n in range(2)]
     while any(client.sequence.phase is not Phase.DECODE for client in clients):
         core.step()
     guesser = clients[0].sequence
@@ -187,22 +168,21 @@ def test_beside_one_who_guesses_the_other_goes_on(core: EngineCore, monkeypatch:
 
 
 def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = Client(core, prompt_token_ids=(1, 2, 3), max_output_tokens=20)
+    running = submit(core, prompt=(1, 2, 3), max_output_tokens=20)
     core.step()
-    unlucky = Client(core, agent="unlucky")
-    resize = core.rows.resize
+    unlucky = submit(core, agent="unlucky")
+    resize = core.pool.resize
 
     def out_of_memory(rows: int, length: int, *, kept: list[range]) -> None:
         if length:
             raise MemoryError("no memory left")
         resize(rows, length, kept=kept)
 
-    monkeypatch.setattr(core.rows, "resize", out_of_memory)
+    monkeypatch.setattr(core.pool, "resize", out_of_memory)
     while not unlucky.ends:
         core.step()
-    monkeypatch.setattr(core.rows, "resize", resize)
-    while not core.idle:
-        core.step()
+    monkeypatch.setattr(core.pool, "resize", resize)
+    run(core)
 
     assert len(unlucky.errors) == 1
     assert running.ends == 1
@@ -212,26 +192,25 @@ def test_memory_that_runs_out_ends_the_request_it_was_for(core: EngineCore, monk
 def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
     tiny_model: ModelFolder, core: EngineCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budget = 4 * core.rows.LENGTH_STEP * core.model.shape.bytes_per_token
+    budget = 4 * core.pool.length_step * core.model.spec.bytes_per_token
     core = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
-    small = [Client(core, agent=str(n), prompt_token_ids=(n, n), max_output_tokens=30) for n in range(3)]
+    small = [submit(core, agent=str(n), prompt=(n, n), max_output_tokens=30) for n in range(3)]
     core.step()
     for client in small[1:]:
         core.cancel(client.sequence)
     # Three rows of its length do not fit: the buffers must first shrink to the one in use.
-    large = Client(core, max_output_tokens=200)
-    resize = core.rows.resize
+    large = submit(core, max_output_tokens=200)
+    resize = core.pool.resize
 
     def fail_once(rows: int, length: int, *, kept: list[range]) -> None:
-        monkeypatch.setattr(core.rows, "resize", resize)
+        monkeypatch.setattr(core.pool, "resize", resize)
         raise MemoryError("no memory left")
 
-    monkeypatch.setattr(core.rows, "resize", fail_once)
+    monkeypatch.setattr(core.pool, "resize", fail_once)
     core.step()
 
     assert "no memory left" in large.errors[0].message
-    while not core.idle:
-        core.step()
+    run(core)
     assert small[0].deltas[-1].finish_reason == "length"
     assert_at_rest(core)
 
@@ -239,7 +218,7 @@ def test_memory_that_runs_out_in_admission_ends_only_who_was_to_be_admitted(
 @pytest.mark.parametrize("tokens", [512, 530])
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(core: EngineCore, tokens: int) -> None:
     with pytest.raises(ContextLengthExceededError) as refused:
-        Client(core, prompt_token_ids=(1,) * tokens, max_output_tokens=None)
+        submit(core, prompt=(1,) * tokens, max_output_tokens=None)
 
     error = refused.value
     assert (error.prompt_tokens, error.output_tokens, error.context_length) == (tokens, 1, 512)
@@ -248,17 +227,16 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(core: EngineCore
 
 
 def test_room_for_the_answer_counts(core: EngineCore) -> None:
-    Client(core, prompt_token_ids=(1,) * 500, max_output_tokens=12)
+    submit(core, prompt=(1,) * 500, max_output_tokens=12)
     with pytest.raises(ContextLengthExceededError) as refused:
-        Client(core, prompt_token_ids=(1,) * 500, max_output_tokens=13)
+        submit(core, prompt=(1,) * 500, max_output_tokens=13)
 
     assert (refused.value.prompt_tokens, refused.value.output_tokens) == (500, 13)
 
 
 def test_without_a_limit_the_answer_fills_the_window(core: EngineCore) -> None:
-    client = Client(core, prompt_token_ids=(1,) * 480, max_output_tokens=None)
-    while not core.idle:
-        core.step()
+    client = submit(core, prompt=(1,) * 480, max_output_tokens=None)
+    run(core)
 
     assert client.deltas[-1].finish_reason == "length"
     assert client.deltas[-1].usage is not None
@@ -268,29 +246,27 @@ def test_without_a_limit_the_answer_fills_the_window(core: EngineCore) -> None:
 @pytest.mark.parametrize("maximum", [0, -1])
 def test_an_answer_of_no_tokens_is_refused(core: EngineCore, maximum: int) -> None:
     with pytest.raises(InvalidRequestError, match=f"`max_output_tokens` must be at least 1; given: {maximum}"):
-        Client(core, max_output_tokens=maximum)
+        submit(core, max_output_tokens=maximum)
 
 
 def test_a_request_larger_than_the_memory_budget_is_refused(tiny_model: ModelFolder, core: EngineCore) -> None:
-    budget = 300 * core.model.shape.bytes_per_token  # one row of 256 tokens
+    budget = 300 * core.model.spec.bytes_per_token  # one row of 256 tokens
     small = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
     with pytest.raises(InvalidRequestError, match=f"room for 257 tokens.*{budget:,} bytes.*holds 256") as refused:
-        Client(small, max_output_tokens=57)
+        submit(small, max_output_tokens=57)
     assert "row_bytes" in (refused.value.hint or "")
 
-    client = Client(small, max_output_tokens=56)
-    while not small.idle:
-        small.step()
+    client = submit(small, max_output_tokens=56)
+    run(small)
     assert client.deltas[-1].finish_reason == "length"
 
 
 @pytest.mark.parametrize(
     "request_values",
     [
-        {"prompt_token_ids": ()},
-        {"prompt_token_ids": (-1,)},
-        {"prompt_token_ids": (10**6,)},
-        {"prompt_token_ids": None},
+        {"prompt": ()},
+        {"prompt": (-1,)},
+        {"prompt": (10**6,)},
         {"stop": ("",)},
         {"top_logprobs": -1},
         {"top_logprobs": 21},
@@ -300,7 +276,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_any_work(
     core: EngineCore, request_values: dict[str, object]
 ) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        Client(core, **request_values)
+        submit(core, **request_values)
 
     assert refused.value.http_status == 400
     assert core.model.forward_passes == 0
@@ -309,7 +285,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_any_work(
 
 def test_a_grammar_that_nothing_matches_is_refused_before_any_work(core: EngineCore) -> None:
     with pytest.raises(InvalidGrammarError):
-        Client(core, grammar=Grammar("regex", r"a[^\s\S]"))
+        submit(core, grammar=Grammar("regex", r"a[^\s\S]"))
 
     assert core.model.forward_passes == 0
     assert_at_rest(core)
@@ -318,9 +294,9 @@ def test_a_grammar_that_nothing_matches_is_refused_before_any_work(core: EngineC
 def test_a_full_queue_says_when_to_try_again(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1, queue_limit=40))
     for n in range(40):
-        Client(core, agent=str(n))
+        submit(core, agent=str(n))
     with pytest.raises(EngineBusyError) as refused:
-        Client(core)
+        submit(core)
 
     assert refused.value.http_status == 429
     assert refused.value.retry_after >= 1
@@ -329,7 +305,7 @@ def test_a_full_queue_says_when_to_try_again(tiny_model: ModelFolder) -> None:
 
 
 def test_forced_text_costs_no_logits(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client(core, prompt_token_ids=(1, 2), grammar=Grammar("regex", "x{400}"), max_output_tokens=400)
+    client = submit(core, prompt=(1, 2), grammar=Grammar("regex", "x{400}"), max_output_tokens=400)
     forward = core.model.forward
     sizes: list[int] = []
 
@@ -339,8 +315,7 @@ def test_forced_text_costs_no_logits(core: EngineCore, monkeypatch: pytest.Monke
         return logits
 
     monkeypatch.setattr(core.model, "forward", measure)
-    while not core.idle:
-        core.step()
+    run(core)
 
     assert client.text == "x" * 400
     assert max(sizes) == 1
@@ -349,7 +324,7 @@ def test_forced_text_costs_no_logits(core: EngineCore, monkeypatch: pytest.Monke
 
 def test_requests_of_one_agent_are_served_in_the_order_of_their_arrival(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1))
-    clients = [Client(core, prompt_token_ids=(n + 1,) * (9 - n), max_output_tokens=2) for n in range(6)]
+    clients = [submit(core, prompt=(n + 1,) * (9 - n), max_output_tokens=2) for n in range(6)]
     order: list[int] = []
     while not core.idle:
         core.step()
@@ -360,10 +335,27 @@ def test_requests_of_one_agent_are_served_in_the_order_of_their_arrival(tiny_mod
 
 def test_an_agent_with_many_requests_does_not_push_another_back(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, EngineConfiguration(threads=1, max_sequences=1))
-    greedy = [Client(core, agent="greedy", prompt_token_ids=(n, n), max_output_tokens=20) for n in range(10)]
+    greedy = [submit(core, agent="greedy", prompt=(n, n), max_output_tokens=20) for n in range(10)]
     core.step()
-    modest = Client(core, agent="modest", prompt_token_ids=(1, 2, 3), max_output_tokens=3)
+    modest = submit(core, agent="modest", prompt=(1, 2, 3), max_output_tokens=3)
     while not modest.ends:
         core.step()
 
     assert sum(client.ends for client in greedy) <= 2
+
+
+def test_keys_and_values_are_where_the_given_pool_keeps_them(tiny_model: ModelFolder) -> None:
+    bound: list[int] = []
+
+    class NotingPool(HostPool):
+        def bind(self, session: Session, first: int, past: list[int], new: int, prefix: Any = None) -> Binding:
+            bound.append(new)
+            return super().bind(session, first, past, new, prefix)
+
+    core = EngineCore(tiny_model, make_pool=NotingPool)
+    client = submit(core, prompt=(1, 2, 3), max_output_tokens=4)
+    run(core)
+
+    assert client.deltas[-1].finish_reason == "length"
+    assert bound[0] == 3
+    assert len(bound) == core.model.forward_passes

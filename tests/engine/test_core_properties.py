@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,16 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
-from codex_windows_ai.engine.oracle import Oracle
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
-from codex_windows_ai.engine.sampler import log_softmax
-from codex_windows_ai.engine.sequence import Phase, Sequence
-from codex_windows_ai.errors import EngineError, WindowsAiError
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
+from codex_windows_ai.engine.request import EngineRequest
+from codex_windows_ai.engine.sampling.sampler import log_softmax
+from codex_windows_ai.engine.sequence import Phase
+from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, Grammar, SamplingParameters
+from codex_windows_ai.protocol.request import Grammar, SamplingParameters
+from tests.engine.clients import Client, chosen_in
+from tests.engine.oracle import Oracle
 from tests.engine.tiny_model import make_tiny_model
 
 FORCING = Grammar("regex", r"said (yes|no), because of the (weather|w[aeiou]ll|x)\.")
@@ -34,69 +34,35 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return make_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
-@dataclass
-class Client:
-    """A request on its way, and what came of it."""
-
-    request: GenerationRequest
-    deltas: list[Delta] = field(default_factory=list)
-    error: WindowsAiError | None = None
-    sequence: Sequence | None = None
-
-    def deliver(self, item: Delta | WindowsAiError) -> None:
-        assert self.error is None and not self.ended, "something came after the end"
-        if isinstance(item, WindowsAiError):
-            self.error = item
-        else:
-            self.deltas.append(item)
-
-    @property
-    def ended(self) -> bool:
-        return self.error is not None or bool(self.deltas and self.deltas[-1].finish_reason)
-
-    @property
-    def tokens(self) -> list[int]:
-        return [chosen.token_id for delta in self.deltas for chosen in delta.tokens]
-
-    @property
-    def said(self) -> list[tuple[int, float | None]]:
-        """The tokens and how likely each was, to the last bit."""
-        return chosen_in(self.deltas)
-
-
-def chosen_in(deltas: list[Delta]) -> list[tuple[int, float | None]]:
-    return [(chosen.token_id, chosen.logprob) for delta in deltas for chosen in delta.tokens]
-
-
 def check_invariants(core: EngineCore, clients: list[Client]) -> None:
     """What must hold after every step, whatever happened."""
-    batch = core.batch
-    rows = [sequence.row for sequence in batch.sequences]
-    assert rows == sorted(set(rows)), "two sequences share a row"
-    decoding = [sequence.row for sequence in batch.decoding]
+    slots = core.slots
+    taken = [sequence.slot for sequence in slots.sequences]
+    assert taken == sorted(set(taken)), "two sequences share a slot"
+    decoding = [sequence.slot for sequence in slots.decoding]
     assert decoding == list(range(decoding[0], decoding[0] + len(decoding))) if decoding else True
-    for sequence in batch.sequences:
-        assert sequence.phase is (Phase.DECODE if sequence in batch.decoding else Phase.PREFILL)
+    for sequence in slots.sequences:
+        assert sequence.phase is (Phase.DECODE if sequence in slots.decoding else Phase.PREFILL)
         assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
         assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
         assert sequence.cached_tokens <= sequence.prompt_length
-        assert sequence.borrowed in (0, len(core.shared._held or ())) and sequence.borrowed <= sequence.computed
-        assert not (sequence.exact and sequence.borrowed)
-    borrowers = [sequence for sequence in batch.sequences if sequence.borrowed]
-    assert {id(sequence) for sequence in borrowers} == {id(sequence) for sequence in core.shared._borrowers}
-    assert core.rows.nbytes <= core.configuration.row_bytes
-    assert batch.sequences or core.rows.nbytes == 0
+        assert sequence.attached in (0, len(core.shared.held or ())) and sequence.attached <= sequence.computed
+        assert not (sequence.exact and sequence.attached)
+    attached = [sequence for sequence in slots.sequences if sequence.attached]
+    assert {id(sequence) for sequence in attached} == {id(sequence) for sequence in core.shared.attached}
+    assert core.pool.nbytes <= core.configuration.row_bytes
+    assert slots.sequences or core.pool.nbytes == 0
     assert core.shared.nbytes <= core.configuration.shared_bytes
-    assert batch.sequences or core.shared.nbytes == 0
+    assert slots.sequences or core.shared.nbytes == 0
     assert core.cache.nbytes <= core.configuration.cache_bytes
     blocks = list(core.cache.blocks())
     assert len(blocks) == core.cache.size
-    assert len({id(block.storage.base) * 2**20 + block.storage.ctypes.data for block in blocks}) == len(blocks)
-    held = [sequence.last_block for sequence in batch.sequences if sequence.last_block is not None]
+    assert len({block.storage for block in blocks}) == len(blocks)
+    held = [sequence.last_block for sequence in slots.sequences if sequence.last_block is not None]
     assert sum(block.references for block in blocks) == len(held)
     assert all(block in blocks for block in held)
-    live = [client for client in clients if client.sequence is not None and not client.ended]
-    assert {id(client.sequence) for client in live} == {id(s) for s in [*batch.sequences, *core.waiting]}
+    live = [client for client in clients if not client.ends]
+    assert {id(client.sequence) for client in live} == {id(s) for s in [*slots.sequences, *core.scheduler.waiting]}
 
 
 def run_to_the_end(core: EngineCore, clients: list[Client]) -> None:
@@ -106,19 +72,13 @@ def run_to_the_end(core: EngineCore, clients: list[Client]) -> None:
         core.step()
         check_invariants(core, clients)
     assert core.idle, "the engine never came to rest"
-    assert all(client.ended for client in clients if client.sequence is not None)
+    assert all(client.ends for client in clients)
     assert not any(block.references for block in core.cache.blocks())
 
 
-def submit(core: EngineCore, client: Client) -> None:
-    client.sequence = core.prepare(client.request, client.deliver)
-    core.enqueue(client.sequence)
-
-
-def ask(core: EngineCore, request: GenerationRequest) -> Client:
+def ask(core: EngineCore, request: EngineRequest) -> Client:
     """Has one request answered."""
-    client = Client(request)
-    submit(core, client)
+    client = Client(core, request)
     run_to_the_end(core, [client])
     return client
 
@@ -139,15 +99,15 @@ samplings = st.one_of(
 
 
 @st.composite
-def requests(draw: st.DrawFn, seeded: bool | None = None) -> GenerationRequest:
+def requests(draw: st.DrawFn, seeded: bool | None = None) -> EngineRequest:
     """Prompts that share prefixes with each other, and sometimes repeat themselves."""
     shared = draw(st.integers(0, len(SHARED)))
     own = draw(st.lists(st.integers(0, 255), min_size=0 if shared else 1, max_size=40))
     prompt = SHARED[:shared] + tuple(own) * draw(st.integers(1, 2))
     if seeded is None:
         seeded = draw(st.booleans())
-    return GenerationRequest(
-        prompt_token_ids=prompt,
+    return EngineRequest(
+        prompt=prompt,
         sampling=SamplingParameters(**draw(samplings), seed=draw(st.integers(0, 3)) if seeded else None),
         max_output_tokens=draw(st.integers(1, 24)),
         agent=draw(st.sampled_from("abc")),
@@ -207,7 +167,7 @@ def test_seeded_requests_are_exact_whatever_else_happens(
 ) -> None:
     core = oracle_core(tiny_model)
     oracle = Oracle(core)
-    token_bytes = core.model.shape.bytes_per_token
+    token_bytes = core.model.spec.bytes_per_token
     engine = EngineCore(
         tiny_model,
         configuration(
@@ -226,9 +186,8 @@ def test_seeded_requests_are_exact_whatever_else_happens(
     real_forward = engine.model.forward
     for action, value in scenario:
         if action == "submit":
-            assert isinstance(value, GenerationRequest)
-            clients.append(Client(value))
-            submit(engine, clients[-1])
+            assert isinstance(value, EngineRequest)
+            clients.append(Client(engine, value))
         elif action == "step":
             assert isinstance(value, int)
             for _ in range(value):
@@ -238,7 +197,6 @@ def test_seeded_requests_are_exact_whatever_else_happens(
             assert isinstance(value, int)
             client = clients[value % len(clients)]
             cancelled.add(id(client))
-            assert client.sequence is not None
             engine.cancel(client.sequence)
             check_invariants(engine, clients)
         elif action == "fail":
@@ -273,25 +231,25 @@ def test_seeded_requests_are_exact_whatever_else_happens(
 @pytest.mark.parametrize("length", [17, 33, 65, 97, 113, 129, 193, 240])
 def test_a_seeded_prompt_is_read_to_the_same_bits_however_it_is_cut(tiny_model: ModelFolder, length: int) -> None:
     """Lengths of which ONNX Runtime takes the last token alone, whole or behind blocks of the cache."""
-    request = GenerationRequest(
-        prompt_token_ids=SHARED[:length], sampling=SamplingParameters(seed=1), max_output_tokens=2, top_logprobs=0
+    request = EngineRequest(
+        prompt=SHARED[:length], sampling=SamplingParameters(seed=1), max_output_tokens=2, top_logprobs=0
     )
     expected = chosen_in(Oracle(oracle_core(tiny_model)).answer(request))
     for chunk in (16, 32, 48, 500):
         for cached in (0, 16, 23, 31, length - 2, length):
             core = EngineCore(tiny_model, configuration(prefill_chunk=chunk))
-            ask(core, GenerationRequest(prompt_token_ids=(*SHARED[:cached], 1, 2, 3)))
+            ask(core, EngineRequest(prompt=(*SHARED[:cached], 1, 2, 3)))
             assert ask(core, request).said == expected, (chunk, cached)
 
 
 @st.composite
-def alike(draw: st.DrawFn) -> GenerationRequest:
+def alike(draw: st.DrawFn) -> EngineRequest:
     """Nearly all begin with the same long prefix."""
     shared = draw(st.sampled_from([300] * 9 + [290, 250, 160, 0]))
     own = draw(st.lists(st.integers(0, 255), min_size=1, max_size=60))
     seed = draw(st.sampled_from([None] * 12 + [1]))
-    return GenerationRequest(
-        prompt_token_ids=SHARED[:shared] + tuple(own),
+    return EngineRequest(
+        prompt=SHARED[:shared] + tuple(own),
         sampling=SamplingParameters(seed=seed),
         max_output_tokens=draw(st.sampled_from([1, 8, 30])),
         agent=draw(st.sampled_from("abcdef")),
@@ -309,14 +267,14 @@ def alike(draw: st.DrawFn) -> GenerationRequest:
 )
 def test_every_answer_is_as_likely_as_the_model_says(
     tiny_model: ModelFolder,
-    arrivals: list[tuple[GenerationRequest, int]],
+    arrivals: list[tuple[EngineRequest, int]],
     chunk: int,
     shared_tokens: int,
     cache_blocks: int,
     speculating: int,
 ) -> None:
     core = oracle_core(tiny_model)
-    token_bytes = core.model.shape.bytes_per_token
+    token_bytes = core.model.spec.bytes_per_token
     engine = EngineCore(
         tiny_model,
         configuration(
@@ -330,28 +288,27 @@ def test_every_answer_is_as_likely_as_the_model_says(
     )
     clients: list[Client] = []
     for request, steps in arrivals:
-        clients.append(Client(request))
-        submit(engine, clients[-1])
+        clients.append(Client(engine, request))
         for _ in range(steps):
             engine.step()
             check_invariants(engine, clients)
     run_to_the_end(engine, clients)
     for client in clients:
-        prompt, said = client.request.prompt_token_ids, client.tokens
+        prompt, said = client.request.prompt, client.tokens
         told = [chosen.logprob for delta in client.deltas for chosen in delta.tokens]
-        rows = KeyValueRows(core.model.shape, 2**30)
-        rows.resize(1, len(prompt) + len(said), kept=())
+        pool = HostPool(core.model.spec, 2**30)
+        pool.resize(1, len(prompt) + len(said), kept=())
         tokens = np.array([[*prompt, *said[:-1]]])
-        logits = core.model.forward(rows, 0, tokens, [0], keep=len(said))[0]
+        logits = core.model.forward(pool, 0, tokens, [0], keep=len(said))[0]
         right = [float(log_softmax(logits[place])[token]) for place, token in enumerate(said)]
         np.testing.assert_allclose(told, right, atol=0.15)  # int8 activations
 
 
 def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
-    first = ask(core, GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
+    first = ask(core, EngineRequest(prompt=SHARED[:100], max_output_tokens=60))
     history = SHARED[:100] + tuple(first.tokens)
-    second = ask(core, GenerationRequest(prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1))
+    second = ask(core, EngineRequest(prompt=(*history, 1, 2, 3), max_output_tokens=1))
     usage = second.deltas[-1].usage
     assert usage is not None
     # The last generated token was never computed; all others come from the cache.
@@ -360,13 +317,11 @@ def test_a_conversations_next_turn_reuses_its_own_history(tiny_model: ModelFolde
 
 def test_a_seeded_turn_reuses_only_what_was_prefilled(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
-    first = ask(core, GenerationRequest(prompt_token_ids=SHARED[:100], max_output_tokens=60))
+    first = ask(core, EngineRequest(prompt=SHARED[:100], max_output_tokens=60))
     history = SHARED[:100] + tuple(first.tokens)
     second = ask(
         core,
-        GenerationRequest(
-            prompt_token_ids=(*history, 1, 2, 3), max_output_tokens=1, sampling=SamplingParameters(seed=1)
-        ),
+        EngineRequest(prompt=(*history, 1, 2, 3), max_output_tokens=1, sampling=SamplingParameters(seed=1)),
     )
     usage = second.deltas[-1].usage
     assert usage is not None
@@ -376,23 +331,18 @@ def test_a_seeded_turn_reuses_only_what_was_prefilled(tiny_model: ModelFolder) -
 def test_agents_that_arrive_together_read_their_shared_prefix_once(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration(max_sequences=8))
     clients = [
-        Client(GenerationRequest(prompt_token_ids=(*SHARED[:256], n, n), max_output_tokens=4, agent=str(n)))
-        for n in range(8)
+        Client(core, EngineRequest(prompt=(*SHARED[:256], n, n), max_output_tokens=4, agent=str(n))) for n in range(8)
     ]
-    for client in clients:
-        submit(core, client)
     run_to_the_end(core, clients)
     assert core.statistics().prefill_tokens == 258 + 7 * 2
 
 
 def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration(prefill_chunk=64))
-    long = Client(GenerationRequest(prompt_token_ids=SHARED + SHARED[:200], max_output_tokens=4, agent="long"))
-    short = Client(GenerationRequest(prompt_token_ids=(1, 2, 3), max_output_tokens=3, agent="short"))
-    submit(core, long)
+    long = Client(core, EngineRequest(prompt=SHARED + SHARED[:200], max_output_tokens=4, agent="long"))
+    short = Client(core, EngineRequest(prompt=(1, 2, 3), max_output_tokens=3, agent="short"))
     core.step()
-    submit(core, short)
-    while not short.ended:
+    while not short.ends:
         core.step()
     assert not long.tokens
     run_to_the_end(core, [long, short])
@@ -401,9 +351,7 @@ def test_a_short_request_is_answered_while_a_long_prompt_is_read(tiny_model: Mod
 
 def test_the_occupancy_of_the_batch_is_its_rows(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration(speculating_sequences=0))
-    clients = [Client(GenerationRequest(prompt_token_ids=(n, n), max_output_tokens=9, agent=str(n))) for n in range(3)]
-    for client in clients:
-        submit(core, client)
+    clients = [Client(core, EngineRequest(prompt=(n, n), max_output_tokens=9, agent=str(n))) for n in range(3)]
     run_to_the_end(core, clients)
     statistics = core.statistics()
     assert statistics.decode_rows == sum(len(client.tokens) - 1 for client in clients)  # the first came with the prompt
@@ -415,7 +363,7 @@ def test_speculation_gives_the_greedy_answer_in_fewer_passes(tiny_model: ModelFo
     passes: list[int] = []
     for sequences in (0, 2):
         core = EngineCore(tiny_model, configuration(speculating_sequences=sequences))
-        client = ask(core, GenerationRequest(prompt_token_ids=SHARED[:20] * 6, max_output_tokens=120))
+        client = ask(core, EngineRequest(prompt=SHARED[:20] * 6, max_output_tokens=120))
         answers.append(client.tokens)
         passes.append(core.statistics().decode_passes)
     assert answers[0] == answers[1]
@@ -434,18 +382,17 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
         core = EngineCore(tiny_model, configuration())
         clients = [
             Client(
-                GenerationRequest(
-                    prompt_token_ids=SHARED[: 20 + 30 * n],
+                core,
+                EngineRequest(
+                    prompt=SHARED[: 20 + 30 * n],
                     sampling=SamplingParameters(temperature=5.0 if seed else 0.0, seed=seed),
                     grammar=FORCING,
                     agent=str(n),
                     top_logprobs=logprobs,
-                )
+                ),
             )
             for n in range(agents)
         ]
-        for client in clients:
-            submit(core, client)
         run_to_the_end(core, clients)
         answers.append([client.tokens for client in clients])
         passes.append(core.statistics().decode_passes)
@@ -457,7 +404,7 @@ def test_what_a_grammar_forces_is_not_chosen_token_by_token(
             usage = client.deltas[-1].usage
             assert usage is not None
             assert (usage.input_tokens, usage.output_tokens) == (
-                len(client.request.prompt_token_ids or ()),
+                len(client.request.prompt),
                 len(client.tokens),
             )
     assert answers[0] == answers[1]
@@ -469,9 +416,7 @@ def test_a_stop_string_in_forced_text_ends_the_answer_there(tiny_model: ModelFol
     answers: list[tuple[list[int], str]] = []
     for logprobs in (0, None):
         core = EngineCore(tiny_model, configuration())
-        client = ask(
-            core, GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, stop=(stop,), top_logprobs=logprobs)
-        )
+        client = ask(core, EngineRequest(prompt=SHARED[:50], grammar=FORCING, stop=(stop,), top_logprobs=logprobs))
         answers.append((client.tokens, "".join(delta.text for delta in client.deltas)))
     assert answers[0] == answers[1]
     assert stop not in answers[1][1]
@@ -480,7 +425,7 @@ def test_a_stop_string_in_forced_text_ends_the_answer_there(tiny_model: ModelFol
 def test_what_an_answer_begins_with_is_no_part_of_the_cached_prompt(tiny_model: ModelFolder) -> None:
     core = EngineCore(tiny_model, configuration())
     for cached in (0, 50):
-        client = ask(core, GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING))
+        client = ask(core, EngineRequest(prompt=SHARED[:50], grammar=FORCING))
         usage = client.deltas[-1].usage
         assert usage is not None
         assert (usage.input_tokens, usage.cached_tokens) == (50, cached)
@@ -489,19 +434,15 @@ def test_what_an_answer_begins_with_is_no_part_of_the_cached_prompt(tiny_model: 
 @pytest.mark.parametrize("seed", [None, 1])
 def test_where_bits_count_known_tokens_are_computed_one_by_one(tiny_model: ModelFolder, seed: int | None) -> None:
     core = EngineCore(tiny_model, configuration())
-    client = Client(
-        GenerationRequest(prompt_token_ids=SHARED[:50], grammar=FORCING, sampling=SamplingParameters(seed=seed))
-    )
-    submit(core, client)
+    client = Client(core, EngineRequest(prompt=SHARED[:50], grammar=FORCING, sampling=SamplingParameters(seed=seed)))
     sequence = client.sequence
-    assert sequence is not None
     while sequence.phase is not Phase.DECODE:
         core.step()
     waiting = len(sequence.tokens) - sequence.computed
     assert waiting > 10
-    assert len(sequence.known) == (1 if seed else waiting)
+    assert len(sequence.forced) == (1 if seed else waiting)
     core.step()
-    assert len(sequence.tokens) - sequence.computed == waiting - 1 if seed else sequence.known != []
+    assert len(sequence.tokens) - sequence.computed == waiting - 1 if seed else sequence.forced != []
     run_to_the_end(core, [client])
 
 
@@ -509,11 +450,8 @@ def test_where_bits_count_known_tokens_are_computed_one_by_one(tiny_model: Model
 def test_an_answer_that_is_wholly_forced_ends_where_it_must(tiny_model: ModelFolder, most: int) -> None:
     core = EngineCore(tiny_model, configuration())
     client = Client(
-        GenerationRequest(
-            prompt_token_ids=SHARED[:30], max_output_tokens=most, grammar=Grammar("regex", "abcde"), agent="a"
-        )
+        core, EngineRequest(prompt=SHARED[:30], max_output_tokens=most, grammar=Grammar("regex", "abcde"), agent="a")
     )
-    submit(core, client)
     run_to_the_end(core, [client])
     assert bytes(client.tokens) == b"abcde"[:most]
     assert client.deltas[-1].finish_reason == ("length" if most < 5 else "stop")
@@ -526,30 +464,17 @@ def test_known_text_much_longer_than_the_prompt_finds_room(tmp_path: Path, agent
     literal = "0123456789 " * 150
     clients = [
         Client(
-            GenerationRequest(
-                prompt_token_ids=(*SHARED[:200], n),
+            core,
+            EngineRequest(
+                prompt=(*SHARED[:200], n),
                 agent=str(n),
                 max_output_tokens=2000,
                 grammar=Grammar("regex", f"{literal}(yes|no) {literal}"),
-            )
+            ),
         )
         for n in range(agents)
     ]
-    for client in clients:
-        submit(core, client)
     run_to_the_end(core, clients)
     for client in clients:
         assert client.error is None
         assert re.fullmatch(f"{literal}(yes|no) {literal[:300]}.*", "".join(delta.text for delta in client.deltas))
-
-
-def test_a_pinned_prefix_survives_what_evicts_everything_else(tiny_model: ModelFolder) -> None:
-    token_bytes = oracle_core(tiny_model).model.shape.bytes_per_token
-    core = EngineCore(tiny_model, configuration(cache_bytes=192 * token_bytes))
-    core.cache.pin(SHARED[:96])
-    for prompt in [SHARED[:130], *(tuple([n] * 200) for n in range(5)), SHARED[:130]]:
-        client = ask(core, GenerationRequest(prompt_token_ids=prompt, max_output_tokens=1))
-    usage = client.deltas[-1].usage
-    assert usage is not None
-    assert usage.cached_tokens >= 96
-    assert core.statistics().cache_evictions > 0

@@ -7,15 +7,15 @@ import json
 import random
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
     DeadlineExceededError,
@@ -26,57 +26,9 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
+from codex_windows_ai.protocol.request import Grammar, Message, SamplingParameters
 from tests.engine.conftest import StartEngine
-
-PATIENCE = 30.0
-ENDLESS = Grammar("regex", "[a-g]{600}")
-
-
-class Turnstile:
-    """Lets the engine's forward passes through one by one."""
-
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._permits = threading.Semaphore(0)
-        self._arrivals = threading.Semaphore(0)
-        forward = engine.core.model.forward
-
-        def wait_and_forward(*arguments: Any, **options: Any) -> Any:
-            self._arrivals.release()
-            assert self._permits.acquire(timeout=PATIENCE)
-            return forward(*arguments, **options)
-
-        monkeypatch.setattr(engine.core.model, "forward", wait_and_forward)
-
-    def wait_for_arrival(self) -> None:
-        """Until the engine stands before its next pass."""
-        assert self._arrivals.acquire(timeout=PATIENCE)
-
-    def let_through(self, passes: int) -> None:
-        self._permits.release(passes)
-
-    def open(self) -> None:
-        self._permits.release(10**6)
-
-
-def request(**values: Any) -> GenerationRequest:
-    return GenerationRequest(**({"prompt_token_ids": (1, 2, 3), "max_output_tokens": 8, "grammar": ENDLESS} | values))
-
-
-def text_of(deltas: list[Delta]) -> str:
-    return "".join(delta.text for delta in deltas)
-
-
-def tokens_of(deltas: list[Delta]) -> list[int]:
-    return [chosen.token_id for delta in deltas for chosen in delta.tokens]
-
-
-def assert_at_rest(engine: Engine) -> None:
-    """Nothing runs, waits or is held, once everything posted before was done."""
-    list(engine.submit(request(max_output_tokens=1)))
-    statistics = engine.statistics()
-    assert (statistics.running, statistics.waiting, statistics.row_bytes) == (0, 0, 0)
-    assert not any(block.references for block in engine.core.cache.blocks())
+from tests.engine.turnstile import PATIENCE, Turnstile, assert_at_rest, request, text_of, tokens_of
 
 
 def test_an_answer_comes_piece_by_piece_and_ends_with_its_figures(start_engine: StartEngine) -> None:
@@ -175,7 +127,7 @@ def test_a_thousand_requests_at_once_are_answered_or_refused(
 
     def submit(n: int) -> Generation | EngineBusyError:
         try:
-            return engine.submit(request(prompt_token_ids=(n % 256, n // 256), agent=str(n % 7), max_output_tokens=1))
+            return engine.submit(request(prompt=(n % 256, n // 256), agent=str(n % 7), max_output_tokens=1))
         except EngineBusyError as error:
             return error
 
@@ -202,7 +154,7 @@ def test_callers_that_come_and_go_in_many_threads_leave_nothing_behind(start_eng
             try:
                 generation = engine.submit(
                     request(
-                        prompt_token_ids=tuple(range(choices.randrange(1, 120))),
+                        prompt=tuple(range(choices.randrange(1, 120))),
                         max_output_tokens=choices.randrange(1, 30),
                         agent=str(choices.randrange(4)),
                         deadline=choices.choice([None, None, 0.0]),
@@ -227,7 +179,7 @@ def test_callers_that_come_and_go_in_many_threads_leave_nothing_behind(start_eng
     assert_at_rest(engine)
     statistics = engine.statistics()
     assert statistics.finished > 0
-    assert engine.core.counters._present == {}
+    assert engine.core.scheduler.counters.present == set()
 
 
 def test_a_deadline_that_passes_ends_the_request_with_its_own_error(start_engine: StartEngine) -> None:
@@ -243,8 +195,7 @@ def test_closing_ends_what_runs_and_what_waits(start_engine: StartEngine, monkey
     forward = engine.core.model.forward
 
     def wait_for_closing(*arguments: Any, **options: Any) -> Any:
-        with engine._changed:
-            assert engine._changed.wait_for(lambda: engine._closing, PATIENCE)
+        assert engine.closing.wait(PATIENCE)
         return forward(*arguments, **options)
 
     monkeypatch.setattr(engine.core.model, "forward", wait_for_closing)
@@ -267,12 +218,12 @@ def test_a_program_may_end_while_the_engine_runs(tiny_model: ModelFolder) -> Non
 import atexit
 from pathlib import Path
 from codex_windows_ai.engine.engine import Engine
-from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.folder import read_model_folder
 
-atexit.register(lambda: print("still running:", engine._thread.is_alive()))
+atexit.register(lambda: print("still running:", engine.running))
 engine = Engine(read_model_folder(Path({str(tiny_model.path)!r})))
-requests = [engine.submit(GenerationRequest(prompt_token_ids=tuple(range(n, 200)))) for n in range(4)]
+requests = [engine.submit(EngineRequest(prompt=tuple(range(n, 200)))) for n in range(4)]
 next(requests[0])
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
@@ -286,11 +237,8 @@ next(requests[0])
         ({"max_output_tokens": 0}, InvalidRequestError),
         ({"max_output_tokens": -5}, InvalidRequestError),
         ({"max_output_tokens": 600}, ContextLengthExceededError),
-        ({"prompt_token_ids": (1,) * 600}, ContextLengthExceededError),
-        ({"prompt_token_ids": ()}, InvalidRequestError),
-        ({"prompt_token_ids": None}, InvalidRequestError),
-        ({"prompt_token_ids": None, "messages": (Message("user", " \n"),)}, InvalidRequestError),
-        ({"prompt_token_ids": None, "messages": (Message("user", "\ud800"),)}, InvalidRequestError),
+        ({"prompt": (1,) * 600}, ContextLengthExceededError),
+        ({"prompt": ()}, InvalidRequestError),
         ({"sampling": SamplingParameters(temperature=-1)}, InvalidRequestError),
         ({"grammar": Grammar("regex", "(")}, InvalidRequestError),
     ],
@@ -326,7 +274,7 @@ def test_a_pass_that_fails_ends_its_request_and_the_next_one_works(
     assert_at_rest(engine)
 
 
-@pytest.mark.parametrize("part", ["_expire", "_prefill", "cancel"])
+@pytest.mark.parametrize("part", ["expire", "execute", "cancel"])
 def test_a_fault_of_the_engine_ends_requests_but_never_leaves_them_waiting(
     start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -364,11 +312,12 @@ def test_an_engine_whose_thread_died_says_so_instead_of_waiting(
     monkeypatch.setattr(engine.core, "step", fail)
     monkeypatch.setattr(engine.core, "fail_all", fail)
     generation = engine.submit(request())
-    engine._thread.join(PATIENCE)
+    assert engine.closing.wait(PATIENCE)
 
     with pytest.raises(EngineClosedError):
         engine.submit(request())
     del generation
+    engine.close()
 
 
 def test_a_reader_whose_loop_is_gone_harms_nobody_else(
@@ -398,7 +347,7 @@ def test_two_event_loops_share_one_engine(start_engine: StartEngine) -> None:
 
     async def answers(agent: str) -> list[str]:
         async def answer(n: int) -> str:
-            return text_of([delta async for delta in engine.submit(request(prompt_token_ids=(n,), agent=agent))])
+            return text_of([delta async for delta in engine.submit(request(prompt=(n,), agent=agent))])
 
         return list(await asyncio.gather(*(answer(n) for n in range(5))))
 
@@ -426,17 +375,6 @@ def test_the_place_in_the_queue_is_told_until_the_request_runs(
     turnstile.open()
     assert [list(generation)[-1].finish_reason for generation in waiting] == ["length"] * 3
     assert [generation.queue_position for generation in waiting] == [0, 0, 0]
-
-
-def test_a_pinned_prefix_may_be_any_sequence_and_a_wrong_one_is_refused(start_engine: StartEngine) -> None:
-    engine = start_engine()
-    engine.pin(range(64))
-    with pytest.raises(TypeError):
-        engine.pin(64)  # type: ignore[arg-type]
-
-    list(engine.submit(request(prompt_token_ids=tuple(range(70)))))
-    assert sum(block.pinned for block in engine.core.cache.blocks()) == 64 // BLOCK_TOKENS
-    assert_at_rest(engine)
 
 
 def test_a_stop_string_ends_the_answer_across_tokens(start_engine: StartEngine) -> None:
@@ -487,11 +425,11 @@ def test_alternatives_are_the_likeliest_tokens_before_any_filter(start_engine: S
 def test_a_seeded_answer_is_the_same_however_busy_the_engine_is(start_engine: StartEngine) -> None:
     engine = start_engine(prefill_chunk=32)
     sampling = SamplingParameters(temperature=1.0, top_p=0.95, seed=11)
-    seeded = request(prompt_token_ids=tuple(range(150)), sampling=sampling, grammar=None, max_output_tokens=40)
+    seeded = request(prompt=tuple(range(150)), sampling=sampling, grammar=None, max_output_tokens=40)
     alone = tokens_of(list(engine.submit(seeded)))
 
     others = [
-        engine.submit(request(prompt_token_ids=tuple(range(n, 150 + n)), agent=str(n), max_output_tokens=60 + n))
+        engine.submit(request(prompt=tuple(range(n, 150 + n)), agent=str(n), max_output_tokens=60 + n))
         for n in range(6)
     ]
     again = [engine.submit(seeded) for _ in range(2)]
@@ -505,8 +443,12 @@ def test_a_seeded_answer_is_the_same_however_busy_the_engine_is(start_engine: St
 # The default model.
 
 
+def encode(engine: Engine, *messages: Message) -> tuple[int, ...]:
+    return tuple(ChatTemplate(engine.core.folder.path, engine.tokenizer).encode(messages))
+
+
 def answer(engine: Engine, text: str, **values: Any) -> list[Delta]:
-    return list(engine.submit(GenerationRequest(messages=(Message("user", text),), **values)))
+    return list(engine.submit(EngineRequest(encode(engine, Message("user", text)), **values)))
 
 
 def test_the_default_model_answers_and_stops_by_itself(engine: Engine) -> None:
@@ -536,7 +478,7 @@ def test_the_default_models_seeded_answers_repeat_beside_others(engine: Engine) 
     values: dict[str, Any] = {"sampling": sampling, "max_output_tokens": 12}
     alone = tokens_of(answer(engine, "Name a colour.", **values))
     beside = engine.submit(
-        GenerationRequest(messages=(Message("user", "Count from one to twenty."),), max_output_tokens=30, agent="other")
+        EngineRequest(encode(engine, Message("user", "Count from one to twenty.")), max_output_tokens=30, agent="other")
     )
 
     assert tokens_of(answer(engine, "Name a colour.", **values)) == alone
@@ -556,7 +498,7 @@ def test_the_next_turn_reads_only_what_is_new(engine: Engine) -> None:
     first = answer(engine, question, max_output_tokens=4)
     turns = (Message("user", question), Message("assistant", text_of(first)), Message("user", "Go on."))
 
-    last = list(engine.submit(GenerationRequest(messages=turns, max_output_tokens=2)))[-1]
+    last = list(engine.submit(EngineRequest(encode(engine, *turns), max_output_tokens=2)))[-1]
 
     assert last.usage is not None
     assert last.usage.cached_tokens >= 64

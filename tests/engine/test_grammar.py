@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codex_windows_ai.engine.grammar import GrammarCompiler, GrammarMatcher
+from codex_windows_ai.engine.sampling.grammar import GrammarCompiler, GrammarMatcher
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.models.folder import read_model_folder

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
 from codex_windows_ai.models.folder import ModelFolder
 
@@ -26,25 +25,25 @@ def test_a_folder_without_a_graph_for_processors_runs_the_portable_one(tiny_mode
 
 
 def test_a_device_runs_the_portable_graph(tiny_model: ModelFolder) -> None:
-    configuration = EngineConfiguration(configure_session=lambda options: None)
-    assert EngineCore(tiny_model, configuration).model.file == tiny_model.path / "model.onnx"
+    core = EngineCore(tiny_model, configure_session=lambda options: None)
+    assert core.model.file == tiny_model.path / "model.onnx"
 
 
 def test_a_device_gets_its_past_as_arrays_and_computes_the_same(tiny_model: ModelFolder) -> None:
-    """Bit for bit: here the device is the processor, which takes the rows' own memory otherwise."""
+    """Bit for bit: here the device is the processor, which takes the slots' own memory otherwise."""
 
     def found(model: Model) -> list[np.ndarray]:
-        rows, lengths = KeyValueRows(model.shape, 1 << 30), [40, 3, 17]
-        rows.ensure(len(lengths), 64, kept=())
+        pool, lengths = HostPool(model.spec, 1 << 30), [40, 3, 17]
+        pool.reserve(len(lengths), 64, kept=())
         logits = [
-            model.forward(rows, row, np.arange(length)[None] + 5, [0], keep=min(4, length))
-            for row, length in enumerate(lengths)
+            model.forward(pool, slot, np.arange(length)[None] + 5, [0], keep=min(4, length))
+            for slot, length in enumerate(lengths)
         ]
-        logits.append(model.forward(rows, 0, np.array([[7], [8], [9]]), lengths))
-        logits.append(model.forward(rows, 1, np.array([[20, 21, 22, 23, 24]]), [4], keep=5))
-        return [*logits, *(layer.copy() for layer in rows.layers)]
+        logits.append(model.forward(pool, 0, np.array([[7], [8], [9]]), lengths))
+        logits.append(model.forward(pool, 1, np.array([[20, 21, 22, 23, 24]]), [4], keep=5))
+        return [*logits, *(layer.copy() for layer in pool.layers)]
 
-    in_place = Model(tiny_model.model_file, heads=tiny_model.heads)
-    copying = Model(tiny_model.model_file, heads=tiny_model.heads, configure_session=lambda options: None)
+    in_place = Model(tiny_model, file=tiny_model.model_file)
+    copying = Model(tiny_model, configure_session=lambda options: None)
     for expected, got in zip(found(in_place), found(copying), strict=True):
         np.testing.assert_array_equal(got, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape
-from codex_windows_ai.engine.prefix_cache import BLOCK_TOKENS, Block, PrefixCache
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, KeysAndValues, KVSpec
+from codex_windows_ai.engine.kv.prefix_cache import Block, PrefixCache
 
-SHAPE = KeyValueShape(layers=1, key_value_heads=1, head_size=1, dtype=np.dtype(np.float32))
-BLOCK_BYTES = BLOCK_TOKENS * SHAPE.bytes_per_token
+SPEC = KVSpec((KeysAndValues(heads=1, head_size=1, dtype=np.dtype(np.float32)),))
+BLOCK_BYTES = BLOCK_TOKENS * SPEC.bytes_per_token
 
 Path = tuple[int, ...]
 
@@ -33,20 +35,38 @@ def path_of(block: Block) -> Path:
     return own if block.parent is None else path_of(block.parent) + own
 
 
-def cache_of(blocks: int) -> PrefixCache:
-    return PrefixCache(SHAPE, blocks * BLOCK_BYTES)
+class FilledCache(PrefixCache):
+    """A cache over a pool with one slot, through which blocks are written and read."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.pool = HostPool(SPEC, 2**20, budget_bytes)
+        self.pool.reserve(1, BLOCK_TOKENS, kept=())
+        super().__init__(self.pool)
+
+    def filler(self, value: float) -> Callable[[BlockId], None]:
+        def fill(block: BlockId) -> None:
+            self.pool.layers[0][...] = value
+            self.pool.copy_out(0, 0, block, BLOCK_TOKENS)
+
+        return fill
+
+    def content(self, block: Block) -> np.ndarray:
+        self.pool.layers[0][...] = np.nan
+        self.pool.copy_in(block.storage, 0, 0, BLOCK_TOKENS)
+        return self.pool.layers[0][:, 0, :, :BLOCK_TOKENS]
+
+
+def cache_of(blocks: int) -> FilledCache:
+    return FilledCache(blocks * BLOCK_BYTES)
 
 
 def insert(
-    cache: PrefixCache, parent: Block | None, letter: int, *, exact: bool = True, value: float = 0.0
+    cache: FilledCache, parent: Block | None, letter: int, *, exact: bool = True, value: float = 0.0
 ) -> Block | None:
-    def fill(storage: Buffer) -> None:
-        storage[...] = value
-
-    return cache.insert(parent, block_tokens(letter), fill, exact=exact)
+    return cache.insert(parent, block_tokens(letter), cache.filler(value), exact=exact)
 
 
-def insert_path(cache: PrefixCache, path: Path, *, exact: bool = True) -> Block:
+def insert_path(cache: FilledCache, path: Path, *, exact: bool = True) -> Block:
     block = None
     for letter in path:
         block = insert(cache, block, letter, exact=exact)
@@ -67,7 +87,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.content: dict[Path, tuple[float, bool]] = {}
         self.last_used: dict[Path, int] = {}
         self.references: dict[Path, int] = {}
-        self.pins: list[Path] = []
         self.clock = 0
         self.writes = 0
 
@@ -78,12 +97,9 @@ class CacheMachine(RuleBasedStateMachine):
         for end in range(1, len(path) + 1):
             self.last_used[path[:end]] = self.clock
 
-    def is_pinned(self, path: Path) -> bool:
-        return any(pin[: len(path)] == path for pin in self.pins)
-
     def may_leave(self, path: Path) -> bool:
         continued = any(other[:-1] == path for other in self.content)
-        return not (continued or self.references.get(path) or self.is_pinned(path))
+        return not (continued or self.references.get(path))
 
     def forget_least_recently_used(self, keep: Path = ()) -> bool:
         candidates = [path for path in self.content if self.may_leave(path) and path != keep]
@@ -116,7 +132,7 @@ class CacheMachine(RuleBasedStateMachine):
                 self.content[prefix] = (float(self.writes), True)
             assert block is not None
             self.use(prefix)
-            self.cache.reference(block)
+            self.cache.lock(block)
             self.references[prefix] = self.references.get(prefix, 0) + 1
             if at is not None:
                 self.release(at)
@@ -129,7 +145,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.release(block)
 
     def release(self, block: Block) -> None:
-        self.cache.release(block)
+        self.cache.unlock(block)
         self.references[path_of(block)] -= 1
 
     @rule(path=st.lists(st.integers(0, 2), max_size=6), tail=st.integers(0, BLOCK_TOKENS - 1), exact=st.booleans())
@@ -148,17 +164,6 @@ class CacheMachine(RuleBasedStateMachine):
             self.cache.touch(found[-1])
             self.use(expected[-1])
 
-    @rule(path=st.lists(st.integers(0, 2), min_size=1, max_size=3))
-    def pin(self, path: list[int]) -> None:
-        self.cache.pin(spell(tuple(path)))
-        self.pins.append(tuple(path))
-
-    @rule(data=st.data())
-    def unpin(self, data: st.DataObject) -> None:
-        if self.pins:
-            path = self.pins.pop(data.draw(st.integers(0, len(self.pins) - 1)))
-            self.cache.unpin(spell(path))
-
     @rule()
     def clear(self) -> None:
         self.cache.clear()
@@ -170,11 +175,12 @@ class CacheMachine(RuleBasedStateMachine):
     @invariant()
     def holds_exactly_what_the_model_holds(self) -> None:
         blocks = {path_of(block): block for block in self.cache.blocks()}
-        assert {path: (float(b.storage.flat[0]), b.exact) for path, b in blocks.items()} == self.content
-        for block in blocks.values():
-            assert (block.storage == block.storage.flat[0]).all()
+        assert blocks.keys() == self.content.keys()
+        for path, block in blocks.items():
+            value, exact = self.content[path]
+            assert (self.cache.content(block) == value).all()
+            assert block.exact == exact
             assert block.references == self.references.get(path_of(block), 0)
-            assert block.pinned == self.is_pinned(path_of(block))
 
     @invariant()
     def keeps_its_budget(self) -> None:
@@ -183,9 +189,8 @@ class CacheMachine(RuleBasedStateMachine):
 
     @invariant()
     def storage_is_never_shared(self) -> None:
-        addresses = [block.storage.ctypes.data for block in self.cache.blocks()]
-        assert len(set(addresses)) == len(addresses)
-        assert all(abs(a - b) >= BLOCK_BYTES for a, b in zip(sorted(addresses), sorted(addresses)[1:], strict=False))
+        handles = [block.storage for block in self.cache.blocks()]
+        assert len(set(handles)) == len(handles)
 
 
 CacheMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
@@ -206,17 +211,17 @@ def test_of_blocks_that_go_on_otherwise_the_one_that_begins_most_alike_is_found(
     cache = cache_of(8)
     root = insert_path(cache, (0,))
     for own in ((7, 8), (7, 7, 7, 8), (7, 7, 8)):
-        cache.insert(root, own + (9,) * (BLOCK_TOKENS - len(own)), lambda storage: storage.fill(0), exact=False)
+        cache.insert(root, own + (9,) * (BLOCK_TOKENS - len(own)), cache.filler(0), exact=False)
     wanted = [*block_tokens(0), 7, 7, 7, 1]
 
-    found = cache.beginning(root, wanted, BLOCK_TOKENS, exact=False)
+    found = cache.match_start(root, wanted, BLOCK_TOKENS, exact=False)
     assert found is not None
     assert (found[0].tokens[:5], found[1]) == ((7, 7, 7, 8, 9), 3)
-    assert cache.beginning(root, wanted, BLOCK_TOKENS, exact=True) is None
-    assert cache.beginning(root, [*block_tokens(0), 1], BLOCK_TOKENS, exact=False) is None
-    assert cache.beginning(root, block_tokens(0), BLOCK_TOKENS, exact=False) is None
+    assert cache.match_start(root, wanted, BLOCK_TOKENS, exact=True) is None
+    assert cache.match_start(root, [*block_tokens(0), 1], BLOCK_TOKENS, exact=False) is None
+    assert cache.match_start(root, block_tokens(0), BLOCK_TOKENS, exact=False) is None
     whole = insert(cache, root, 5)
-    assert cache.beginning(root, spell((0, 5)), BLOCK_TOKENS, exact=False) == (whole, BLOCK_TOKENS)
+    assert cache.match_start(root, spell((0, 5)), BLOCK_TOKENS, exact=False) == (whole, BLOCK_TOKENS)
 
 
 @pytest.mark.parametrize(("shorter_exact", "exact", "leaves"), [(False, False, True), (True, False, False)])
@@ -225,10 +230,10 @@ def test_a_shorter_block_leaves_when_one_begins_with_it_that_is_as_good(
 ) -> None:
     cache = cache_of(4)
     root = insert_path(cache, (0,))
-    shorter = cache.insert(root, block_tokens(1)[:5], lambda storage: storage.fill(3), exact=shorter_exact)
-    other = cache.insert(root, (1, 2), lambda storage: storage.fill(3), exact=False)
+    shorter = cache.insert(root, block_tokens(1)[:5], cache.filler(3), exact=shorter_exact)
+    other = cache.insert(root, (1, 2), cache.filler(3), exact=False)
     assert cache.match(spell((0, 1)), exact=False) == [root]
-    assert cache.beginning(root, spell((0, 1)), BLOCK_TOKENS, exact=False) == (shorter, 5)
+    assert cache.match_start(root, spell((0, 1)), BLOCK_TOKENS, exact=False) == (shorter, 5)
 
     longer = insert(cache, root, 1, exact=exact)
 
@@ -237,19 +242,9 @@ def test_a_shorter_block_leaves_when_one_begins_with_it_that_is_as_good(
     assert cache.evictions == 0
     while cache.size < 4:
         insert(cache, root, 10 + cache.size)
-    assert len({block.storage.ctypes.data for block in cache.blocks()}) == 4
+    assert len({block.storage for block in cache.blocks()}) == 4
     cache.clear()
     assert cache.size == 0
-
-
-def test_a_shorter_block_stays_while_it_is_pinned() -> None:
-    cache = cache_of(4)
-    root = insert_path(cache, (0,))
-    cache.pin([*block_tokens(0), *block_tokens(1)[:5]])
-    shorter = cache.insert(root, block_tokens(1)[:5], lambda storage: storage.fill(3), exact=False)
-    insert(cache, root, 1)
-    cache.clear()
-    assert list(root.children.values()) == [shorter]
 
 
 def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> None:
@@ -259,7 +254,7 @@ def test_an_exact_request_is_given_no_decoded_block_until_it_was_prefilled() -> 
     assert cache.match(spell((0,)), exact=True) == []
     assert insert(cache, None, 0, exact=True, value=5.0) is decoded
     assert cache.match(spell((0,)), exact=True) == [decoded]
-    assert (decoded.storage == 5.0).all()
+    assert (cache.content(decoded) == 5.0).all()
 
 
 def test_a_decoded_block_never_replaces_a_prefilled_one() -> None:
@@ -270,7 +265,7 @@ def test_a_decoded_block_never_replaces_a_prefilled_one() -> None:
 
     assert block is not None
     assert block.exact
-    assert (block.storage == 1.0).all()
+    assert (cache.content(block) == 1.0).all()
 
 
 def test_the_least_recently_used_leaf_goes_first() -> None:
@@ -289,10 +284,10 @@ def test_the_least_recently_used_leaf_goes_first() -> None:
 def test_what_is_in_use_stays_and_the_new_block_is_not_kept() -> None:
     cache = cache_of(2)
     end = insert_path(cache, (0, 1))
-    cache.reference(end)
+    cache.lock(end)
 
     assert insert(cache, None, 2) is None
-    cache.release(end)
+    cache.unlock(end)
     assert insert(cache, None, 2) is not None
 
 
@@ -302,30 +297,6 @@ def test_making_room_never_takes_the_block_that_is_continued() -> None:
 
     assert insert(cache, parent, 1) is None
     assert list(cache.blocks()) == [parent]
-
-
-def test_a_prefix_pinned_before_it_is_computed_stays() -> None:
-    cache = cache_of(2)
-    cache.pin([*spell((0, 1)), 1, 2, 3])
-    insert_path(cache, (0, 1))
-
-    assert insert(cache, None, 2) is None
-    cache.clear()
-    assert cache.size == 2
-
-
-def test_a_prefix_pinned_twice_stays_until_both_are_undone() -> None:
-    cache = cache_of(2)
-    insert_path(cache, (0,))
-    cache.pin(spell((0,)))
-    cache.pin(spell((0,)))
-    cache.unpin(spell((0,)))
-    cache.clear()
-    assert cache.size == 1
-
-    cache.unpin(spell((0,)))
-    cache.clear()
-    assert cache.size == 0
 
 
 def test_memory_is_taken_as_it_is_needed_and_used_again() -> None:
@@ -343,7 +314,7 @@ def test_memory_is_taken_as_it_is_needed_and_used_again() -> None:
 
 @pytest.mark.parametrize("budget", [0, BLOCK_BYTES - 1])
 def test_a_budget_below_one_block_keeps_nothing(budget: int) -> None:
-    cache = PrefixCache(SHAPE, budget)
+    cache = FilledCache(budget)
 
     assert insert(cache, None, 0) is None
     assert cache.nbytes == 0
@@ -354,12 +325,9 @@ def test_the_order_of_eviction_does_not_grow_with_use() -> None:
     block = insert_path(cache, (0, 1))
     for _ in range(2000):
         cache.touch(block)
-        cache.reference(block)
-        cache.release(block)
-        cache.pin(spell((0, 1)))
-        cache.unpin(spell((0, 1)))
+        cache.lock(block)
+        cache.unlock(block)
 
-    assert len(cache._leaves) < 200
-    assert len(cache._pinned_prefixes) == 0
+    assert cache.eviction_entries < 200
     cache.clear()
     assert cache.size == 0

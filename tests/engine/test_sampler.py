@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.sampler import Logits, Sampler, check_sampling, log_softmax
+from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, check_sampling, log_softmax
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.request import SamplingParameters
 

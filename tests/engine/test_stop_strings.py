@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.stop_strings import StopStrings
+from codex_windows_ai.engine.sampling.stop_strings import StopStrings
 
 letters = st.text(alphabet="ab", max_size=24)
 stops = st.lists(st.text(alphabet="ab", min_size=1, max_size=5), max_size=3)

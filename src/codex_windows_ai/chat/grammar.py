@@ -15,7 +15,7 @@ from typing import Any
 
 from codex_windows_ai.chat.schema import closest_schema
 from codex_windows_ai.chat.tools import CALL_BEGIN, Tool, ToolSet
-from codex_windows_ai.engine.grammar import JSON_STYLE, check_grammar
+from codex_windows_ai.engine.sampling.grammar import JSON_STYLE, check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.request import Grammar
 

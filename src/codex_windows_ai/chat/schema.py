@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from codex_windows_ai.chat.tools import Tool, ToolSet
-from codex_windows_ai.engine.grammar import JSON_STYLE, schema_support
+from codex_windows_ai.engine.sampling.grammar import JSON_STYLE, schema_support
 from codex_windows_ai.errors import InvalidGrammarError
 
 MOST_TRIES = 200

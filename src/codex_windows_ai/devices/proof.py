@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codex_windows_ai.devices.devices import Device, fingerprint
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import NotAvailableError
@@ -24,10 +24,11 @@ from codex_windows_ai.settings import cache_folder
 
 __all__ = ["require_the_same_answers"]
 
-WHOLE = 40
-"""Tokens of the longest pass: kernels of their own begin at 32. A test whose GPU computes fewer rightly sets it."""
+WHOLE_TOKENS = 40
+"""Tokens that are read at once: kernels of their own begin at 32. A test whose GPU computes fewer rightly sets it."""
+
 _BEHIND, _SHORTER = 8, 9
-_ROW_BYTES = 1 << 30
+_POOL_BYTES = 1 << 30
 
 
 def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) -> None:
@@ -39,8 +40,8 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
     if proven.is_file():
         return
     tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
-    tokens = np.resize(tokens, (1, WHOLE + _BEHIND + 1))  # of a sample that is shorter, repeated
-    expected = _logits(Model(folder.model_file, heads=folder.heads, threads=model.threads), tokens)
+    tokens = np.resize(tokens, (1, WHOLE_TOKENS + _BEHIND + 1))  # of a sample that is shorter, repeated
+    expected = _logits(Model(folder, file=folder.model_file, threads=model.threads), tokens)
     try:
         found = _logits(model, tokens)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
@@ -61,12 +62,12 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
 
 def _logits(model: Model, tokens: npt.NDArray[np.int64]) -> list[Logits]:
     """Of the next token, [positions, vocabulary] of each pass."""
-    rows = KeyValueRows(model.shape, _ROW_BYTES)
-    rows.ensure(2, tokens.shape[1], kept=())
-    read = WHOLE + _BEHIND
+    pool = HostPool(model.spec, _POOL_BYTES)
+    pool.reserve(2, tokens.shape[1], kept=())
+    read = WHOLE_TOKENS + _BEHIND
     return [
-        model.forward(rows, 0, tokens[:, :WHOLE], [0], keep=WHOLE)[0],
-        model.forward(rows, 0, tokens[:, WHOLE:read], [WHOLE], keep=_BEHIND)[0],
-        model.forward(rows, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
-        model.forward(rows, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
+        model.forward(pool, 0, tokens[:, :WHOLE_TOKENS], [0], keep=WHOLE_TOKENS)[0],
+        model.forward(pool, 0, tokens[:, WHOLE_TOKENS:read], [WHOLE_TOKENS], keep=_BEHIND)[0],
+        model.forward(pool, 1, tokens[:, :_SHORTER], [0], keep=_SHORTER)[0],
+        model.forward(pool, 0, tokens[:, [read, _SHORTER]].T, [read, _SHORTER])[:, 0],
     ]

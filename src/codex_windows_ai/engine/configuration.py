@@ -1,10 +1,8 @@
-"""How an engine runs."""
+"""How an engine runs: plain values, which can be pickled or written as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import psutil
 
@@ -23,9 +21,7 @@ class EngineConfiguration:
     are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one pass, `prefill_seconds` what one step spends on reading. `configure_session`
-    is given ONNX Runtime's SessionOptions before the model is loaded, to choose a device; without
-    it the CPU runs the model.
+    tokens read in one pass, `prefill_seconds` what one step spends on reading.
     """
 
     threads: int | None = None
@@ -39,4 +35,3 @@ class EngineConfiguration:
     prefill_chunk: int = 256
     prefill_seconds: float = 0.12
     speculating_sequences: int = 2
-    configure_session: Callable[[Any], None] | None = None

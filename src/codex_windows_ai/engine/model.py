@@ -1,7 +1,6 @@
-"""One ONNX Runtime session, driven directly: a forward pass over rows of keys and values.
+"""One ONNX Runtime session, driven directly: a forward pass over slots of a pool.
 
-On the CPU the session reads and writes the rows' own memory through IO binding, so a pass copies no cache. Other
-devices have memory of their own: there past and present cross over with every pass, as long as they are.
+The pool binds its memory as past and present (`kv/pool.py`); this binds everything else and runs.
 What the graph must look like is `models/graph.py`; any decoder in the ONNX Runtime GenAI format
 with `input_ids`, `attention_mask`, shared past and present, and `logits` runs as well.
 """
@@ -18,215 +17,159 @@ import numpy.typing as npt
 import onnxruntime as ort
 import psutil
 
-from codex_windows_ai.engine.kv_cache import KeyValueRows, KeyValueShape
-from codex_windows_ai.engine.shared_prefix import SharedPrefix
+from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
-from codex_windows_ai.models.folder import EXACT_SUMS
+from codex_windows_ai.models.folder import EXACT_SUMS, ModelFolder
 
 Logits = npt.NDArray[np.float32]
+ConfigureSession = Callable[[Any], None]
+"""Is given ONNX Runtime's SessionOptions before the model is loaded, to choose a device."""
 
-_CACHE_TYPES: dict[str, type[np.generic]] = {
+_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(int8)": np.int8,
 }
+# Optional inputs of our own converter's graphs; see `models/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
-_BOUND_GENERATIONS = 2  # the sequences' rows, and the row in which prompts behind a shared prefix are read
+_SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
 
 # ONNX Runtime ships no type information; this is the only place of the engine that touches it.
 _runtime = cast("Any", ort)
 
 
 class Model:
-    """A loaded decoder, from `file`. `heads` is its number of attention heads, which bounds the threads.
-
-    `configure_session` is as in EngineConfiguration.
+    """A loaded decoder of `folder`: its graph for the CPU, or its portable one where a device is chosen, or `file`.
 
     Raises ModelFileError: ONNX Runtime cannot load the file.
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
     """
 
+    shared_length = _SHARED_LENGTH
+
     def __init__(
         self,
-        file: Path,
+        folder: ModelFolder,
         *,
-        heads: int,
+        file: Path | None = None,
         threads: int | None = None,
-        configure_session: Callable[[Any], None] | None = None,
+        configure_session: ConfigureSession | None = None,
     ) -> None:
-        options = _runtime.SessionOptions()
+        self.file = file or (folder.cpu_model_file if configure_session is None else folder.model_file)
         wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
         # With more threads than heads ONNX Runtime splits one head's attention between threads, and what a
         # token gets would depend on how many sequences share the pass.
-        options.intra_op_num_threads = min(wanted, heads)
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self.threads: int = options.intra_op_num_threads
-        try:
-            if configure_session is None:
-                options.add_session_config_entry(*EXACT_SUMS)
-                self._session = _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-            else:
-                configure_session(options)
-                self._session = _runtime.InferenceSession(str(file), options)
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise ModelFileError(
-                f"ONNX Runtime cannot load {file}: {error}",
-                hint="`cwai models verify` checks an installed model's files; `cwai models remove` and a new "
-                "`cwai exec` fetch the default one again.",
-            ) from error
+        self.threads = min(wanted, folder.heads)
+        self._session = _load(self.file, self.threads, configure_session)
+        self.computes_in_host_memory = configure_session is None
+        """Only the CPU runs it: past and present may be the same memory."""
         self.execution_provider: str = self._session.get_providers()[0]
-        self._in_place = configure_session is None
-        self.file = file
-        self.shape = self._read_shape(file)
-        self._outputs: list[Any] = self._session.get_outputs()
-        self.vocabulary_size = int(self._outputs[0].shape[-1])
+        self.spec, self.names = self._read_state(folder)
+        """What it remembers of each token, and the names of that in the graph."""
+        logits = self._session.get_outputs()[0]
+        self.vocabulary_size = int(logits.shape[-1])
+        self._logits_type = _TYPES[logits.type]
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
         self._keeps_logits = _LOGITS_TO_KEEP in optional
-        self.shares_prefixes: bool = "shared_length" in optional
+        self.shares_prefixes: bool = _SHARED_LENGTH in optional
         """Whether `forward` takes a prefix."""
-        self._keep: dict[int, Any] = {}
-        self._bindings: dict[int, dict[tuple[int, int, SharedPrefix | None], Any]] = {}
+        self._keep: dict[int, npt.NDArray[np.int64]] = {}
         self.forward_passes = 0
 
     def forward(
         self,
-        rows: KeyValueRows,
+        pool: KVPool,
         first: int,
         tokens: npt.NDArray[np.int64],
         past: Sequence[int],
         *,
         keep: int = 1,
-        prefix: SharedPrefix | None = None,
+        prefix: KVPrefix | None = None,
     ) -> Logits:
-        """Runs `tokens` [batch, new] after `past` [batch] tokens of the rows from `first` on.
+        """Runs `tokens` [batch, new] after `past` [batch] tokens of the pool's slots from `first` on.
 
         Their keys and values are written behind the past. Returns the logits of the last `keep`
-        positions, [batch, keep, vocabulary]. A batch larger than one takes one new token a row.
-        With `prefix`, which `past` includes, every row's first tokens are read from there, in passes
-        with one new token a row.
+        positions, [batch, keep, vocabulary]. A batch larger than one takes one new token a slot.
+        With `prefix`, which `past` includes, every slot's first tokens are read from there, in passes
+        with one new token a slot.
         """
-        lengths = np.asarray(past, dtype=np.int64) + tokens.shape[1] - len(prefix or ())
+        batch, new = tokens.shape
+        lengths = np.asarray(past, dtype=np.int64) + new - len(prefix or ())
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
-        if self._in_place:
-            logits = self._forward_in_place(rows, first, tokens, mask, keep, prefix)
-        else:
-            logits = self._forward_copying(rows, first, tokens, past, mask, keep)
-        self.forward_passes += 1
-        return logits[:, -keep:]
-
-    def _forward_in_place(
-        self,
-        rows: KeyValueRows,
-        first: int,
-        tokens: npt.NDArray[np.int64],
-        mask: npt.NDArray[np.int64],
-        keep: int,
-        prefix: SharedPrefix | None,
-    ) -> Logits:
-        """As `forward`, where past and present are the memory of the rows; may return more positions than `keep`."""
-        batch, new = tokens.shape
         kept = keep if self._keeps_logits else new
-        logits = np.empty((batch, kept, self.vocabulary_size), dtype=np.float32)
-        binding = self._binding(rows, first, batch, prefix)
-        binding.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
-        binding.bind_cpu_input("attention_mask", mask)
+        logits = np.empty((batch, kept, self.vocabulary_size), dtype=self._logits_type)
+        binding = pool.bind(self, first, past, new, prefix)
+        io = binding.io
+        io.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
+        io.bind_cpu_input("attention_mask", mask)
         if self._keeps_logits:
-            binding.bind_ortvalue_input(_LOGITS_TO_KEEP, self._kept(keep))
-        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
-        self._session.run_with_iobinding(binding)
-        return logits
+            io.bind_input(_LOGITS_TO_KEEP, "cpu", 0, np.int64, (1,), self._kept(keep).ctypes.data)
+        io.bind_output("logits", "cpu", 0, self._logits_type, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(io)
+        binding.finish()
+        self.forward_passes += 1
+        return logits[:, -keep:].astype(np.float32, copy=False)
 
-    def _forward_copying(
-        self,
-        rows: KeyValueRows,
-        first: int,
-        tokens: npt.NDArray[np.int64],
-        past: Sequence[int],
-        mask: npt.NDArray[np.int64],
-        keep: int,
-    ) -> Logits:
-        """As `forward`, where past and present cannot share memory; may return more positions than `keep`.
-
-        The past is then as long as its longest row, not as the rows are: a provider that is handed more takes
-        what lies behind for tokens.
-        """
-        batch, new = tokens.shape
-        longest = max(past)
-        feeds: dict[str, npt.NDArray[Any]] = {"input_ids": np.ascontiguousarray(tokens), "attention_mask": mask}
-        if self._keeps_logits:
-            feeds[_LOGITS_TO_KEEP] = np.array([keep], dtype=np.int64)
-        for index, layer in enumerate(rows.layers):
-            for part, name in enumerate(("key", "value")):
-                view = layer[part, first : first + batch, :, :longest]
-                feeds[f"past_key_values.{index}.{name}"] = np.ascontiguousarray(view)
-        names = [str(output.name) for output in self._outputs]
-        found: dict[str, npt.NDArray[Any]] = dict(zip(names, self._session.run(names, feeds), strict=True))
-        for index, layer in enumerate(rows.layers):
-            for part, name in enumerate(("key", "value")):
-                present = found[f"present.{index}.{name}"]
-                for row, length in enumerate(past):
-                    added = slice(length, length + new)
-                    layer[part, first + row, :, added] = present[row, :, added]
-        return np.asarray(found["logits"], dtype=np.float32)
-
-    def forget_prefix(self) -> None:
-        """Lets go of the memory of prefixes that `forward` was given."""
-        for generation, bindings in self._bindings.items():
-            self._bindings[generation] = {key: binding for key, binding in bindings.items() if key[2] is None}
+    def io_binding(self) -> Any:
+        """A new binding of the session."""
+        return self._session.io_binding()
 
     def end_profile(self) -> Path:
         """Ends the profile that `configure_session` asked for; where ONNX Runtime wrote it."""
         return Path(self._session.end_profiling())
 
-    def _kept(self, keep: int) -> Any:
-        """`keep` as an OrtValue; the optional input takes nothing else, and it must outlive the pass."""
+    def _kept(self, keep: int) -> npt.NDArray[np.int64]:
+        """`keep` as the optional input; it must outlive the pass."""
         if keep not in self._keep:
-            self._keep[keep] = _runtime.OrtValue.ortvalue_from_numpy(np.array([keep], dtype=np.int64))
+            self._keep[keep] = np.array([keep], dtype=np.int64)
         return self._keep[keep]
 
-    def _binding(self, rows: KeyValueRows, first: int, batch: int, prefix: SharedPrefix | None) -> Any:
-        """A binding whose past and present are the memory of those rows behind the prefix; kept until memory moves."""
-        bindings = self._bindings.pop(rows.generation, {})
-        self._bindings[rows.generation] = bindings  # the last is the one used last
-        while len(self._bindings) > _BOUND_GENERATIONS:
-            del self._bindings[next(iter(self._bindings))]
-        binding = bindings.get((first, batch, prefix))
-        if binding is None:
-            binding = bindings[first, batch, prefix] = self._session.io_binding()
-            if prefix is not None:  # as the key above it keeps the memory of these values
-                for name, values in prefix.inputs.items():
-                    binding.bind_ortvalue_input(name, _runtime.OrtValue.ortvalue_from_numpy(values))
-            dtype = self.shape.dtype.type
-            for index, layer in enumerate(rows.layers):
-                for part, name in enumerate(("key", "value")):
-                    view = layer[part, first : first + batch]
-                    # Tokens lie equally far apart in every head of every row, so what follows the prefix has
-                    # the view's own shape; of what that puts behind the last row's end nothing is touched.
-                    address = view.ctypes.data + len(prefix or ()) * view.strides[2]
-                    arguments = ("cpu", 0, dtype, view.shape, address)
-                    binding.bind_input(f"past_key_values.{index}.{name}", *arguments)
-                    binding.bind_output(f"present.{index}.{name}", *arguments)
-        return binding
-
-    def _read_shape(self, file: Path) -> KeyValueShape:
+    def _read_state(self, folder: ModelFolder) -> tuple[KVSpec, tuple[LayerNames, ...]]:
+        """Layer by layer, of the inputs that the folder names; a layer that has none remembers nothing."""
         inputs: dict[str, Any] = {value.name: value for value in self._session.get_inputs()}
-        outputs = {value.name for value in self._session.get_outputs()}
-        past = [name for name in inputs if name.startswith("past_key_values.")]
-        wanted = {"input_ids", "attention_mask", "past_key_values.0.key"}
-        if not wanted <= inputs.keys() or self._session.get_outputs()[0].name != "logits" or len(past) % 2:
+        outputs: dict[str, Any] = {value.name: value for value in self._session.get_outputs()}
+        states: list[KeysAndValues | None] = []
+        names: list[LayerNames] = []
+        for layer in range(folder.layers):
+            past = (folder.past_key_names % layer, folder.past_value_names % layer)
+            if past[0] not in inputs:
+                states.append(None)
+                continue
+            present = (folder.present_key_names % layer, folder.present_value_names % layer)
+            states.append(self._keys_and_values(inputs[past[0]]))
+            names.append(LayerNames(past, present, (_SHARED_KEY % layer, _SHARED_VALUE % layer)))
+        read = {"input_ids", "attention_mask", *(name for layer in names for name in layer.past)}
+        written = {"logits", *(name for layer in names for name in layer.present)}
+        if not names or not (read <= inputs.keys() and written <= outputs.keys()) or next(iter(outputs)) != "logits":
+            wanted = ["attention_mask", "input_ids", folder.past_key_names % 0]
             raise UnsupportedModelError(
-                f"{file} is not a decoder this engine can drive: inputs {sorted(inputs)[:6]}…, "
-                f"outputs {sorted(outputs)[:3]}…; needed are {sorted(wanted)} and `logits` as the first output."
+                f"{self.file} is not a decoder this engine can drive: inputs {sorted(inputs)[:6]}…, "
+                f"outputs {sorted(outputs)[:3]}…; needed are {wanted} and `logits` as the first output."
             )
-        cache = inputs["past_key_values.0.key"]
-        if cache.type not in _CACHE_TYPES:
+        return KVSpec(tuple(states)), tuple(names)
+
+    def _keys_and_values(self, past: Any) -> KeysAndValues:
+        if past.type not in _TYPES:
             raise UnsupportedModelError(
-                f"{file} keeps its keys and values as {cache.type}; supported: {', '.join(_CACHE_TYPES)}."
+                f"{self.file} keeps its keys and values as {past.type}; supported: {', '.join(_TYPES)}."
             )
-        return KeyValueShape(
-            layers=len(past) // 2,
-            key_value_heads=int(cache.shape[1]),
-            head_size=int(cache.shape[3]),
-            dtype=np.dtype(_CACHE_TYPES[cache.type]),
-        )
+        return KeysAndValues(int(past.shape[1]), int(past.shape[3]), np.dtype(_TYPES[past.type]))
+
+
+def _load(file: Path, threads: int, configure_session: ConfigureSession | None) -> Any:
+    options = _runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        if configure_session is None:
+            options.add_session_config_entry(*EXACT_SUMS)
+            return _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        configure_session(options)
+        return _runtime.InferenceSession(str(file), options)
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise ModelFileError(
+            f"ONNX Runtime cannot load {file}: {error}",
+            hint="`cwai models verify` checks an installed model's files; `cwai models remove` and a new "
+            "`cwai exec` fetch the default one again.",
+        ) from error

@@ -1,141 +1,199 @@
-"""Who is served next: fairness between agents by the tokens they were served.
+"""Who runs next, on what and how much of it: the steps of one round, each decided when it is due.
 
-Each agent has a counter of tokens served; the waiting agent with the smallest goes next. An agent
-that was away comes back level with the least served one, so absence earns no credit; but with what it
-had itself while the least served one got nothing since, or two agents that take turns would starve a
-third. This is the Virtual Token Counter (Sheng et al., "Fairness in Serving Large Language Models",
-OSDI 2024). It bounds any agent's lag as deficit round robin does, without quanta that must fit chunk
-sizes.
+A round admits what there is room for, decodes one token (or several drafted ones) for every sequence that is past
+its prompt, then prefills a bounded piece of one prompt, so that a long prompt never freezes the others.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.fair_queue import TokenCounters, WaitingQueue
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
+from codex_windows_ai.engine.kv.slots import Slots
+from codex_windows_ai.engine.sequence import Phase, Sequence
+from codex_windows_ai.engine.token_budget import PrefillBudget
+from codex_windows_ai.errors import EngineBusyError
+
+_MANY_FORCED = (
+    8  # as many forced tokens are computed in a pass of their own though others decode: it ends sooner for all
+)
 
 
-class AgentsWork(Protocol):
-    """Work that belongs to an agent."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A sequence gets a slot."""
 
-    @property
-    def agent(self) -> str:
-        """Who asked for it."""
-        ...
-
-    @property
-    def remaining(self) -> int:
-        """Prompt tokens still to be read."""
-        ...
+    sequence: Sequence
 
 
-Work = TypeVar("Work", bound=AgentsWork)
+@dataclass(frozen=True, slots=True)
+class PrefixMatch:
+    """What others computed of a prompt is copied to its slot, or attached to it."""
+
+    sequence: Sequence
 
 
-@dataclass(slots=True)
-class _Account:
-    """Tokens served to an agent, and to the least served one when it came."""
+@dataclass(frozen=True, slots=True)
+class PrefillChunk:
+    """A pass over the next `tokens` of a prompt; `agent` waits for them."""
 
-    served: float
-    least_at_arrival: float
-
-
-class TokenCounters:
-    """Tokens served to each agent that has work, and to those that left lately."""
-
-    def __init__(self) -> None:
-        self._present: dict[str, _Account] = {}
-        self._away: dict[str, _Account] = {}
-
-    def arrive(self, agent: str) -> None:
-        """The agent has work now."""
-        if agent not in self._present:
-            self._forget()
-            least = self._least(default=0.0)
-            away = self._away.pop(agent, None)
-            self._present[agent] = _Account(away.served if away else least, least)
-
-    def leave(self, agent: str) -> None:
-        """The agent has no work any more."""
-        if agent in self._present:
-            self._away[agent] = self._present.pop(agent)
-        self._forget()
-
-    def charge(self, agent: str, tokens: float) -> None:
-        """The agent was served so many tokens."""
-        if agent in self._present:
-            self._present[agent].served += tokens
-
-    def served(self, agent: str) -> float:
-        """The agent's counter."""
-        return self._present[agent].served if agent in self._present else 0.0
-
-    def _least(self, default: float) -> float:
-        return min((account.served for account in self._present.values()), default=default)
-
-    def _forget(self) -> None:
-        """Forgets who was served no more than the least served one is now, or before that one was served again."""
-        least = self._least(default=math.inf)
-        self._away = {
-            agent: account
-            for agent, account in self._away.items()
-            if account.served > least and account.least_at_arrival >= least
-        }
-
-    def choose(self, candidates: Iterable[Work]) -> Work | None:
-        """The candidate whose agent was served least; of equals the one with the least to do, then the first."""
-        return min(candidates, key=lambda work: (self.served(work.agent), work.remaining), default=None)
+    sequence: Sequence
+    tokens: int
+    agent: str
 
 
-class WaitingQueue(Iterable[Work]):
-    """Requests that have no row yet: a bounded queue, in order of arrival within each agent."""
+@dataclass(frozen=True, slots=True)
+class DecodeBatch:
+    """A pass over the next token of each of these sequences, whose slots are neighbours."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._agents: dict[str, deque[Work]] = {}
-        self._size = 0  # counted apart, as other threads ask for it while the engine's changes the queues
+    sequences: list[Sequence]
 
-    def __len__(self) -> int:
-        return self._size
 
-    def __iter__(self) -> Iterator[Work]:
-        for queue in self._agents.values():
-            yield from queue
+@dataclass(frozen=True, slots=True)
+class DraftCheck:
+    """A pass over the tokens of one sequence that are `forced`, and the `draft` behind them."""
 
-    @property
-    def full(self) -> bool:
-        """Nothing more is taken."""
-        return len(self) >= self.limit
+    sequence: Sequence
+    forced: list[int]
+    draft: list[int]
 
-    def append(self, work: Work) -> None:
-        """Adds work at the end of its agent's queue."""
-        self._agents.setdefault(work.agent, deque()).append(work)
-        self._size += 1
 
-    def remove(self, work: Work) -> None:
-        """Takes work out, wherever it stands."""
-        queue = self._agents[work.agent]
-        queue.remove(work)
-        self._size -= 1
-        if not queue:
-            del self._agents[work.agent]
+Step = Admission | PrefixMatch | PrefillChunk | DecodeBatch | DraftCheck
+"""What the runner does at once. It fails as a whole: with it all its sequences."""
 
-    def heads(self) -> list[Work]:
-        """The first of each agent's queue."""
-        return [queue[0] for queue in self._agents.values()]
 
-    def position(self, work: Work, counters: TokenCounters) -> int:
-        """How many would be served before `work` if nothing else arrived; agents take turns.
+def sequences_of(step: Step) -> list[Sequence]:
+    """The sequences that a step is for."""
+    return step.sequences if isinstance(step, DecodeBatch) else [step.sequence]
 
-        Work that is not in the queue yet counts as its agent's last. Any thread may ask.
+
+class Scheduler:
+    """Queue, fairness and token budget. It reads `slots` and leaves them alone."""
+
+    def __init__(self, configuration: EngineConfiguration, slots: Slots) -> None:
+        self._configuration = configuration
+        self._slots = slots
+        self.counters = TokenCounters()
+        self.waiting: WaitingQueue[Sequence] = WaitingQueue(configuration.queue_limit)
+        self._budget = PrefillBudget(configuration.prefill_chunk, configuration.prefill_seconds)
+
+    # Requests come and go.
+
+    def enqueue(self, sequence: Sequence) -> None:
+        """Puts a sequence in its agent's queue.
+
+        Raises EngineBusyError: the queue is full.
         """
-        own = list(self._agents.get(work.agent, ()))
-        place = own.index(work) if work in own else len(own)
-        before = place
-        for agent, queue in list(self._agents.items()):
-            if agent != work.agent:
-                ahead = counters.served(agent) <= counters.served(work.agent)
-                before += min(len(queue), place + ahead)
-        return before
+        if self.waiting.full:
+            raise self.busy_error()
+        self.counters.arrive(sequence.agent)
+        self.waiting.append(sequence)
+
+    def busy_error(self) -> EngineBusyError:
+        """The error for a full queue, with a wait in proportion to what is queued."""
+        return EngineBusyError(
+            f"{len(self.waiting)} requests are waiting already, which is the limit.",
+            retry_after=max(1.0, 0.5 * len(self.waiting) / self._configuration.max_sequences),
+        )
+
+    def forget(self, sequence: Sequence) -> None:
+        """The sequence ended: its agent may have no work any more."""
+        if not any(other.agent == sequence.agent for other in [*self.waiting, *self._slots.sequences]):
+            self.counters.leave(sequence.agent)
+
+    # A round.
+
+    def steps(self) -> Iterator[Step]:
+        """The steps of one round; each is decided once the one before has been executed."""
+        yield from self.admissions()
+        if decoding := self._slots.decoding:
+            started = time.perf_counter()
+            yield from self._decode(decoding)
+            self._budget.decoded(time.perf_counter() - started)
+        yield from self.prefills()
+
+    def admissions(self) -> Iterator[Admission]:
+        """Those that get a slot now."""
+        while len(self._slots) < self._configuration.max_sequences:
+            sequence = self.counters.choose(self._admissible())
+            if sequence is None or not self._slots.has_room_for(sequence):
+                return
+            self.waiting.remove(sequence)
+            yield Admission(sequence)
+
+    def _admissible(self) -> list[Sequence]:
+        """The first of each agent's queue. The last free slot is for an agent that has none."""
+        heads = self.waiting.heads()
+        if len(self._slots) + 1 < self._configuration.max_sequences:
+            return heads
+        running = {sequence.agent for sequence in self._slots.sequences}
+        return [sequence for sequence in heads if sequence.agent not in running]
+
+    def _decode(self, sequences: list[Sequence]) -> Iterator[Step]:
+        checks = [check for sequence in sequences if (check := self._draft_check(sequence, len(sequences)))]
+        yield from checks
+        if len(checks) < len(sequences):
+            yield DecodeBatch(self._slots.decoding)
+
+    def _draft_check(self, sequence: Sequence, decoding: int) -> DraftCheck | None:
+        """A pass of its own for a sequence that has several tokens to be computed at once."""
+        if decoding <= self._configuration.speculating_sequences:
+            draft, forced = sequence.draft(), sequence.forced
+            return DraftCheck(sequence, forced, draft) if len(forced) + len(draft) > 1 else None
+        # With many sequences one pass for all costs less than passes for each.
+        if len(sequence.forced) >= _MANY_FORCED and not sequence.attached:
+            return DraftCheck(sequence, sequence.forced, [])
+        return None
+
+    def prefills(self) -> Iterator[PrefixMatch | PrefillChunk]:
+        """Pieces of prompts, as long as the round has time for them."""
+        started = time.perf_counter()
+        seconds = self._budget.seconds
+        while self._budget.fits(seconds) and (waiting := self._next_to_prefill()):
+            sequence = self.prefill_for(waiting)
+            yield PrefixMatch(sequence)
+            if sequence.phase is Phase.PREFILL:  # it has not failed
+                budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining)
+                yield PrefillChunk(sequence, sequence.next_chunk(budget), waiting.agent)
+            seconds = self._budget.seconds - (time.perf_counter() - started)
+
+    def _next_to_prefill(self) -> Sequence | None:
+        """The sequence whose prompt is read next."""
+        ready = self._slots.prefilling
+        if decoding := self._slots.decoding:
+            longest = max(sequence.prompt_length for sequence in decoding)
+            ready = [sequence for sequence in ready if not self._budget.must_yield(sequence.remaining, longest)]
+        return self.counters.choose(ready)
+
+    def prefill_for(self, sequence: Sequence) -> Sequence:
+        """The sequence in whose slot this prompt is read on: of those whose next block it needs, too, the farthest.
+
+        The block comes to it through the cache, so that agents that start together read in one slot and not in all.
+        """
+        reader = sequence
+        for other in self._slots.prefilling:
+            end = other.computed + BLOCK_TOKENS
+            if (
+                other.computed > reader.computed
+                and end < sequence.prompt_length
+                and other.begins_with(sequence.tokens[:end])
+                and (other.exact_length == other.computed or not sequence.exact)
+            ):
+                reader = other
+        return reader
+
+    # A step was executed.
+
+    def charge_chunk(self, chunk: PrefillChunk) -> None:
+        """A piece was read: those who wait for the same tokens share what reading them costs."""
+        sequence = chunk.sequence
+        self._budget.prefilled(sequence.seconds_per_token * chunk.tokens, sequence.remaining + chunk.tokens)
+        read = sequence.tokens[: sequence.computed]
+        others = {other.agent for other in self._slots.prefilling if other.begins_with(read)}
+        agents = {chunk.agent, sequence.agent, *others}
+        for agent in agents:
+            self.counters.charge(agent, chunk.tokens / len(agents))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
 from enum import Enum
 
 import numpy as np
 
-from codex_windows_ai.engine.grammar import GrammarMatcher
-from codex_windows_ai.engine.pacing import PrefillPacer
-from codex_windows_ai.engine.prefix_cache import Block
-from codex_windows_ai.engine.sampler import Logits, Sampler, likeliest, log_softmax
-from codex_windows_ai.engine.speculation import PromptLookup
-from codex_windows_ai.engine.stop_strings import StopStrings
+from codex_windows_ai.engine.kv.prefix_cache import Block
+from codex_windows_ai.engine.request import EngineRequest
+from codex_windows_ai.engine.sampling.draft import PromptLookup
+from codex_windows_ai.engine.sampling.grammar import GrammarMatcher
+from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, likeliest, log_softmax
+from codex_windows_ai.engine.sampling.stop_strings import StopStrings
+from codex_windows_ai.engine.token_budget import PrefillBudget
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import ChosenToken, Delta, FinishReason, Timings, TokenLogprob, Usage
-from codex_windows_ai.protocol.request import GenerationRequest
 
 Deliver = Callable[[Delta | WindowsAiError], None]
 
@@ -38,14 +39,13 @@ class Sequence:
     begins with is read with the prompt, and behind a chosen token there may be others, none of them computed.
 
     The first `computed` tokens have keys and values; those of the first `exact_length` were
-    prefilled on nothing but prefilled history. The row holds them, but for the first `borrowed`
-    ones, which it reads from the prefix that `SharedPrefixes` holds.
+    prefilled on nothing but prefilled history. The slot holds them, but for the first `attached`
+    ones, which are read from the prefix that `SharedPrefixes` holds.
     """
 
     def __init__(
         self,
-        request: GenerationRequest,
-        prompt: list[int],
+        request: EngineRequest,
         *,
         max_output_tokens: int,
         tokenizer: Tokenizer,
@@ -56,23 +56,23 @@ class Sequence:
     ) -> None:
         self.request = request
         self.agent = request.agent
-        self.tokens = prompt
-        self.prompt_length = len(prompt)
+        self.tokens = list(request.prompt)
+        self.prompt_length = len(self.tokens)
         self.max_output_tokens = max_output_tokens
         self.exact = request.sampling.seed is not None
         self.phase = Phase.WAITING
         self.ending: FinishReason | None = None
-        self.row = -1
-        self.computed = 0
-        self.exact_length = 0
-        self.borrowed = 0
+        self.slot = -1
+        self.computed: int = 0
+        self.exact_length: int = 0
+        self.attached: int = 0
         self.cached_tokens = 0
         self.seconds_per_token = 0.0
-        """What reading its prompt took last; it grows with the prompt."""
+        """What prefilling took last; it grows with the prompt."""
         self.last_block: Block | None = None
         self.blocks = 0
         self._lookup = None if self.exact else PromptLookup()
-        self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(prompt, dtype=np.int64))
+        self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(self.tokens, dtype=np.int64))
         self._matcher = matcher
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)
@@ -81,7 +81,7 @@ class Sequence:
         self._deliver = deliver
         self._text = ""
         self._chosen: list[ChosenToken] = []
-        # Who wants to know how likely each token was has each computed; and a stop string could end all at once.
+        # Log probabilities need every token computed; and a stop string could end all at once.
         if matcher is not None and request.top_logprobs is None and not request.stop:
             self._begin(matcher)
         self.given_length = len(self.tokens)
@@ -101,8 +101,8 @@ class Sequence:
         return self.given_length - self.computed
 
     @property
-    def known(self) -> list[int]:
-        """The tokens that the next pass of decoding computes, of those that are known: one where bits count."""
+    def forced(self) -> list[int]:
+        """The tokens that the next pass of decoding computes without a choice: one where bits count."""
         most = 1 if self.exact else PromptLookup.LONGEST
         return self.tokens[self.computed : self.computed + most]
 
@@ -111,13 +111,13 @@ class Sequence:
         return self.tokens[: len(tokens)] == tokens
 
     @property
-    def in_row(self) -> range:
-        """The tokens whose keys and values its row holds."""
-        return range(self.borrowed, self.computed)
+    def in_slot(self) -> range:
+        """The tokens whose keys and values its slot holds."""
+        return range(self.attached, self.computed)
 
     @property
     def longest(self) -> int:
-        """Tokens its row may have to hold."""
+        """Tokens its slot may have to hold."""
         return self.prompt_length + self.max_output_tokens
 
     @property
@@ -130,20 +130,20 @@ class Sequence:
         """How many prompt tokens to prefill now.
 
         Chunks end on multiples that block borders are among, so that the cache can take over, and where
-        bits count no token of them is lonely.
+        bits count none of them is alone in a block of queries.
         """
-        remaining, step = self.remaining, PrefillPacer.SMALLEST_PIECE
+        remaining, step = self.remaining, PrefillBudget.SMALLEST_PIECE
         budget = max(budget, step)
         chunk = (self.computed + budget + 1) // step * step - self.computed
         if remaining <= budget + 1 or remaining - chunk == 1:
             chunk = remaining
-        if self.exact and chunk > 1 and self._has_lonely_token(chunk):
+        if self.exact and chunk > 1 and self._ends_alone(chunk):
             chunk -= 2  # those two will be together
         return chunk
 
     @staticmethod
-    def _has_lonely_token(together: int) -> bool:
-        """Whether attention takes one query of so many alone, by another kernel, which gives other bits.
+    def _ends_alone(together: int) -> bool:
+        """Whether the kernel's last block of queries has one of so many, which another kernel computes: other bits.
 
         ONNX Runtime takes queries in blocks of two head sizes, or fewer where the cache is small: of a multiple
         of 16 with the heads of Llama and Qwen. The last block may have one query.
@@ -152,7 +152,7 @@ class Sequence:
 
     def advance(self, tokens: int, *, together: int) -> None:
         """`tokens` more are computed, in a forward pass over `together` tokens of this sequence."""
-        if self.exact_length == self.computed and not self._has_lonely_token(together):
+        if self.exact_length == self.computed and not self._ends_alone(together):
             self.exact_length += tokens
         self.computed += tokens
 
@@ -169,16 +169,29 @@ class Sequence:
             self._started = time.perf_counter()
 
     def draft(self) -> list[int]:
-        """Guesses at what comes next; empty where guessing is not allowed or does not pay."""
+        """Draft tokens; empty where bits count, or where drafting does not pay."""
         limit = self.max_output_tokens - self.output_tokens - 1
         if self._lookup is None or len(self.tokens) - self.computed > PromptLookup.LONGEST:
             return []
         return self._lookup.draft(self.tokens, limit)
 
-    def report(self, drafted: int, right: int) -> None:
-        """How many of the guesses of a draft were right."""
-        if self._lookup is not None and drafted:
-            self._lookup.report(drafted, right, len(self.tokens))
+    def accept(self, logits: Logits, draft: SequenceOf[int], *, together: int) -> int:
+        """Chooses from `logits` [1 + draft, vocabulary] as far as they go: at one place, and behind every draft token
+        that was right. Nothing is chosen where tokens that are known are not computed yet.
+
+        The pass was over `together` tokens of this sequence. Returns how many draft tokens were right.
+        """
+        right = 0
+        while self.computed == len(self.tokens):
+            self.choose(logits[right])
+            if self.ending is not None:
+                break
+            while right < len(draft) and self.forced[:1] == [draft[right]]:
+                self.advance(1, together=together)
+                right += 1
+        if self._lookup is not None and draft:
+            self._lookup.report(len(draft), right, len(self.tokens))
+        return right
 
     def choose(self, logits: Logits) -> None:
         """Takes the next token from `logits` [vocabulary], and those that must follow; `ending` says if that is all."""
@@ -204,7 +217,7 @@ class Sequence:
             self._say_forced(forced)
 
     def _say_forced(self, token: int) -> None:
-        self._sampler.pass_over(token)
+        self._sampler.skip_draw(token)
         self._say(token, None)
 
     def _say(self, token: int, logits: Logits | None) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.devices.compiled_model import compiled_model, compiles
 from codex_windows_ai.devices.devices import Device
 from codex_windows_ai.devices.proof import require_the_same_answers
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.model import ConfigureSession
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, WindowsAiError
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
@@ -48,6 +50,11 @@ class EngineProvider:
             self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))
         else:
             self.engine = _engine_on(device, self.folder, settings, progress)
+        try:
+            self._template = ChatTemplate(self.folder.path, self.engine.tokenizer)
+        except WindowsAiError:
+            self.engine.close()
+            raise
         self.source = AnswerSource(
             provider="engine",
             device=f"CPU: {read_cpu().name}" if device is None else f"{device.kind.upper()}: {device.name}",
@@ -61,12 +68,30 @@ class EngineProvider:
         report("loading", 1, 1)
 
     def stream(self, request: GenerationRequest) -> Generation:
-        """Begins to answer; raises as `Engine.submit`."""
-        return self.engine.submit(request)
+        """Begins to answer; raises as `ChatTemplate.encode` and `Engine.submit`."""
+        return self.engine.submit(_encoded(request, self._template))
 
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
         self.engine.close()
+
+
+def _encoded(request: GenerationRequest, template: ChatTemplate) -> EngineRequest:
+    """The request in token ids: the caller's own as they are, or its messages as the model's template writes them."""
+    prompt = request.prompt_token_ids
+    if prompt is None:
+        says_something = any(message.content.strip() for message in request.messages)
+        prompt = tuple(template.encode(request.messages, request.tools)) if says_something else ()
+    return EngineRequest(
+        prompt=prompt,
+        sampling=request.sampling,
+        max_output_tokens=request.max_output_tokens,
+        stop=request.stop,
+        grammar=request.grammar,
+        agent=request.agent,
+        deadline=request.deadline,
+        top_logprobs=request.top_logprobs,
+    )
 
 
 def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:
@@ -74,15 +99,13 @@ def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress
     if compiles(device):
         loaded = replace(folder, model_file=compiled_model(folder, device, progress))
     with tempfile.TemporaryDirectory() as scratch:
-        configuration = EngineConfiguration(
-            threads=settings.threads, configure_session=_profiled(device, Path(scratch) / "trial")
-        )
+        profiled = _profiled(device, Path(scratch) / "trial")
         try:
-            engine = Engine(loaded, configuration)
+            engine = Engine(loaded, EngineConfiguration(threads=settings.threads), configure_session=profiled)
         except ModelError as error:
             raise NotAvailableError(f"{device.execution_provider} does not load the model: {error.message}") from error
         try:
-            _require_own_work(engine, device)
+            _require_own_work(engine, folder, device)
             require_the_same_answers(engine.core.model, folder, device)
         except WindowsAiError:
             engine.close()
@@ -90,10 +113,11 @@ def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress
     return engine
 
 
-def _require_own_work(engine: Engine, device: Device) -> None:
+def _require_own_work(engine: Engine, folder: ModelFolder, device: Device) -> None:
     """Has a token generated. Raises NotAvailableError: there came none, or others did most of the work."""
     try:
-        list(engine.submit(GenerationRequest(messages=(Message("user", "Hi"),), max_output_tokens=1)))
+        prompt = ChatTemplate(folder.path, engine.tokenizer).encode([Message("user", "Hi")])
+        list(engine.submit(EngineRequest(tuple(prompt), max_output_tokens=1)))
         shares = kernel_shares(engine.core.model.end_profile())
     except EngineError as error:
         raise NotAvailableError(f"{device.execution_provider} did not generate a token: {error.message}") from error
@@ -105,7 +129,7 @@ def _require_own_work(engine: Engine, device: Device) -> None:
         )
 
 
-def _profiled(device: Device, prefix: Path) -> Callable[[Any], None]:
+def _profiled(device: Device, prefix: Path) -> ConfigureSession:
     def configure(options: Any) -> None:
         device.configure(options)
         options.enable_profiling = True

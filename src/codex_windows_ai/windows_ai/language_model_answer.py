@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codex_windows_ai.engine.generation import Stream
-from codex_windows_ai.engine.stop_strings import StopStrings
+from codex_windows_ai.engine.sampling.stop_strings import StopStrings
 from codex_windows_ai.errors import (
     ContentFilteredError,
     DeadlineExceededError,

@@ -11,8 +11,8 @@ import pytest
 from openai import OpenAI
 
 from codex_windows_ai.api.openai.chat.request import NOT_SUPPORTED, ChatRequest
-from tests.engine.test_engine import Turnstile
 from tests.engine.tiny_model import CONTEXT
+from tests.engine.turnstile import Turnstile
 from tests.host.live import LiveHost
 from tests.hosting import TOKEN
 
@@ -152,7 +152,7 @@ def test_a_body_of_many_megabytes_is_refused(openai_client: OpenAI) -> None:
 def test_a_full_queue_says_when_to_come_back(
     live_host: LiveHost, openai_client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_host.engine.core.waiting, "limit", 0)
+    monkeypatch.setattr(live_host.engine.core.scheduler.waiting, "limit", 0)
     with pytest.raises(openai.RateLimitError) as caught:
         ask(openai_client, {"stream": True})
 

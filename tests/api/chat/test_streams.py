@@ -12,7 +12,7 @@ from openai import OpenAI
 from codex_windows_ai.api.shared import sse
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
-from tests.engine.test_engine import Turnstile, assert_at_rest
+from tests.engine.turnstile import Turnstile, assert_at_rest
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
 

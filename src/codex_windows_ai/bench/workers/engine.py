@@ -17,10 +17,11 @@ from codex_windows_ai.bench.workers.lines import Lines
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
+from codex_windows_ai.protocol.request import SamplingParameters
 
 
 class Server:
@@ -42,8 +43,8 @@ class Server:
             self._start(message)
 
     def _start(self, message: dict[str, Any]) -> None:
-        request = GenerationRequest(
-            prompt_token_ids=tuple(message["prompt"]),
+        request = EngineRequest(
+            prompt=tuple(message["prompt"]),
             max_output_tokens=message["max_output_tokens"],
             sampling=SamplingParameters(temperature=message["temperature"]),
             agent=message["agent"],

@@ -11,7 +11,7 @@ from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, comp
 from codex_windows_ai.bench.sides.engine import engine
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.bench.workloads.text import Text, decode
-from codex_windows_ai.engine.prompt import ChatTemplate
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.protocol.request import Message
 
 NAME = "edit"

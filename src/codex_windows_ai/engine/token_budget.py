@@ -1,6 +1,6 @@
-"""How much of a prompt is read at a time, so that nobody waits long for somebody else's prompt.
+"""Chunked prefill: how much of a prompt is read at a time, so that no sequence waits long for another's prompt.
 
-Whoever arrives waits for the piece that is being read: pieces are sized by time, from what the
+A new request waits for the piece that is being read: pieces are sized by time, from what the
 last one took. And a long prompt yields: after each of its pieces, sequences that decode get as much
 time as it took. Others do not yield, as reading them soon fills the batch.
 """
@@ -8,14 +8,14 @@ time as it took. Others do not yield, as reading them soon fills the batch.
 from __future__ import annotations
 
 
-class PrefillPacer:
+class PrefillBudget:
     """Sizes pieces and keeps account of the time that long prompts owe."""
 
     SMALLEST_PIECE = 16
     """Smaller ones would spend most of their time on the weights; also what pieces are a multiple of."""
     FIRST_PIECE = 64
     SHORT_PROMPT_TOKENS = 256
-    """So little is read at once, whoever else waits: two pieces would delay everybody more than one.
+    """So little is read at once, whatever else waits: two pieces would delay all more than one.
 
     Pieces a quarter as long take a third longer in all: each reads the weights and the history again.
     """
@@ -27,7 +27,7 @@ class PrefillPacer:
         """What one step spends on reading prompts."""
         self._owed_seconds = 0.0
 
-    def piece(self, seconds_per_token: float, seconds: float, remaining: int) -> int:
+    def tokens(self, seconds_per_token: float, seconds: float, remaining: int) -> int:
         """Tokens to read in so many seconds of a prompt that took `seconds_per_token` last, 0 if unknown.
 
         The `remaining` ones of a short prompt are read at once, however long that takes.
@@ -52,7 +52,7 @@ class PrefillPacer:
     def prefilled(self, seconds: float, remaining: int) -> None:
         """A piece was read in so many seconds, of a prompt that had `remaining` tokens left before it."""
         if remaining > self.LONG_PROMPT_TOKENS:
-            # Not added up: what was read while nobody decoded is owed to nobody.
+            # Not added up: what was read while no sequence decoded is owed to none.
             self._owed_seconds = seconds
 
     def decoded(self, seconds: float) -> None:

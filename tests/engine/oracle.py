@@ -1,7 +1,7 @@
 """The engine as simple as can be: one request at a time, no cache, no batch, no speculation.
 
 Tests hold the engine against it: a seeded request must give the same tokens in both, however busy
-the engine is. `bench` uses it for what batching alone brings.
+the engine is.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from codex_windows_ai.engine.core import EngineCore
-from codex_windows_ai.engine.kv_cache import KeyValueRows
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest
 
 
 class Oracle:
@@ -21,7 +21,7 @@ class Oracle:
     def __init__(self, core: EngineCore) -> None:
         self._core = core
 
-    def answer(self, request: GenerationRequest) -> list[Delta]:
+    def answer(self, request: EngineRequest) -> list[Delta]:
         """All deltas of the answer, the last with the reason and the figures.
 
         Raises what `Engine.submit` and its stream raise.
@@ -29,13 +29,13 @@ class Oracle:
         deltas: list[Delta | WindowsAiError] = []
         core = self._core
         sequence = core.prepare(request, deltas.append)
-        rows = KeyValueRows(core.model.shape, core.configuration.row_bytes)
-        rows.resize(1, sequence.longest, kept=())
+        pool = HostPool(core.model.spec, core.configuration.row_bytes)
+        pool.resize(1, sequence.longest, kept=())
         sequence.start()
         while sequence.ending is None:
             length = sequence.next_chunk(sequence.remaining) if sequence.remaining > 0 else 1
             new = sequence.tokens[sequence.computed : sequence.computed + length]
-            logits = core.model.forward(rows, 0, np.array([new], dtype=np.int64), [sequence.computed])
+            logits = core.model.forward(pool, 0, np.array([new], dtype=np.int64), [sequence.computed])
             sequence.advance(length, together=length)
             if sequence.computed == len(sequence.tokens):
                 sequence.choose(logits[0, 0])

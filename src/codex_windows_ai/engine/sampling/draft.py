@@ -1,7 +1,7 @@
-"""Prompt-lookup speculation: guess that what followed the last few tokens before follows again.
+"""Draft tokens by prompt lookup: what followed the last few tokens before may follow again.
 
-Source: https://github.com/apoorvumang/prompt-lookup-decoding. The model checks all guesses in one
-forward pass; each right one saves a pass. Guessing goes on only while it pays.
+Source: https://github.com/apoorvumang/prompt-lookup-decoding. The model checks all draft tokens in
+one forward pass; each right one saves a pass. Drafting goes on only while it pays.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 
 class PromptLookup:
-    """Guesses for one sequence: the longer the match, the longer the guess; none for a while after misses."""
+    """Drafts for one sequence: the longer the match, the longer the draft; none for a while after misses."""
 
     _KEY_TOKENS = 3
     _CANDIDATES = 8
@@ -27,7 +27,7 @@ class PromptLookup:
         self.accepted = 0
 
     def draft(self, tokens: Sequence[int], limit: int) -> list[int]:
-        """Up to `limit` tokens that may follow `tokens`; empty where there is no good guess."""
+        """Up to `limit` tokens that may follow `tokens`; empty where there is no good one."""
         size = len(tokens)
         if limit < 1 or size < self._resume_at or size <= self._KEY_TOKENS:
             return []

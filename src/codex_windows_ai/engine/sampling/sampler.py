@@ -67,7 +67,7 @@ class Sampler:
         self._note(token)
         return token
 
-    def pass_over(self, token: int) -> None:
+    def skip_draw(self, token: int) -> None:
         """A token that had to come: what is chosen next is as if it had been chosen."""
         self._random.random()
         self._note(token)

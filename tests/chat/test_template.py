@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.engine.prompt import ChatTemplate
+from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 from codex_windows_ai.protocol.request import Message, ToolOffer
 
 WriteTemplate = Callable[..., ChatTemplate]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(default_model: Path) -> Tokenizer:
+    return Tokenizer(default_model / "tokenizer.json")
 
 
 @pytest.fixture

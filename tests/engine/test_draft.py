@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.engine.speculation import PromptLookup
+from codex_windows_ai.engine.sampling.draft import PromptLookup
 
 KEY = 3
 

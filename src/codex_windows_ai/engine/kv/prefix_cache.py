@@ -5,8 +5,7 @@ holds its tokens' keys and values, so a prefix that several agents share is stor
 computed it. Children are found by their token ids themselves, so a hit is never wrong. Sequences
 copy what they match, of the last block also its first tokens alone; a block that a sequence continues
 from is referenced and stays. What a sequence that ends leaves behind its last block is kept as a shorter
-one, which nothing continues from. Under the memory budget the least recently used leaf goes first, pinned
-prefixes never.
+one, which nothing continues from. Under the memory budget the least recently used leaf goes first.
 
 The keys and values of a decoded token differ in the last bits from those of the same token
 prefilled (ONNX Runtime computes attention of one query and of many differently). A block is
@@ -21,9 +20,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from codex_windows_ai.engine.kv_cache import Buffer, KeyValueShape, allocate
-
-BLOCK_TOKENS = 16
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, KVPool
 
 BlockTokens = tuple[int, ...]
 
@@ -31,9 +28,9 @@ BlockTokens = tuple[int, ...]
 class Block:
     """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`; fewer where a sequence ended."""
 
-    __slots__ = ("children", "exact", "last_used", "parent", "pinned", "references", "storage", "tokens")
+    __slots__ = ("children", "exact", "last_used", "parent", "references", "storage", "tokens")
 
-    def __init__(self, parent: Block | None, tokens: BlockTokens, storage: Buffer, *, exact: bool) -> None:
+    def __init__(self, parent: Block | None, tokens: BlockTokens, storage: BlockId, *, exact: bool) -> None:
         self.parent = parent
         self.tokens = tokens
         self.storage = storage
@@ -41,37 +38,29 @@ class Block:
         self.children: dict[BlockTokens, Block] = {}
         self.references = 0
         self.last_used = 0
-        self.pinned = False
 
     @property
     def evictable(self) -> bool:
-        """Nothing continues from it, neither a block nor a sequence, and nobody pinned it."""
-        return not (self.children or self.references or self.pinned)
+        """Nothing continues from it, neither a block nor a sequence."""
+        return not (self.children or self.references)
 
 
 class PrefixCache:
-    """The tree, its memory and the order in which blocks leave."""
+    """The tree, over the blocks of a pool, and the order in which they leave."""
 
-    _SLAB_BLOCKS = 16
-
-    def __init__(self, shape: KeyValueShape, budget_bytes: int) -> None:
-        self._shape = shape
-        self.block_bytes = BLOCK_TOKENS * shape.bytes_per_token
-        self.capacity = budget_bytes // self.block_bytes
+    def __init__(self, pool: KVPool) -> None:
+        self._pool = pool
         self._roots: dict[BlockTokens, Block] = {}
-        self._free: list[Buffer] = []
-        self._allocated = 0
         self._clock = 0
         self._order = itertools.count()
         self._leaves: list[tuple[int, int, Block]] = []
-        self._pinned_prefixes: list[tuple[int, ...]] = []
         self.size = 0
         self.evictions = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes held now, free blocks included: memory is re-used, not given back."""
-        return self._allocated * self.block_bytes
+        return self._pool.block_nbytes
 
     def next_block(self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool) -> Block | None:
         """The block that holds `tokens[start : start + BLOCK_TOKENS]` after `parent`, if it is there."""
@@ -81,7 +70,7 @@ class PrefixCache:
         block = self._children(parent).get(key)
         return None if block is None or (exact and not block.exact) else block
 
-    def beginning(
+    def match_start(
         self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool
     ) -> tuple[Block, int] | None:
         """The block after `parent` whose first tokens are the most of `tokens[start:]`, and how many they are."""
@@ -104,7 +93,7 @@ class PrefixCache:
         return path
 
     def insert(
-        self, parent: Block | None, tokens: BlockTokens, fill: Callable[[Buffer], None], *, exact: bool
+        self, parent: Block | None, tokens: BlockTokens, fill: Callable[[BlockId], None], *, exact: bool
     ) -> Block | None:
         """Adds a block after `parent`, or finds it; `fill` writes its keys and values.
 
@@ -121,10 +110,10 @@ class PrefixCache:
             self.touch(block)
             return block
         if parent is not None:
-            self.reference(parent)  # or making room could take the parent itself
-        storage = self._take()
+            self.lock(parent)  # or making room could take the parent itself
+        storage = self._allocate()
         if parent is not None:
-            self.release(parent)
+            self.unlock(parent)
         if storage is None:
             return None
         fill(storage)
@@ -134,43 +123,33 @@ class PrefixCache:
             shorter = siblings.get(tokens[:length])
             if shorter is not None and shorter.evictable and (exact or not shorter.exact):
                 self._remove(shorter)
-        if self._pinned_prefixes:
-            block.pinned = self._is_pinned(block)
         self.touch(block)
         return block
+
+    @property
+    def eviction_entries(self) -> int:
+        """Entries in the order of eviction, those that became stale included."""
+        return len(self._leaves)
 
     def touch(self, block: Block | None) -> None:
         """Marks a block and everything before it as just used."""
         self._clock += 1
         while block is not None:
             block.last_used = self._clock
-            self._offer(block)
+            self._queue_for_eviction(block)
             block = block.parent
 
-    def reference(self, block: Block) -> None:
-        """A sequence continues from this block: it stays until released."""
+    def lock(self, block: Block) -> None:
+        """A sequence continues from this block: it stays until unlocked."""
         block.references += 1
 
-    def release(self, block: Block) -> None:
+    def unlock(self, block: Block) -> None:
         """A sequence is done with this block."""
         block.references -= 1
-        self._offer(block)
-
-    def pin(self, prefix: Sequence[int]) -> None:
-        """Keeps this prefix's whole blocks from ever being evicted, now or once they are computed."""
-        self._pinned_prefixes.append(tuple(prefix))
-        for block in self.match(prefix, exact=False):
-            block.pinned = True
-
-    def unpin(self, prefix: Sequence[int]) -> None:
-        """Undoes one `pin` of the same prefix."""
-        self._pinned_prefixes.remove(tuple(prefix))
-        for block in self.match(prefix, exact=False):
-            block.pinned = self._is_pinned(block)
-            self._offer(block)
+        self._queue_for_eviction(block)
 
     def clear(self) -> None:
-        """Evicts everything that nobody uses or pinned."""
+        """Evicts everything that no sequence uses."""
         while self._evict():
             pass
 
@@ -182,18 +161,13 @@ class PrefixCache:
             waiting += block.children.values()
             yield block
 
-    def _take(self) -> Buffer | None:
-        if not self._free and self._allocated < self.capacity:
-            count = min(self._SLAB_BLOCKS, self.capacity - self._allocated)
-            shape = self._shape
-            slab = allocate((count, shape.layers, 2, shape.key_value_heads, BLOCK_TOKENS, shape.head_size), shape.dtype)
-            self._free += list(slab)
-            self._allocated += count
-        if not self._free:
-            self._evict()
-        return self._free.pop() if self._free else None
+    def _allocate(self) -> BlockId | None:
+        block = self._pool.allocate_block()
+        if block is None and self._evict():
+            block = self._pool.allocate_block()
+        return block
 
-    def _offer(self, block: Block) -> None:
+    def _queue_for_eviction(self, block: Block) -> None:
         """Puts a block where eviction looks; entries that became stale are skipped there."""
         if block.evictable:
             heapq.heappush(self._leaves, (block.last_used, next(self._order), block))
@@ -220,23 +194,14 @@ class PrefixCache:
             self._remove(block)
             self.evictions += 1
             if block.parent is not None:
-                self._offer(block.parent)
+                self._queue_for_eviction(block.parent)
             return True
         return False
 
     def _remove(self, block: Block) -> None:
         del self._children(block.parent)[block.tokens]
-        self._free.append(block.storage)
+        self._pool.free_block(block.storage)
         self.size -= 1
-
-    def _is_pinned(self, block: Block) -> bool:
-        path: list[BlockTokens] = []
-        current: Block | None = block
-        while current is not None:
-            path.append(current.tokens)
-            current = current.parent
-        tokens = tuple(token for part in reversed(path) for token in part)
-        return any(prefix[: len(tokens)] == tokens for prefix in self._pinned_prefixes)
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -1,37 +1,41 @@
-"""Requests come in: everything that can be wrong with one is found here, before any work."""
+"""Checks before any work: everything that can be wrong with a request is found here."""
 
 from __future__ import annotations
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
-from codex_windows_ai.engine.grammar import GrammarCompiler, GrammarMatcher
-from codex_windows_ai.engine.prompt import ChatTemplate
-from codex_windows_ai.engine.sampler import check_sampling
+from codex_windows_ai.engine.request import EngineRequest
+from codex_windows_ai.engine.sampling.grammar import GrammarCompiler, GrammarMatcher
+from codex_windows_ai.engine.sampling.sampler import check_sampling
 from codex_windows_ai.engine.sequence import Deliver, Sequence
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import ContextLengthExceededError, InvalidRequestError
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.protocol.request import GenerationRequest
 
 # As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
 MOST_ALTERNATIVES = 20
 
 
-class Intake:
-    """Turns requests into sequences. `longest_row` is what the memory budget holds, in tokens."""
+class RequestValidator:
+    """Turns requests into sequences. `max_sequence_length` is what the memory budget holds, in tokens."""
 
     def __init__(
-        self, folder: ModelFolder, configuration: EngineConfiguration, vocabulary_size: int, longest_row: int
+        self,
+        folder: ModelFolder,
+        configuration: EngineConfiguration,
+        tokenizer: Tokenizer,
+        *,
+        vocabulary_size: int,
+        max_sequence_length: int,
     ) -> None:
         self._folder = folder
         self._configuration = configuration
+        self._tokenizer = tokenizer
         self._vocabulary_size = vocabulary_size
-        self._longest_row = longest_row
-        self._tokenizer = Tokenizer(folder.tokenizer_file)
-        self._template = ChatTemplate(folder.path, self._tokenizer)
+        self._max_sequence_length = max_sequence_length
         self._end_ids = frozenset(folder.eos_token_ids)
         self._grammars: GrammarCompiler | None = None
 
-    def prepare(self, request: GenerationRequest, deliver: Deliver) -> Sequence:
+    def prepare(self, request: EngineRequest, deliver: Deliver) -> Sequence:
         """Checks a request and makes its sequence.
 
         Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError.
@@ -44,11 +48,10 @@ class Intake:
                 f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}.",
                 param="top_logprobs",
             )
-        prompt = self._encode(request)
+        self._check_prompt(request.prompt)
         return Sequence(
             request,
-            prompt,
-            max_output_tokens=self._max_output_tokens(request, len(prompt)),
+            max_output_tokens=self._max_output_tokens(request),
             tokenizer=self._tokenizer,
             vocabulary_size=self._vocabulary_size,
             end_ids=self._end_ids,
@@ -56,24 +59,15 @@ class Intake:
             deliver=deliver,
         )
 
-    def _encode(self, request: GenerationRequest) -> list[int]:
-        if request.prompt_token_ids is not None:
-            outside = [token for token in request.prompt_token_ids if not 0 <= token < self._vocabulary_size]
-            if outside:
-                raise InvalidRequestError(
-                    f"Token id {outside[0]} is outside the vocabulary of {self._vocabulary_size}."
-                )
-            prompt = list(request.prompt_token_ids)
-        elif any(message.content.strip() for message in request.messages):
-            prompt = self._template.encode(request.messages, request.tools)
-        else:
-            prompt = []
+    def _check_prompt(self, prompt: tuple[int, ...]) -> None:
+        outside = [token for token in prompt if not 0 <= token < self._vocabulary_size]
+        if outside:
+            raise InvalidRequestError(f"Token id {outside[0]} is outside the vocabulary of {self._vocabulary_size}.")
         if not prompt:
             raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
-        return prompt
 
-    def _max_output_tokens(self, request: GenerationRequest, prompt_tokens: int) -> int:
-        asked = request.max_output_tokens
+    def _max_output_tokens(self, request: EngineRequest) -> int:
+        asked, prompt_tokens = request.max_output_tokens, len(request.prompt)
         if asked is not None and asked < 1:
             raise InvalidRequestError(
                 f"`max_output_tokens` must be at least 1; given: {asked}.", param="max_output_tokens"
@@ -83,16 +77,16 @@ class Intake:
             raise ContextLengthExceededError(
                 prompt_tokens=prompt_tokens, output_tokens=asked or 1, context_length=window
             )
-        if needed > self._longest_row:
+        if needed > self._max_sequence_length:
             raise InvalidRequestError(
                 f"The request needs room for {needed} tokens, but the memory budget of "
-                f"{self._configuration.row_bytes:,} bytes for running requests holds {self._longest_row}.",
+                f"{self._configuration.row_bytes:,} bytes for running requests holds {self._max_sequence_length}.",
                 hint="Shorten the request or raise the engine's `row_bytes`.",
             )
-        room = min(window, self._longest_row) - prompt_tokens
+        room = min(window, self._max_sequence_length) - prompt_tokens
         return asked or min(room, self._configuration.default_output_tokens)
 
-    def _matcher(self, request: GenerationRequest) -> GrammarMatcher | None:
+    def _matcher(self, request: EngineRequest) -> GrammarMatcher | None:
         if request.grammar is None:
             return None
         if self._grammars is None:  # it costs a quarter of a second, and few requests need it

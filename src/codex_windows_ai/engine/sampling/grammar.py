@@ -48,7 +48,7 @@ class GrammarCompiler:
 
         Raises InvalidGrammarError: it does not parse, or nothing can match it.
         """
-        return GrammarMatcher(_start(self._tokenizer, grammar), self._vocabulary_size)
+        return GrammarMatcher(start_matcher(self._tokenizer, grammar), self._vocabulary_size)
 
 
 @lru_cache(maxsize=256)
@@ -57,7 +57,7 @@ def check_grammar(grammar: Grammar) -> None:
 
     Raises InvalidGrammarError: it does not parse, or nothing can match it.
     """
-    _start(_byte_tokenizer(), grammar)
+    start_matcher(_byte_tokenizer(), grammar)
 
 
 @cache
@@ -84,7 +84,11 @@ def schema_support(schema: dict[str, Any], *, lenient: bool) -> SchemaSupport:
     return SchemaSupport(_fault(matcher), tuple(matcher.get_grammar_warnings()))
 
 
-def _start(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
+def start_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
+    """The library's own matcher at the start of a grammar.
+
+    Raises InvalidGrammarError: it does not parse, or nothing can match it.
+    """
     try:
         if grammar.kind == "json_schema":
             compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition), overrides=JSON_STYLE)

@@ -1,0 +1,343 @@
+"""The pool in the host's memory: slots, blocks and prefixes are numpy arrays.
+
+A session on the CPU reads its past from the slots and writes the present into the same memory, so a pass copies
+nothing. For other devices the past is copied there and the new keys and values back on every pass, as long as they
+are. A slot is contiguous in each head, so one sequence can be prefilled alone and then decode in a batch with others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import mmap
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, Binding, BlockId, KeysAndValues, KVPrefix, KVSpec, Session
+from codex_windows_ai.errors import EngineError, UnsupportedModelError
+
+Buffer = npt.NDArray[np.generic]
+
+
+def allocate(size: int) -> npt.NDArray[np.uint8]:
+    """So many zero bytes of the operating system's own: they take room as they are written, and go back at once."""
+    if size == 0:
+        return np.empty(0, dtype=np.uint8)
+    if sys.platform == "linux":
+        # Shared memory, mmap's default, takes half as long again to touch for the first time.
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # A slot is many stripes, each touched from its start: huge pages would fill all of it at once. Where
+        # everything is written, as in blocks of the prefix cache, finding huge pages takes three times as long.
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    else:
+        memory = mmap.mmap(-1, size)
+    return np.frombuffer(memory, dtype=np.uint8)
+
+
+class _Prefix:
+    """Arrays of [2 (key, value), heads, tokens, head size], one a layer."""
+
+    def __init__(self, layers: list[Buffer], length: int) -> None:
+        self.layers = layers
+        self.length = np.array([length], dtype=np.int64)
+
+
+class _BoundInPlace:
+    """A pass that works on the pool's own memory."""
+
+    __slots__ = ("io",)
+
+    def __init__(self, io: Any) -> None:
+        self.io: Any = io
+
+    def finish(self) -> None:
+        """Nothing is left to be done."""
+
+
+class _BoundCopy:
+    """A pass over a copy of the past, whose new keys and values `finish` copies back.
+
+    The past is as long as its longest slot, not as the slots are: an execution provider that is handed more takes
+    what lies behind for tokens.
+    """
+
+    def __init__(self, layers: list[Buffer], session: Session, first: int, past: Sequence[int], new: int) -> None:
+        self.io: Any = session.io_binding()
+        self._layers, self._first, self._past, self._new = layers, first, past, new
+        self._held: list[Buffer] = []  # must outlive the pass
+        longest = max(past)
+        for layer, names in zip(layers, session.names, strict=True):
+            for part in range(2):
+                copy = np.ascontiguousarray(layer[part, first : first + len(past), :, :longest])
+                self._held.append(copy)
+                self.io.bind_cpu_input(names.past[part], copy)
+                self.io.bind_output(names.present[part], "cpu")
+
+    def finish(self) -> None:
+        """Copies what is new."""
+        outputs: list[Any] = self.io.get_outputs()  # in the order in which they were bound
+        places = ((layer, part) for layer in self._layers for part in range(2))
+        for (layer, part), output in zip(places, outputs, strict=False):
+            present: npt.NDArray[Any] = output.numpy()
+            for row, length in enumerate(self._past):
+                added = slice(length, length + self._new)
+                layer[part, self._first + row, :, added] = present[row, :, added]
+
+
+class HostPool:
+    """A `KVPool`. `layers` are the slots: buffers of [2 (key, value), slots, heads, length, head size], one a layer.
+
+    Memory is the operating system's own, page by page as it is written and given back at once.
+    Slots grow by `length_step` tokens with what is really used, layer by layer, so that growing
+    never needs more than one layer twice. Bindings are kept until the memory that they are for moves.
+
+    Raises UnsupportedModelError: a layer remembers something else than keys and values of all tokens.
+    """
+
+    length_step = 256
+    FEWEST_SLOTS = 4
+    _SLAB_BLOCKS = 16
+
+    def __init__(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0) -> None:
+        self.spec = spec
+        self.budget_bytes = budget_bytes
+        self.slots = 0
+        self.length = 0
+        self._states = list(_states(spec))
+        self.layers: list[Buffer] = [self._new_layer(state, 0, 0) for state in self._states]
+        self._block_bytes = BLOCK_TOKENS * spec.bytes_per_token
+        self.block_capacity = block_budget_bytes // self._block_bytes
+        self._slabs: list[list[Buffer]] = []
+        self._free_blocks: list[BlockId] = []
+        self._allocated_blocks = 0
+        self._prefixes: dict[int, _Prefix] = {}
+        self._numbers = itertools.count()
+        self._bindings: dict[tuple[Session, int, int, KVPrefix | None], _BoundInPlace] = {}
+
+    # Slots.
+
+    @property
+    def max_sequence_length(self) -> int:
+        """Tokens of the longest single slot within the budget."""
+        return self.budget_bytes // self.spec.bytes_per_token // self.length_step * self.length_step
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that slots take now."""
+        return self.bytes_of(self.slots, self.length)
+
+    def bytes_of(self, slots: int, length: int) -> int:
+        """Bytes that so many slots for so many tokens take."""
+        return slots * self._rounded(length) * self.spec.bytes_per_token
+
+    def fits(self, slots: int, length: int) -> bool:
+        """Whether so many slots for so many tokens stay within the budget."""
+        return self.bytes_of(slots, length) <= self.budget_bytes
+
+    def reserve(self, slots: int, length: int, *, kept: Sequence[range]) -> None:
+        """As in KVPool."""
+        if slots <= self.slots and length <= self.length:
+            return
+        length = max(length, self.length)
+        # Growing copies everything, while slots that no sequence uses cost address space only.
+        ample = self.slots if slots <= self.slots else max(slots, 2 * self.slots, self.FEWEST_SLOTS)
+        self.resize(ample if self.fits(ample, length) else slots, length, kept=kept)
+
+    def resize(self, slots: int, length: int, *, kept: Sequence[range]) -> None:
+        """As in KVPool."""
+        length = self._rounded(length)
+        if not self.fits(slots, length):
+            raise EngineError(
+                f"{slots} sequences of {length} tokens need {self.bytes_of(slots, length):,} bytes of keys and values, "
+                f"the budget is {self.budget_bytes:,}."
+            )
+        # Should memory run out between two layers, what both sizes hold stays sound.
+        self.slots, self.length = min(slots, self.slots), min(length, self.length)
+        spans = [slice(span.start, min(span.stop, self.length)) for span in kept[: self.slots]]
+        self._bindings.clear()
+        for index, (state, old) in enumerate(zip(self._states, self.layers, strict=True)):
+            new = self._new_layer(state, slots, length)
+            for slot, span in enumerate(spans):
+                new[:, slot, :, span] = old[:, slot, :, span]
+            self.layers[index] = new
+        self.slots, self.length = slots, length
+
+    def release(self) -> None:
+        """Gives the memory of all slots back."""
+        self.resize(0, 0, kept=())
+
+    def move(self, source: int, target: int, tokens: range) -> None:
+        """Copies `tokens` of one slot to the same place in another."""
+        self.copy_from(self, source, target, tokens)
+
+    def copy_from(self, origin: Self, source: int, target: int, tokens: range) -> None:
+        """Copies `tokens` of a slot of another pool to the same place in a slot of this one."""
+        span = slice(tokens.start, tokens.stop)
+        for to, layer in zip(self.layers, origin.layers, strict=True):
+            to[:, target, :, span] = layer[:, source, :, span]
+
+    def swap(self, first: int, first_tokens: range, second: int, second_tokens: range) -> None:
+        """Exchanges two slots, of which each holds only these tokens."""
+        one, other = (slice(tokens.start, tokens.stop) for tokens in (first_tokens, second_tokens))
+        for layer in self.layers:
+            kept = layer[:, first, :, one].copy()
+            layer[:, first, :, other] = layer[:, second, :, other]
+            layer[:, second, :, one] = kept
+
+    # Blocks: in slabs of several, whose layers are [blocks, 2 (key, value), heads, BLOCK_TOKENS, head size].
+
+    @property
+    def block_nbytes(self) -> int:
+        """Bytes of the blocks that were ever allocated."""
+        return self._allocated_blocks * self._block_bytes
+
+    def allocate_block(self) -> BlockId | None:
+        """A block that nothing uses; None where all are used."""
+        if not self._free_blocks and self._allocated_blocks < self.block_capacity:
+            count = min(self._SLAB_BLOCKS, self.block_capacity - self._allocated_blocks)
+            self._slabs.append(self._new_layers(BLOCK_TOKENS, count))
+            self._free_blocks += [BlockId(self._allocated_blocks + number) for number in range(count)]
+            self._allocated_blocks += count
+        return self._free_blocks.pop() if self._free_blocks else None
+
+    def free_block(self, block: BlockId) -> None:
+        """The block may be allocated again."""
+        self._free_blocks.append(block)
+
+    def copy_out(self, slot: int, start: int, block: BlockId, tokens: int) -> None:
+        """Copies so many tokens from `start` on out of a slot, to the first ones of a block."""
+        slab, index = divmod(block, self._SLAB_BLOCKS)
+        for storage, layer in zip(self._slabs[slab], self.layers, strict=True):
+            storage[index, :, :, :tokens] = layer[:, slot, :, start : start + tokens]
+
+    def copy_in(self, block: BlockId, slot: int, start: int, tokens: int) -> None:
+        """Copies the first tokens of a block into a slot, from `start` on."""
+        slab, index = divmod(block, self._SLAB_BLOCKS)
+        for storage, layer in zip(self._slabs[slab], self.layers, strict=True):
+            layer[:, slot, :, start : start + tokens] = storage[index, :, :, :tokens]
+
+    # Prefixes.
+
+    @property
+    def prefix_nbytes(self) -> int:
+        """Bytes of the prefixes that were not freed."""
+        return sum(layer.nbytes for prefix in self._prefixes.values() for layer in prefix.layers)
+
+    def prefix_of_slot(self, slot: int, length: int) -> KVPrefix:
+        """A prefix of its own memory, copied from a slot's first tokens."""
+        prefix = self._new_prefix(length)
+        for storage, layer in zip(self._prefixes[prefix.number].layers, self.layers, strict=True):
+            storage[...] = layer[:, slot, :, :length]
+        return prefix
+
+    def prefix_of_blocks(self, blocks: Sequence[BlockId]) -> KVPrefix:
+        """A prefix of its own memory, copied from whole blocks that follow each other."""
+        prefix = self._new_prefix(len(blocks) * BLOCK_TOKENS)
+        for number, block in enumerate(blocks):
+            slab, index = divmod(block, self._SLAB_BLOCKS)
+            span = slice(number * BLOCK_TOKENS, (number + 1) * BLOCK_TOKENS)
+            for storage, layer in zip(self._prefixes[prefix.number].layers, self._slabs[slab], strict=True):
+                storage[:, :, span] = layer[index]
+        return prefix
+
+    def copy_prefix(self, prefix: KVPrefix, slot: int) -> None:
+        """Copies a prefix to the first tokens of a slot."""
+        self._copy_prefix_from(self, prefix, slot)
+
+    def free_prefix(self, prefix: KVPrefix) -> None:
+        """Gives the memory of a prefix back."""
+        del self._prefixes[prefix.number]
+        self._bindings = {key: binding for key, binding in self._bindings.items() if key[3] != prefix}
+
+    def prefill_pool(self, prefix: KVPrefix, length: int) -> Self:
+        """A pool of the same kind with memory of its own: one slot for so many tokens, which begins with a prefix."""
+        pool = type(self)(self.spec, self.bytes_of(1, length))
+        pool.resize(1, length, kept=())
+        pool._copy_prefix_from(self, prefix, 0)
+        return pool
+
+    def _copy_prefix_from(self, origin: Self, prefix: KVPrefix, slot: int) -> None:
+        for layer, storage in zip(self.layers, origin._prefixes[prefix.number].layers, strict=True):
+            layer[:, slot, :, : prefix.length] = storage
+
+    def _new_prefix(self, length: int) -> KVPrefix:
+        prefix = KVPrefix(next(self._numbers), length)
+        layers = [layer[0] for layer in self._new_layers(length, 1)]
+        self._prefixes[prefix.number] = _Prefix(layers, length)
+        return prefix
+
+    # Passes.
+
+    @property
+    def bindings(self) -> int:
+        """Bindings that are kept."""
+        return len(self._bindings)
+
+    def bind(
+        self, session: Session, first: int, past: Sequence[int], new: int, prefix: KVPrefix | None = None
+    ) -> Binding:
+        """As in KVPool; where the session computes in the host's memory, past and present are the slots' own."""
+        if not session.computes_in_host_memory:
+            return _BoundCopy(self.layers, session, first, past, new)
+        key = (session, first, len(past), prefix)
+        binding = self._bindings.get(key)
+        if binding is None:
+            binding = self._bindings[key] = self._bind_in_place(session, first, len(past), prefix)
+        return binding
+
+    def _bind_in_place(self, session: Session, first: int, batch: int, prefix: KVPrefix | None) -> _BoundInPlace:
+        io = session.io_binding()
+        if prefix is not None:
+            shared = self._prefixes[prefix.number]
+            _bind_input(io, session.shared_length, shared.length)
+            for values, names in zip(shared.layers, session.names, strict=True):
+                for part, name in enumerate(names.shared):
+                    _bind_input(io, name, values[part])
+        for layer, names in zip(self.layers, session.names, strict=True):
+            for part in range(2):
+                view = layer[part, first : first + batch]
+                # Tokens lie equally far apart in every head of every slot, so what follows the prefix has
+                # the view's own shape; of what that puts behind the last slot's end nothing is touched.
+                address = view.ctypes.data + len(prefix or ()) * view.strides[2]
+                arguments = ("cpu", 0, view.dtype.type, view.shape, address)
+                io.bind_input(names.past[part], *arguments)
+                io.bind_output(names.present[part], *arguments)
+        return _BoundInPlace(io)
+
+    # Memory.
+
+    def _rounded(self, length: int) -> int:
+        return -(-length // self.length_step) * self.length_step
+
+    def _new_layer(self, state: KeysAndValues, slots: int, length: int) -> Buffer:
+        shape = (2, slots, state.heads, length, state.head_size)
+        return allocate(math.prod(shape) * state.dtype.itemsize).view(state.dtype).reshape(shape)
+
+    def _new_layers(self, tokens: int, count: int) -> list[Buffer]:
+        """Room for `count` times so many tokens, in one piece: a layer [count, 2, heads, tokens, head size]."""
+        memory = allocate(count * tokens * self.spec.bytes_per_token)
+        layers: list[Buffer] = []
+        for state in self._states:
+            size = count * tokens * state.bytes_per_token
+            shape = (count, 2, state.heads, tokens, state.head_size)
+            layers.append(memory[:size].view(state.dtype).reshape(shape))
+            memory = memory[size:]
+        return layers
+
+
+def _states(spec: KVSpec) -> Iterator[KeysAndValues]:
+    for number, state in enumerate(spec.layers):
+        if state is None:
+            continue
+        if not isinstance(state, KeysAndValues) or state.window is not None:
+            raise UnsupportedModelError(f"Layer {number} keeps {state}, which the engine has no memory for.")
+        yield state
+
+
+def _bind_input(io: Any, name: str, values: npt.NDArray[Any]) -> None:
+    """Binds the memory of `values`, which must be contiguous and outlive the binding."""
+    io.bind_input(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)

@@ -1,0 +1,222 @@
+"""The pool in the host's memory: what every pool must do, its bindings, and memory that runs out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codex_windows_ai.engine.kv import host_pool
+from codex_windows_ai.engine.kv.host_pool import HostPool
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, KeysAndValues, KVSpec, LayerNames, LayerState, RecurrentState
+from codex_windows_ai.errors import EngineError, UnsupportedModelError
+from tests.engine.pool_contract import Contents, PoolContract
+from tests.engine.pools import SPEC, STEP, block_of, pool_of, read, write
+
+
+class TestHostPool(PoolContract):
+    def make(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int) -> HostPool:
+        return HostPool(spec, budget_bytes, block_budget_bytes)
+
+    def read(self, pool: HostPool, slot: int, tokens: int, start: int = 0) -> Contents:
+        return [layer[:, slot, :, start : start + tokens] for layer in pool.layers]
+
+    def write(self, pool: HostPool, slot: int, start: int, contents: Contents) -> None:
+        for layer, values in zip(pool.layers, contents, strict=True):
+            layer[:, slot, :, start : start + values.shape[2]] = values
+
+
+@pytest.fixture
+def no_spare_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HostPool, "FEWEST_SLOTS", 1)
+
+
+pytestmark = pytest.mark.usefixtures("no_spare_slots")
+EVERYTHING = [range(2 * STEP)] * 4
+
+
+class Recorded:
+    """A binding of ONNX Runtime that notes what is bound."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, tuple[Any, ...]] = {}
+        self.outputs: dict[str, tuple[Any, ...]] = {}
+
+    def bind_input(self, name: str, *arguments: Any) -> None:
+        self.inputs[name] = arguments
+
+    def bind_output(self, name: str, *arguments: Any) -> None:
+        self.outputs[name] = arguments
+
+
+class Session:
+    """A model of two layers on the CPU, as a pool sees it."""
+
+    names = tuple(
+        LayerNames((f"past.{n}.k", f"past.{n}.v"), (f"new.{n}.k", f"new.{n}.v"), (f"shared.{n}.k", f"shared.{n}.v"))
+        for n in range(2)
+    )
+    shared_length = "shared_length"
+    computes_in_host_memory = True
+
+    def io_binding(self) -> Recorded:
+        return Recorded()
+
+
+def test_slots_grow_no_further_than_they_must_where_none_are_spare() -> None:
+    pool = pool_of(3, 2 * STEP)
+    pool.reserve(1, 40, kept=EVERYTHING)
+    assert (pool.slots, pool.length) == (1, STEP)
+    write(pool, 0, 0, block_of(1.0))
+    pool.reserve(3, STEP + 1, kept=EVERYTHING)
+
+    assert (pool.slots, pool.length) == (3, 2 * STEP)
+    assert (read(pool, 0, BLOCK_TOKENS) == block_of(1.0)).all()
+
+
+def test_what_is_large_enough_is_left_where_it_is_and_stays_bound() -> None:
+    pool, session = pool_of(3), Session()
+    pool.reserve(2, 10, kept=EVERYTHING)
+    binding = pool.bind(session, 0, [5, 5], 1)
+    pool.reserve(1, STEP, kept=EVERYTHING)
+
+    assert pool.bind(session, 0, [6, 6], 1) is binding
+
+
+def test_memory_that_moved_is_bound_anew() -> None:
+    pool, session = pool_of(3), Session()
+    bound: list[int] = []
+    for slots in (1, 2, 3):
+        pool.resize(slots, 10, kept=EVERYTHING)
+        assert pool.bindings == 0
+        binding = pool.bind(session, 0, [5], 1)
+        address = binding.io.inputs["past.0.k"][-1]
+        assert address == pool.layers[0][0, 0].ctypes.data
+        bound.append(address)
+    assert len(bound) == 3
+
+
+def test_past_and_present_are_the_same_memory_of_the_slots() -> None:
+    pool, session = pool_of(3), Session()
+    pool.reserve(3, 10, kept=EVERYTHING)
+    io = pool.bind(session, 1, [5, 5], 1).io
+    for layer in range(2):
+        for part, name in enumerate("kv"):
+            expected = pool.layers[layer][part, 1:3]
+            arguments = ("cpu", 0, np.float32, expected.shape, expected.ctypes.data)
+            assert io.inputs[f"past.{layer}.{name}"] == io.outputs[f"new.{layer}.{name}"] == arguments
+
+
+def test_behind_a_prefix_the_slots_are_bound_from_its_end_on_until_it_is_freed() -> None:
+    pool, session = pool_of(3), Session()
+    pool.reserve(3, 64, kept=EVERYTHING)
+    plain = pool.bind(session, 0, [40], 1)
+    prefix = pool.prefix_of_slot(0, 32)
+    io = pool.bind(session, 0, [40], 1, prefix).io
+    token = pool.layers[0].strides[3]
+    assert io.inputs["past.1.v"][-1] == plain.io.inputs["past.1.v"][-1] + 32 * token
+    assert io.inputs["shared.1.v"][3] == (2, 32, 3)
+    assert io.inputs["shared_length"][2:4] == (np.int64, (1,))
+
+    assert pool.bindings == 2
+    pool.free_prefix(prefix)
+    assert pool.bindings == 1
+    assert pool.bind(session, 0, [40], 1) is plain
+
+
+def test_slots_are_copied_and_exchanged_where_they_hold_something() -> None:
+    pool = pool_of(2)
+    pool.reserve(2, 64, kept=EVERYTHING)
+    for slot in (0, 1):
+        write(pool, slot, 0, block_of(slot))
+        write(pool, slot, BLOCK_TOKENS, block_of(slot + 10))
+    pool.swap(0, range(BLOCK_TOKENS), 1, range(BLOCK_TOKENS))
+    assert (read(pool, 0, BLOCK_TOKENS) == block_of(1)).all()
+    assert (read(pool, 0, BLOCK_TOKENS, BLOCK_TOKENS) == block_of(10)).all()
+    assert (read(pool, 1, BLOCK_TOKENS) == block_of(0)).all()
+
+    pool.move(1, 0, range(2 * BLOCK_TOKENS))
+    assert (read(pool, 0, 2 * BLOCK_TOKENS) == read(pool, 1, 2 * BLOCK_TOKENS)).all()
+
+
+def test_slots_that_hold_different_tokens_are_exchanged() -> None:
+    pool = pool_of(2)
+    pool.reserve(2, 64, kept=EVERYTHING)
+    write(pool, 0, 0, block_of(1, 40))
+    write(pool, 1, 30, block_of(2, 20))
+    pool.swap(0, range(40), 1, range(30, 50))
+    assert (read(pool, 1, 40) == block_of(1, 40)).all()
+    assert (read(pool, 0, 20, 30) == block_of(2, 20)).all()
+
+
+def test_a_slot_is_copied_from_another_pool() -> None:
+    pool, other = pool_of(1), pool_of(2)
+    pool.reserve(1, 64, kept=())
+    other.reserve(2, 64, kept=())
+    write(pool, 0, 0, block_of(1, 40))
+    write(other, 1, 0, block_of(2, 40))
+    pool.copy_from(other, 1, 0, range(16, 32))
+    assert (read(pool, 0, 16, 16) == block_of(2, 40)[:, :, :, 16:32]).all()
+    assert (read(pool, 0, 16) == block_of(1)).all()
+
+
+def run_out_in_the_second_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocate = host_pool.allocate
+    calls: list[int] = []
+
+    def run_out(size: int) -> Any:
+        calls.append(size)
+        if len(calls) == 2:
+            raise MemoryError
+        return allocate(size)
+
+    monkeypatch.setattr(host_pool, "allocate", run_out)
+
+
+def test_memory_that_runs_out_halfway_leaves_the_slots_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, session = pool_of(4), Session()
+    pool.reserve(1, STEP, kept=EVERYTHING)
+    write(pool, 0, 0, block_of(4.0))
+    pool.bind(session, 0, [5], 1)
+    run_out_in_the_second_layer(monkeypatch)
+    with pytest.raises(MemoryError):
+        pool.reserve(2, STEP, kept=EVERYTHING)
+
+    assert pool.bindings == 0  # bindings to the memory that was replaced must go
+    assert (pool.slots, pool.length) == (1, STEP)
+    assert (read(pool, 0, BLOCK_TOKENS) == block_of(4.0)).all()
+    pool.reserve(2, STEP, kept=EVERYTHING)
+    assert (read(pool, 0, BLOCK_TOKENS) == block_of(4.0)).all()
+
+
+def test_memory_that_runs_out_while_shrinking_leaves_what_both_sizes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_of(2, 2 * STEP)
+    pool.reserve(2, 2 * STEP, kept=EVERYTHING)
+    write(pool, 0, 0, block_of(4.0))
+    run_out_in_the_second_layer(monkeypatch)
+    with pytest.raises(MemoryError):
+        pool.resize(1, BLOCK_TOKENS, kept=EVERYTHING)
+
+    pool.reserve(2, 2 * STEP, kept=EVERYTHING)
+    write(pool, 1, STEP, block_of(5.0))
+    assert (read(pool, 0, BLOCK_TOKENS) == block_of(4.0)).all()
+    assert (read(pool, 1, BLOCK_TOKENS, STEP) == block_of(5.0)).all()
+
+
+def test_more_than_the_budget_is_refused_with_the_numbers() -> None:
+    pool = pool_of(2)
+    with pytest.raises(EngineError, match=f"3 sequences of 256 tokens need .* the budget is {pool.budget_bytes:,}"):
+        pool.reserve(3, STEP, kept=EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        KeysAndValues(heads=2, head_size=3, dtype=np.dtype(np.float32), window=128),
+        RecurrentState(shape=(4, 8), dtype=np.dtype(np.float32)),
+    ],
+)
+def test_what_it_has_no_memory_for_is_refused(state: LayerState) -> None:
+    with pytest.raises(UnsupportedModelError, match="Layer 1 keeps"):
+        HostPool(KVSpec((SPEC.layers[0], state)), 2**20)
