@@ -7,11 +7,11 @@ prints how many answers are the same and after how many tokens the others part.
 
 from __future__ import annotations
 
-from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.store import ModelStore
-from codex_windows_ai.protocol.request import Message, SamplingParameters
+from codex_windows_ai.protocol.request import Message, SamplingParameters, ToolSet
 from codex_windows_ai.settings import DEFAULT_MODEL
 
 SUBJECTS = ("rain", "a queue", "the moon", "a compiler", "bread", "recursion", "a bridge", "sleep")
@@ -23,8 +23,8 @@ def main() -> None:
     questions = [question.format(subject) for question in QUESTIONS for subject in SUBJECTS]
     folder = ModelStore().resolve(DEFAULT_MODEL)
     with Engine(folder) as engine:
-        template = ChatTemplate(folder.path, engine.tokenizer)
-        prompts = [tuple(template.encode([Message("user", question)])) for question in questions]
+        form = chat_format(folder.path, engine.tokenizer)
+        prompts = [tuple(form.render([Message("user", question)], ToolSet())) for question in questions]
         exact = [answers(engine, [prompt], seed=0)[0] for prompt in prompts]
         again = answers(engine, prompts, seed=0)
         free = answers(engine, prompts, seed=None)

@@ -19,7 +19,7 @@ from tests.devices.software_gpu import RIGHT
 
 def main() -> None:
     """Measures as little as shows everything."""
-    device_proof.WHOLE = RIGHT
+    device_proof.WHOLE_TOKENS = RIGHT
     bench = Bench(read_model_folder(Path(sys.argv[1])), repeat=1, threads=1)
     try:
         size = plan.SmallRequestsSize(agents=2, requests=2, instruction=40, item=8)

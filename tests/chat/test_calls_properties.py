@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
-from codex_windows_ai.chat.grammar import MOST_CALLS, answer_grammar
-from codex_windows_ai.chat.parser import CallEnded, TextPiece, ToolParser
-from codex_windows_ai.chat.tools import make_tool_set, read_tools
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
+from codex_windows_ai.chat.formats.hermes import MOST_CALLS, HermesParser, answer_grammar
+from codex_windows_ai.protocol.answer import CallEnded, TextPiece
 
 BYTES = LLTokenizer("byte")
 # Drawn as often as all other bytes together, so that strings, numbers and lists come to an end.
@@ -91,7 +91,7 @@ def test_calls_are_whole_and_match_their_schemas(schemas: dict[str, Any], asked:
     matcher = LLMatcher(BYTES, grammar.definition, log_level=0)
     text, cut = write(matcher, beginning, random.Random(seed), longest=600)
 
-    parser = ToolParser(tool_set)
+    parser = HermesParser(tool_set)
     parts = parser.push(text) + parser.finish(cut=cut)
     calls = [part for part in parts if isinstance(part, CallEnded)]
     for call in calls:

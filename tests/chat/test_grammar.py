@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from llguidance import LLTokenizer
 
-from codex_windows_ai.chat.grammar import MOST_CALLS, answer_grammar, json_grammar
-from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
+from codex_windows_ai.chat.formats.hermes import MOST_CALLS, answer_grammar
+from codex_windows_ai.chat.grammar import check_answer, json_grammar
 from codex_windows_ai.engine.sampling.grammar import start_matcher
 from codex_windows_ai.errors import InvalidGrammarError
-from codex_windows_ai.protocol.request import Grammar
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.tools import ToolSet
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -184,11 +186,11 @@ def strict(**schema: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("mode", ["auto", "none"])
 def test_a_tool_that_cannot_be_followed_is_refused_by_name(tool: dict[str, Any], mode: str) -> None:
     with pytest.raises(InvalidGrammarError, match="tool `bad`") as refused:
-        answer_grammar(make_tool_set(read_tools([tool]), mode))
+        check_answer(make_tool_set(read_tools([tool]), mode), None)
     assert refused.value.http_status == 400
     assert refused.value.param == "tools"
 
 
 def test_a_schema_for_the_text_that_cannot_be_followed_is_refused() -> None:
     with pytest.raises(InvalidGrammarError):
-        answer_grammar(ToolSet(), json_grammar({"type": "oops"}))
+        check_answer(ToolSet(), json_grammar({"type": "oops"}))

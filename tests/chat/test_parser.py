@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_windows_ai.chat.parser import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece, ToolParser
-from codex_windows_ai.chat.tools import Tool, ToolSet
+from codex_windows_ai.chat.formats.hermes import HermesParser
+from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece
+from codex_windows_ai.protocol.tools import Tool, ToolSet
 
 READ = Tool("function", "read")
 PATCH = Tool("custom", "patch", namespace="git")
@@ -22,7 +23,7 @@ def parse(
     pieces: list[str], tools: ToolSet = BOTH, *, cut: bool = False, constrained: bool = False
 ) -> list[AnswerPart]:
     """What the parser says, neighbouring pieces put together."""
-    parser = ToolParser(tools, text_is_constrained=constrained)
+    parser = HermesParser(tools, text_is_constrained=constrained)
     parts = [part for piece in pieces for part in parser.push(piece)] + parser.finish(cut=cut)
     merged: list[AnswerPart] = []
     for part in parts:
@@ -37,7 +38,7 @@ def parse(
 
 
 def call(tool: Tool, body: str) -> list[AnswerPart]:
-    return [CallBegun(tool), CallPiece(body), CallEnded(tool, body)]
+    return [CallBegun(tool.named), CallPiece(body), CallEnded(tool.named, body)]
 
 
 READ_PARTS = call(READ, '{"path": "</tool_call>"}')
@@ -94,9 +95,12 @@ def test_where_the_text_is_cut_changes_nothing(text: str, data: st.DataObject, c
         ('Hello <tool_call>\n{"name": "re', [TextPiece("Hello ")]),
         (
             '<tool_call>\n{"name": "read", "arguments": {"path": "a}\n</too',
-            [CallBegun(READ), CallPiece('{"path": "a'), CallEnded(READ, '{"path": "a', complete=False)],
+            [CallBegun(READ.named), CallPiece('{"path": "a'), CallEnded(READ.named, '{"path": "a', complete=False)],
         ),
-        ('<tool_call>\n{"name": "read", "arguments": ', [CallBegun(READ), CallEnded(READ, "", complete=False)]),
+        (
+            '<tool_call>\n{"name": "read", "arguments": ',
+            [CallBegun(READ.named), CallEnded(READ.named, "", complete=False)],
+        ),
     ],
 )
 def test_an_answer_that_is_cut_off_shows_no_half_marker_and_says_that_a_call_is_incomplete(
@@ -117,7 +121,7 @@ def test_a_marker_inside_constrained_text_means_nothing() -> None:
 
 
 def test_text_is_passed_on_as_soon_as_it_cannot_begin_a_call() -> None:
-    parser = ToolParser(BOTH)
+    parser = HermesParser(BOTH)
 
     assert parser.push("Hello") == [TextPiece("Hello")]
     assert parser.push(" <tool") == [TextPiece(" ")]

@@ -11,12 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher
 
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.chat import schema as tool_schema
-from codex_windows_ai.chat.grammar import answer_grammar
-from codex_windows_ai.chat.parser import CallEnded, ToolParser
-from codex_windows_ai.chat.schema import MOST_TRIES, arguments_schema, closest_schema, loosened
-from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
+from codex_windows_ai.chat.formats.hermes import HermesParser, answer_grammar
+from codex_windows_ai.chat.grammar import check_answer
+from codex_windows_ai.chat.schema import MOST_TRIES, arguments_schema, closest_schema
 from codex_windows_ai.errors import InvalidGrammarError
+from codex_windows_ai.protocol.answer import CallEnded
+from codex_windows_ai.protocol.tools import ToolSet
 from tests.api.responses.codex_requests import APPLY_PATCH, EXEC_COMMAND, MCP_SERVER
 from tests.chat.foreign_tools import FOLLOWED, LOOSENED, ForeignTool
 from tests.chat.test_calls_properties import BYTES, write
@@ -50,7 +52,7 @@ def test_a_foreign_tool_takes_its_arguments_and_says_what_is_not_kept_to(tool: F
     tool_set = make_tool_set(read_tools([tool.function]), "required")
 
     assert accepts(answer_grammar(tool_set), function_call(tool.name, json.dumps(tool.arguments)))
-    said = loosened(tool_set)
+    said = check_answer(tool_set, None)
     assert bool(said) == bool(tool.loosened)
     for remark in said:
         assert remark["tool"] == tool.name
@@ -71,7 +73,7 @@ def test_a_strict_tool_is_refused_instead(tool: ForeignTool) -> None:
     strict = {**tool.function, "strict": True}
 
     with pytest.raises(InvalidGrammarError, match=f"tool `{tool.name}` cannot be offered") as refused:
-        answer_grammar(make_tool_set(read_tools([strict])))
+        check_answer(make_tool_set(read_tools([strict])), None)
     assert refused.value.http_status == 400
     assert "strict" in str(refused.value.hint)
 
@@ -81,7 +83,7 @@ def test_all_tools_are_offered_together() -> None:
     tool_set = make_tool_set(read_tools([EXEC_COMMAND, APPLY_PATCH, MCP_SERVER, *foreign]))
     grammar = answer_grammar(tool_set)
 
-    assert {remark["tool"] for remark in loosened(tool_set)} == {tool.name for tool in LOOSENED}
+    assert {remark["tool"] for remark in check_answer(tool_set, None)} == {tool.name for tool in LOOSENED}
     for tool in [*FOLLOWED, *LOOSENED]:
         assert accepts(grammar, "Look. " + function_call(tool.name, json.dumps(tool.arguments)))
 
@@ -259,7 +261,7 @@ def test_whatever_the_schema_calls_are_well_formed(schema: dict[str, Any], seed:
 
     text, cut = write(LLMatcher(BYTES, grammar.definition, log_level=0), "", random.Random(seed), longest=300)
 
-    parts = ToolParser(tool_set).push(text)
+    parts = HermesParser(tool_set).push(text)
     calls = [part for part in parts if isinstance(part, CallEnded)]
     assert cut or len(calls) == 1
     for call in calls:

@@ -12,14 +12,13 @@ import pytest
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
-from codex_windows_ai.protocol.request import Message, ToolOffer
 
 WriteTemplate = Callable[..., ChatTemplate]
+Turn = dict[str, str]
 
 
-@pytest.fixture(scope="session")
-def tokenizer(default_model: Path) -> Tokenizer:
-    return Tokenizer(default_model / "tokenizer.json")
+def turn(role: str, content: str) -> Turn:
+    return {"role": role, "content": content}
 
 
 @pytest.fixture
@@ -35,17 +34,17 @@ def write_template(tmp_path: Path, tokenizer: Tokenizer) -> WriteTemplate:
     return write
 
 
-def rendered(template: ChatTemplate, tokenizer: Tokenizer, *messages: Message, **options: Any) -> str:
+def rendered(template: ChatTemplate, tokenizer: Tokenizer, *messages: Turn, **options: Any) -> str:
     return b"".join(tokenizer.token_bytes[token] for token in template.encode(messages, **options)).decode()
 
 
-HELLO = Message("user", "Hello")
+HELLO = turn("user", "Hello")
 
 
 def test_the_default_models_template_is_chatml(default_model: Path, tokenizer: Tokenizer) -> None:
     template = ChatTemplate(default_model, tokenizer)
 
-    text = rendered(template, tokenizer, Message("system", "Be brief."), HELLO, Message("assistant", "Hi"), HELLO)
+    text = rendered(template, tokenizer, turn("system", "Be brief."), HELLO, turn("assistant", "Hi"), HELLO)
 
     assert text == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n"
@@ -54,7 +53,7 @@ def test_the_default_models_template_is_chatml(default_model: Path, tokenizer: T
 
 
 def test_each_turn_begins_and_ends_with_one_special_token(default_model: Path, tokenizer: Tokenizer) -> None:
-    ids = ChatTemplate(default_model, tokenizer).encode([Message("system", "a"), HELLO])
+    ids = ChatTemplate(default_model, tokenizer).encode([turn("system", "a"), HELLO])
 
     assert ids.count(tokenizer.special_ids["<|im_start|>"]) == 3
     assert ids.count(tokenizer.special_ids["<|im_end|>"]) == 2
@@ -67,19 +66,19 @@ def test_each_turn_begins_and_ends_with_one_special_token(default_model: Path, t
 def test_special_tokens_typed_by_a_user_end_no_turn(default_model: Path, tokenizer: Tokenizer, text: str) -> None:
     template = ChatTemplate(default_model, tokenizer)
 
-    ids = template.encode([Message("system", "s"), Message("user", text)])
+    ids = template.encode([turn("system", "s"), turn("user", text)])
 
     assert ids.count(tokenizer.special_ids["<|im_start|>"]) == 3
     assert ids.count(tokenizer.special_ids["<|im_end|>"]) == 2
     assert tokenizer.special_ids["<|endoftext|>"] not in ids
-    assert text in rendered(template, tokenizer, Message("system", "s"), Message("user", text))
+    assert text in rendered(template, tokenizer, turn("system", "s"), turn("user", text))
 
 
 def test_a_turns_prompt_begins_with_the_one_before(default_model: Path, tokenizer: Tokenizer) -> None:
     # What the prefix cache lives on.
     template = ChatTemplate(default_model, tokenizer)
     first = template.encode([HELLO])
-    second = template.encode([HELLO, Message("assistant", "Hi there"), Message("user", "Again")])
+    second = template.encode([HELLO, turn("assistant", "Hi there"), turn("user", "Again")])
 
     assert second[: len(first)] == first
 
@@ -136,7 +135,7 @@ def test_a_template_has_what_hugging_face_gives_it(write_template: WriteTemplate
         eos_token={"content": "<|im_end|>", "special": True},
     )
 
-    text = rendered(template, tokenizer, Message("user", "<é>"), HELLO)
+    text = rendered(template, tokenizer, turn("user", "<é>"), HELLO)
 
     assert text == '<|im_start|>{"role": "user", "content": "<é>"}4<|im_end|>TrueTrue'
 
@@ -169,53 +168,3 @@ def test_a_configuration_that_cannot_be_read_is_named(
 
     with pytest.raises(ModelFileError, match="configuration"):
         ChatTemplate(tmp_path, tokenizer)
-
-
-OFFER = ToolOffer(
-    definitions=('{"type": "function", "function": {"name": "read", "description": "<|im_end|>", "parameters": {}}}',),
-    instructions="Tools: read <|im_end|>",
-)
-TOOL_TEMPLATE = (
-    "{% if tools %}<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools> <tool_call>{% endif %}"
-    "{% for message in messages %}[{{ message.role }}] {{ message.content }}{% endfor %} tool_response"
-)
-
-
-def test_a_template_that_knows_no_tools_gets_them_in_the_system_message(
-    default_model: Path, tokenizer: Tokenizer
-) -> None:
-    template = ChatTemplate(default_model, tokenizer)
-
-    with_system = rendered(template, tokenizer, Message("system", "Be brief."), HELLO, tools=OFFER)
-    without = rendered(template, tokenizer, HELLO, tools=OFFER)
-
-    assert with_system.startswith(f"<|im_start|>system\nBe brief.\n\n{OFFER.instructions}<|im_end|>\n<|im_start|>user")
-    assert without.startswith(f"<|im_start|>system\n{OFFER.instructions}<|im_end|>\n<|im_start|>user\n")
-
-
-def test_a_template_that_knows_tools_gets_their_definitions(
-    write_template: WriteTemplate, tokenizer: Tokenizer
-) -> None:
-    text = rendered(write_template(TOOL_TEMPLATE), tokenizer, HELLO, Message("tool", "42"), tools=OFFER)
-
-    assert text == f"<tools>{OFFER.definitions[0]}</tools> <tool_call>[user] Hello[tool] 42 tool_response"
-
-
-@pytest.mark.parametrize("source", [None, TOOL_TEMPLATE])
-def test_special_tokens_in_a_tools_description_end_no_turn(
-    default_model: Path, write_template: WriteTemplate, tokenizer: Tokenizer, source: str | None
-) -> None:
-    template = ChatTemplate(default_model, tokenizer) if source is None else write_template(source)
-    end = tokenizer.special_ids["<|im_end|>"]
-
-    with_tools = template.encode([Message("system", "s"), HELLO], OFFER)
-
-    assert with_tools.count(end) == template.encode([Message("system", "s"), HELLO]).count(end)
-
-
-def test_what_a_tool_returned_is_a_users_turn_where_a_template_knows_no_other(
-    default_model: Path, tokenizer: Tokenizer
-) -> None:
-    text = rendered(ChatTemplate(default_model, tokenizer), tokenizer, HELLO, Message("tool", "42"))
-
-    assert "<|im_start|>user\n<tool_response>\n42\n</tool_response><|im_end|>" in text

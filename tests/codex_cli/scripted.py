@@ -15,7 +15,8 @@ from typing import Any
 
 from llguidance import LLTokenizer
 
-from codex_windows_ai.chat.tools import call_form
+from codex_windows_ai.chat.format import ChatFormat, PreparedPrompt
+from codex_windows_ai.chat.formats.hermes import call_form
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.sampling.grammar import start_matcher
 from codex_windows_ai.errors import InvalidGrammarError, WindowsAiError
@@ -66,12 +67,31 @@ class ScriptedRuntime(WindowsAiRuntime):
     def __init__(self, settings: Settings, *, script: Script, **others: Any) -> None:
         super().__init__(settings, **others)
         self._script = script
+        self._choosing = threading.Lock()
 
     def stream(self, request: GenerationRequest) -> Generation:
         text = self._script.next(request)
-        if request.grammar:
-            require_match(request.grammar, text)
-        return super().stream(replace(request, grammar=Grammar("lark", f"start: {json.dumps(text)}")))
+        with self._choosing:
+            real = self.engine_provider.format
+            self.engine_provider.format = _Choosing(real, text)  # type: ignore[assignment]
+            try:
+                return super().stream(request)
+            finally:
+                self.engine_provider.format = real
+
+
+class _Choosing:
+    """The model's own format, but for what the answer must match: one text."""
+
+    def __init__(self, real: ChatFormat, text: str) -> None:
+        self._real = real
+        self._text = text
+
+    def prepare(self, request: GenerationRequest) -> PreparedPrompt:
+        prompt = self._real.prepare(request)
+        if prompt.grammar:
+            require_match(prompt.grammar, self._text)
+        return replace(prompt, grammar=Grammar("lark", f"start: {json.dumps(self._text)}"))
 
 
 def require_match(grammar: Grammar, text: str) -> None:

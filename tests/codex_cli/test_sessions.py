@@ -51,7 +51,7 @@ def test_a_long_conversation_crosses_compaction_and_goes_on(place: Workplace) ->
     texts: list[str] = []
 
     def answer(request: GenerationRequest) -> str:
-        last = request.messages[-1].content
+        last = request.messages[-1].text
         texts.append(last)
         if "CONTEXT CHECKPOINT COMPACTION" in last:
             return "The summary of what was done."

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.devices.devices import Device, list_devices
 from codex_windows_ai.engine.configuration import EngineConfiguration
@@ -24,7 +24,7 @@ from codex_windows_ai.engine.model import Model
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, Message
+from codex_windows_ai.protocol.request import GenerationRequest, Message, ToolSet
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 from tests.devices.software_gpu import RIGHT
@@ -72,7 +72,7 @@ def requests(folder: ModelFolder, device: Device) -> dict[str, Any]:
 
     def request(engine: Engine, number: int) -> EngineRequest:
         message = Message("user", "hello world " * (3 + 2 * number))
-        prompt = ChatTemplate(folder.path, engine.tokenizer).encode([message])
+        prompt = chat_format(folder.path, engine.tokenizer).render([message], ToolSet())
         return EngineRequest(tuple(prompt), max_output_tokens=6 + number)
 
     def ends(engine: Engine) -> list[Delta]:

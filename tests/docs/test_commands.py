@@ -149,3 +149,12 @@ def test_every_file_that_a_document_points_to_is_there() -> None:
         text = document.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} points to {target}"
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_path_that_contributors_are_told_of_is_there(name: str) -> None:
+    package = ROOT / "src" / "codex_windows_ai"
+    paths = [span for span in spans_of_code(ROOT / name) if re.fullmatch(r"\w+/[\w./]*", span) and "NAME" not in span]
+
+    assert paths
+    assert [path for path in paths if not any((root / path).exists() for root in (ROOT, package))] == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.engine.request import EngineRequest
@@ -26,7 +26,7 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import Grammar, Message, SamplingParameters
+from codex_windows_ai.protocol.request import Grammar, Message, SamplingParameters, ToolSet
 from tests.engine.conftest import StartEngine
 from tests.engine.turnstile import PATIENCE, Turnstile, assert_at_rest, request, text_of, tokens_of
 
@@ -444,7 +444,7 @@ def test_a_seeded_answer_is_the_same_however_busy_the_engine_is(start_engine: St
 
 
 def encode(engine: Engine, *messages: Message) -> tuple[int, ...]:
-    return tuple(ChatTemplate(engine.core.folder.path, engine.tokenizer).encode(messages))
+    return tuple(chat_format(engine.core.folder.path, engine.tokenizer).render(messages, ToolSet()))
 
 
 def answer(engine: Engine, text: str, **values: Any) -> list[Delta]:

@@ -10,11 +10,11 @@ from typing import Any
 import onnxruntime_genai
 import pytest
 
-from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.models.folder import read_model_folder
-from codex_windows_ai.protocol.request import Message, SamplingParameters
+from codex_windows_ai.protocol.request import Message, SamplingParameters, ToolSet
 
 PROMPTS = (
     "What is the capital of France? Answer in one sentence.",
@@ -52,7 +52,7 @@ def test_the_greedy_text_is_the_same(engine: Engine, genai: Any, prompt: str) ->
         generator.generate_next_token()
     theirs = tokenizer.decode(generator.get_sequence(0)[len(ids) :])
 
-    ours_encoded = ChatTemplate(engine.core.folder.path, engine.tokenizer).encode([Message("user", prompt)])
+    ours_encoded = chat_format(engine.core.folder.path, engine.tokenizer).render([Message("user", prompt)], ToolSet())
     request = EngineRequest(tuple(ours_encoded), sampling=SamplingParameters(seed=0), max_output_tokens=OUTPUT_TOKENS)
     ours = "".join(delta.text for delta in engine.submit(request))
 

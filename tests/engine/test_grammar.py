@@ -13,7 +13,7 @@ from codex_windows_ai.engine.sampling.grammar import GrammarCompiler, GrammarMat
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.models.folder import read_model_folder
-from codex_windows_ai.protocol.request import Grammar, GrammarKind
+from codex_windows_ai.protocol.grammar import Grammar, GrammarKind
 
 PERSON = {
     "type": "object",

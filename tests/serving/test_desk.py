@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 ENDLESS = Grammar("regex", "[ab]{150}")
 
 
-def asking(grammar: Grammar | None = None, **fields: int) -> GenerationRequest:
+def asking(grammar: Grammar | None = None, **fields: object) -> GenerationRequest:
     return GenerationRequest(messages=(Message("user", "hello"),), grammar=grammar, agent="me", **fields)  # type: ignore[arg-type]
 
 
@@ -43,7 +43,7 @@ async def test_an_answer_comes_behind_an_empty_delta_and_says_who_gives_it(tiny_
         deltas = [
             delta
             async for delta in host.desk.generate(
-                asking(max_output_tokens=4), model="tiny", operation="chat", on_source=sources.append
+                asking(max_output_tokens=4, model="tiny"), operation="chat", on_source=sources.append
             )
         ]
         assert host.desk.ready
@@ -57,7 +57,7 @@ async def test_an_answer_comes_behind_an_empty_delta_and_says_who_gives_it(tiny_
 async def test_closing_an_answer_cancels_it(tiny_settings: Settings) -> None:
     async with opened(tiny_settings) as host:
         deltas = host.desk.generate(
-            asking(ENDLESS, max_output_tokens=150), model=None, operation="chat", on_source=lambda source: None
+            asking(ENDLESS, max_output_tokens=150), operation="chat", on_source=lambda source: None
         )
         assert await anext(deltas) == Delta()
         await deltas.aclose()
@@ -70,7 +70,7 @@ async def test_closing_an_answer_cancels_it(tiny_settings: Settings) -> None:
 async def test_what_an_agent_cancels_ends_with_its_figures(tiny_settings: Settings) -> None:
     async with opened(tiny_settings) as host:
         deltas = host.desk.generate(
-            asking(ENDLESS, max_output_tokens=150), model=None, operation="chat", on_source=lambda source: None
+            asking(ENDLESS, max_output_tokens=150), operation="chat", on_source=lambda source: None
         )
         await anext(deltas)
         assert host.desk.cancel("somebody else") == 0
@@ -85,7 +85,7 @@ async def test_what_an_agent_cancels_ends_with_its_figures(tiny_settings: Settin
 async def test_a_request_that_is_refused_counts_by_its_error_whichever_way_it_came(tiny_settings: Settings) -> None:
     async with opened(tiny_settings) as host:
         with pytest.raises(InvalidRequestError):
-            async with host.desk.submit(asking(max_output_tokens=0), model=None, operation="generate"):
+            async with host.desk.submit(asking(max_output_tokens=0), operation="generate"):
                 raise AssertionError("it was accepted")
         assert counted(host, InvalidRequestError.code)
 
@@ -101,4 +101,4 @@ async def test_the_models_are_described_and_others_are_refused(tiny_settings: Se
         with pytest.raises(ModelNotFoundError, match="`other`"):
             await host.desk.model("other")
         with pytest.raises(ModelNotFoundError):
-            await anext(host.desk.generate(asking(), model="other", operation="chat", on_source=lambda source: None))
+            await anext(host.desk.generate(asking(model="other"), operation="chat", on_source=lambda source: None))

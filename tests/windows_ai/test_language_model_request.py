@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.errors import InvalidRequestError, UnsupportedRequestError
-from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters, ToolOffer
+from codex_windows_ai.protocol.message import Call, Result, Text
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
+from codex_windows_ai.protocol.tools import Tool, ToolSet
 from codex_windows_ai.windows_ai.language_model_request import compose, estimate_tokens, estimate_usage, utf16_length
 
 
@@ -26,7 +28,7 @@ def request(*messages: Message, **values: Any) -> GenerationRequest:
         ({"sampling": SamplingParameters(frequency_penalty=0.1)}, "frequency penalty"),
         ({"top_logprobs": 0}, "log probabilities"),
         ({"prompt_token_ids": (1, 2)}, "token ids"),
-        ({"tools": ToolOffer(definitions=("{}",), instructions="Use it.")}, "tools"),
+        ({"tools": ToolSet((Tool("function", "use"),))}, "tools"),
         ({"grammar": Grammar("regex", "a+")}, "grammars"),
         ({"grammar": Grammar("lark", "start: /a/")}, "grammars"),
     ],
@@ -63,6 +65,15 @@ def test_a_conversation_becomes_a_transcript_that_asks_for_the_next_turn() -> No
     turns = (Message("user", "Hi"), Message("assistant", "Hello."), Message("tool", "42"), Message("user", "So?"))
 
     assert compose(request(*turns)).text == "User: Hi\n\nAssistant: Hello.\n\nTool: 42\n\nUser: So?\n\nAssistant:"
+
+
+def test_a_call_and_what_it_returned_are_told_of() -> None:
+    called = Message("assistant", (Text("I look."), Call("function", "read", '{"a": 1}', "1")))
+    returned = Message("tool", (Result("42", "1"),))
+
+    text = compose(request(Message("user", "Hi"), called, returned)).text
+
+    assert text == 'User: Hi\n\nAssistant: I look.\n[read: {"a": 1}]\n\nTool: 42\n\nAssistant:'
 
 
 def test_a_system_prompt_alone_is_the_prompt() -> None:

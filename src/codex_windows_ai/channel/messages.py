@@ -16,18 +16,14 @@ The client numbers its requests as it likes; a number may be used again once its
 
 from __future__ import annotations
 
-import json
 from enum import IntEnum
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-
 from codex_windows_ai.channel.channel import Message
-from codex_windows_ai.errors import ChannelCorruptError, InvalidRequestError, WindowsAiError
+from codex_windows_ai.errors import ChannelCorruptError, WindowsAiError
+from codex_windows_ai.protocol import codec
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics
-from codex_windows_ai.protocol.wire_errors import error_body, error_from_body
 
 
 class FromClient(IntEnum):
@@ -48,54 +44,11 @@ class FromHost(IntEnum):
     TEXT = 5
 
 
-_BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # a token need not be whole characters
-
-_TOKENS = {"tokens"}
-
-_requests = TypeAdapter(GenerationRequest)
-_sources = TypeAdapter(AnswerSource)
-_deltas = TypeAdapter(with_config(_BYTES)(Delta))
-_statistics = TypeAdapter(EngineStatistics)
-
-
-def encode_request(request: GenerationRequest) -> bytes:
-    """A request for the host."""
-    return _requests.dump_json(request)
-
-
-def decode_request(payload: bytes) -> GenerationRequest:
-    """What the client asks.
-
-    Raises InvalidRequestError: it is no request.
-    """
-    try:
-        return _requests.validate_json(payload)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequestError(f"Not a request: {where}: {first['msg']}.", param=where) from error
-
-
-def encode_source(source: AnswerSource) -> bytes:
-    """Who answers."""
-    return _sources.dump_json(source)
-
-
 def delta_message(number: int, delta: Delta, *, tokens: bool) -> Message:
     """A piece of the answer to a request, with or without its tokens."""
-    if delta.finish_reason is None and not tokens:
+    if delta.finish_reason is None and not tokens and not delta.parts:
         return Message(FromHost.TEXT, number, delta.text.encode())
-    return Message(FromHost.DELTA, number, _deltas.dump_json(delta, exclude=None if tokens else _TOKENS))
-
-
-def encode_error(error: WindowsAiError) -> bytes:
-    """Why an answer ended."""
-    return json.dumps(error_body(error)).encode()
-
-
-def encode_statistics(statistics: EngineStatistics) -> bytes:
-    """The engine's figures."""
-    return _statistics.dump_json(statistics)
+    return Message(FromHost.DELTA, number, codec.encode_delta(delta, tokens=tokens))
 
 
 def decode_answer(kind: int, payload: bytes) -> AnswerSource | Delta | EngineStatistics | WindowsAiError:
@@ -108,15 +61,13 @@ def decode_answer(kind: int, payload: bytes) -> AnswerSource | Delta | EngineSta
             case FromHost.TEXT:
                 return Delta(text=payload.decode())
             case FromHost.SOURCE:
-                return _sources.validate_json(payload)
+                return codec.decode_source(payload)
             case FromHost.DELTA:
-                return _deltas.validate_json(payload)
+                return codec.decode_delta(payload)
             case FromHost.STATISTICS:
-                return _statistics.validate_json(payload)
+                return codec.decode_statistics(payload)
             case FromHost.ERROR:
-                error = error_from_body(json.loads(payload))
-                if error is not None:
-                    return error
+                return codec.decode_error(payload)
             case _:
                 pass
     except ValueError as error:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from codex_windows_ai.chat.tools import Tool, ToolSet
 from codex_windows_ai.engine.sampling.grammar import JSON_STYLE, schema_support
 from codex_windows_ai.errors import InvalidGrammarError
+from codex_windows_ai.protocol.tools import Tool
 
 MOST_TRIES = 200
 """Schemas compiled in search of the closest one, 1 to 10 ms each; what was not tried by then is left out."""
@@ -57,12 +57,6 @@ def closest_schema(tool: Tool) -> ArgumentsSchema:
     Raises InvalidGrammarError: the tool is strict, and its schema cannot be followed as it is.
     """
     return _closest(json.dumps(arguments_schema(tool.parameters), ensure_ascii=False), strict=tool.strict)
-
-
-def loosened(tool_set: ToolSet) -> list[dict[str, str]]:
-    """The functions on offer whose arguments may miss their schemas, each with the reason."""
-    found = [(tool, closest_schema(tool)) for tool in tool_set.tools if tool.kind == "function"]
-    return [{"tool": tool.qualified_name, "reason": schema.loosened} for tool, schema in found if schema.loosened]
 
 
 def arguments_schema(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Messages to prompt: the model's own chat template, rendered in a sandbox."""
+"""The model's own chat template (Jinja as Hugging Face tokenizers use it), rendered in a sandbox."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -14,7 +14,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
-from codex_windows_ai.protocol.request import Message, ToolOffer
 
 
 def _raise_exception(message: str) -> NoReturn:
@@ -31,17 +30,14 @@ def _strftime_now(pattern: str) -> str:
 
 
 class ChatTemplate:
-    """The chat template of one model folder (Jinja as Hugging Face tokenizers use it).
+    """The chat template of one model folder; `source` is its text.
 
     Raises ModelFileError: the template is missing or does not compile.
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        source, self._special_tokens = _read(folder)
-        # A template that has the model call tools in another form than ours is not used for them.
-        self._takes_tools = "tools" in source and "<tool_call>" in source
-        self._takes_results = "tool_response" in source
+        self.source, self._special_tokens = _read(folder)
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols], autoescape=False
         )
@@ -49,33 +45,25 @@ class ChatTemplate:
         functions: dict[str, Any] = {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
         environment.globals.update(functions)
         try:
-            self._template = environment.from_string(source)
+            self._template = environment.from_string(self.source)
         except TemplateError as error:
             raise ModelFileError(f"The chat template in {folder} does not compile: {error}") from error
 
-    def encode(self, messages: Sequence[Message], tools: ToolOffer | None = None) -> list[int]:
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
-        A template that knows no tools gets them as words in the system message, and what they
-        returned as a user's turn in `<tool_response>`, as Hermes models were trained
-        (https://github.com/NousResearch/Hermes-Function-Calling).
+        Every text in `messages` and `tools` is data: special tokens in it are not obeyed.
 
         Raises InvalidRequestError: the template refuses these messages.
         """
-        if tools and not self._takes_tools:
-            messages = _with_instructions(messages, tools.instructions)
-        if not self._takes_results:
-            messages = [_as_user(message) if message.role == "tool" else message for message in messages]
         protected: list[str] = []
         conversation = [
-            {"role": message.role, "content": self._tokenizer.protect(message.content, protected)}
+            {name: value if name == "role" else self._protect(value, protected) for name, value in message.items()}
             for message in messages
         ]
-        definitions = (
-            [self._protect(json.loads(definition), protected) for definition in tools.definitions]
-            if tools and self._takes_tools
-            else None
-        )
+        definitions = None if tools is None else [self._protect(tool, protected) for tool in tools]
         try:
             prompt = self._template.render(
                 messages=conversation, tools=definitions, add_generation_prompt=True, **self._special_tokens
@@ -94,17 +82,6 @@ class ChatTemplate:
             entries = cast("dict[str, Any]", value).items()
             return {self._protect(name, protected): self._protect(item, protected) for name, item in entries}
         return value
-
-
-def _with_instructions(messages: Sequence[Message], instructions: str) -> Sequence[Message]:
-    """The conversation with these words at the end of its system message."""
-    if messages and messages[0].role == "system":
-        return [Message("system", f"{messages[0].content}\n\n{instructions}"), *messages[1:]]
-    return [Message("system", instructions), *messages]
-
-
-def _as_user(message: Message) -> Message:
-    return Message("user", f"<tool_response>\n{message.content}\n</tool_response>")
 
 
 def _read(folder: Path) -> tuple[str, dict[str, str]]:

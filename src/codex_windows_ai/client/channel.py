@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from codex_windows_ai.channel.channel import Channel, Message
-from codex_windows_ai.channel.messages import FromClient, decode_answer, encode_request
+from codex_windows_ai.channel.messages import FromClient, decode_answer
 from codex_windows_ai.errors import ChannelClosedError, ChannelCorruptError, ChannelError, WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.codec import encode_request
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codex_windows_ai.client.answer_stream import stream_answer
 from codex_windows_ai.client.http import HostClient
@@ -88,7 +88,8 @@ async def execute_with_windows_ai(
         record = await ensure_host(settings, progress=progress, keep=False)
         load_ms = (time.perf_counter() - started) * 1000
         answer = _Collected(on_source, on_text)
-        ask = _ask_over_channel(record, request, cancel) if kernel else _ask_over_http(record, request, cancel)
+        asked = replace(request, model=record.models[0])
+        ask = _ask_over_channel(asked, cancel) if kernel else _ask_over_http(record, asked, cancel)
         try:
             async with aclosing(ask) as pieces:
                 async for piece in pieces:
@@ -105,18 +106,18 @@ async def _ask_over_http(
 ) -> AsyncGenerator[AnswerSource | Delta]:
     async with HostClient(record, agent=f"cwai-{uuid.uuid4().hex}") as client:
         await client.authenticate()
-        async with aclosing(stream_answer(client, request, model=record.models[0], cancel=cancel)) as pieces:
+        async with aclosing(stream_answer(client, request, cancel=cancel)) as pieces:
             async for piece in pieces:
                 yield piece
 
 
 async def _ask_over_channel(
-    record: HostRecord, request: GenerationRequest, cancel: asyncio.Event | None
+    request: GenerationRequest, cancel: asyncio.Event | None
 ) -> AsyncGenerator[AnswerSource | Delta]:
     from codex_windows_ai.client.connect import connect  # a tenth of a second that HTTP does without
 
     async with (
-        await connect(request, record.models[0]) as client,
+        await connect(request, request.model or "") as client,
         aclosing(client.stream(request, cancel=cancel)) as pieces,
     ):
         async for piece in pieces:

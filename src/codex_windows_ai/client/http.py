@@ -18,6 +18,7 @@ from codex_windows_ai.protocol.wire_errors import error_from_body
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
+_JSON = {"content-type": "application/json"}
 _SILENCE_SECONDS = 120.0
 """Longer than any pause of a stream that is alive: it has heartbeats."""
 
@@ -107,11 +108,14 @@ class HostClient:
         with self._unreachable():
             return _checked(await self._http.post(path, json=body, timeout=_SILENCE_SECONDS))
 
-    async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """The events of a streamed answer. Closing the generator closes the stream, which cancels the answer."""
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[dict[str, Any]]:
+        """The events of a streamed answer to a JSON body.
+
+        Closing the generator closes the stream, which cancels the answer.
+        """
         timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         with self._unreachable():
-            async with self._http.stream("POST", path, json=body, timeout=timeout) as answer:
+            async with self._http.stream("POST", path, content=body, headers=_JSON, timeout=timeout) as answer:
                 if answer.is_error:
                     await answer.aread()
                     _checked(answer)

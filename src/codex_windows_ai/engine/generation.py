@@ -102,11 +102,19 @@ class Generation:
     """One answer as it comes: iterate it, asynchronously or not; the last delta has the figures.
 
     A request that fails raises its error from the iteration. Leaving early (`cancel`, `aclose`, or
-    dropping the object) cancels the request before the engine's next step.
+    dropping the object) cancels the request before the engine's next step. `read` makes of each delta what the
+    reader gets, in the reader's thread.
     """
 
-    def __init__(self, stream: Stream, cancel: Callable[[], None], queue_position: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        cancel: Callable[[], None],
+        queue_position: Callable[[], int],
+        read: Callable[[Delta], Delta] | None = None,
+    ) -> None:
         self._stream = stream
+        self.read = read
         self._cancel = cancel
         self._queue_position = queue_position
 
@@ -127,7 +135,8 @@ class Generation:
 
     def take(self) -> list[Delta] | None:
         """The pieces that are there, without waiting; None after the last. An error waits for what came before it."""
-        return self._stream.take()
+        taken = self._stream.take()
+        return taken if taken is None or self.read is None else [self.read(delta) for delta in taken]
 
     def listen_once(self, on_change: Callable[[], None]) -> None:
         """Calls back once, in the running event loop, when there is something to `take`, or was the last.
@@ -150,7 +159,7 @@ class Generation:
         delta = self._stream.get()
         if delta is None:
             raise StopIteration
-        return delta
+        return delta if self.read is None else self.read(delta)
 
     def __aiter__(self) -> Self:
         return self
@@ -159,4 +168,4 @@ class Generation:
         delta = await self._stream.get_async()
         if delta is None:
             raise StopAsyncIteration
-        return delta
+        return delta if self.read is None else self.read(delta)

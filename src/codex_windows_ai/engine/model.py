@@ -1,7 +1,7 @@
 """One ONNX Runtime session, driven directly: a forward pass over slots of a pool.
 
 The pool binds its memory as past and present (`kv/pool.py`); this binds everything else and runs.
-What the graph must look like is `models/graph.py`; any decoder in the ONNX Runtime GenAI format
+What the graph must look like is `models/convert/graph.py`; any decoder in the ONNX Runtime GenAI format
 with `input_ids`, `attention_mask`, shared past and present, and `logits` runs as well.
 """
 
@@ -30,7 +30,7 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(float16)": np.float16,
     "tensor(int8)": np.int8,
 }
-# Optional inputs of our own converter's graphs; see `models/graph.py`.
+# Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
 _SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
 

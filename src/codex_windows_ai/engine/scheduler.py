@@ -18,9 +18,8 @@ from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.engine.token_budget import PrefillBudget
 from codex_windows_ai.errors import EngineBusyError
 
-_MANY_FORCED = (
-    8  # as many forced tokens are computed in a pass of their own though others decode: it ends sooner for all
-)
+_MANY_FORCED = 8
+"""So many forced tokens are computed in a pass of their own though others decode: it ends sooner for all."""
 
 
 @dataclass(frozen=True, slots=True)

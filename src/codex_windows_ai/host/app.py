@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from codex_windows_ai.api import openapi
+from codex_windows_ai.api.native.routes import routes as native_routes
 from codex_windows_ai.api.openai import models as models_list
 from codex_windows_ai.api.openai.chat.routes import routes as chat_routes
 from codex_windows_ai.api.openai.responses.routes import routes as responses_routes
@@ -76,7 +77,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
 
 def _routes() -> list[BaseRoute]:
     looking = [*metrics.routes, *openapi.routes, *statistics.routes, *viewing.routes, *live_page.routes]
-    return [*control.routes, *models_list.routes, *looking, *chat_routes, *responses_routes]
+    return [*control.routes, *models_list.routes, *looking, *chat_routes, *responses_routes, *native_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

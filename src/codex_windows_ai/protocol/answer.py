@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from codex_windows_ai.protocol.tools import ToolName
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -62,11 +65,77 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Text that follows on what came before."""
+
+    text: str
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPiece:
+    """More of what the model thinks before it answers."""
+
+    text: str
+    type: Literal["reasoning"] = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegun:
+    """The model calls `tool`; the pieces of what it passes follow."""
+
+    tool: ToolName
+    type: Literal["call_begun"] = "call_begun"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """More of the arguments (JSON text), or of a custom tool's input."""
+
+    text: str
+    type: Literal["call_piece"] = "call_piece"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """All that the call passes. One that is not `complete` was cut off and must not be run."""
+
+    tool: ToolName
+    body: str
+    complete: bool = True
+    type: Literal["call_ended"] = "call_ended"
+
+
+AnswerPart = TextPiece | ReasoningPiece | CallBegun | CallPiece | CallEnded
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set."""
+    """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set.
+
+    `text` is what it adds to the answer's text. Where it holds anything else, `parts` are all of it in order;
+    a piece of text alone has none.
+    """
 
     text: str = ""
     tokens: tuple[ChosenToken, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    parts: tuple[AnswerPart, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[AnswerPart, ...]:
+        """All that it holds, in order."""
+        return self.parts or ((TextPiece(self.text),) if self.text else ())
+
+    def holding(self, parts: Sequence[AnswerPart]) -> Delta:
+        """The same with these parts in place of its text."""
+        text = "".join(part.text for part in parts if isinstance(part, TextPiece))
+        only_text = all(isinstance(part, TextPiece) for part in parts)
+        return replace(self, text=text, parts=() if only_text else tuple(parts))
+
+
+def joined(deltas: Sequence[Delta]) -> Delta:
+    """Neighbouring pieces as one, without their tokens; the last one's figures are its own."""
+    return replace(deltas[-1], tokens=()).holding([part for delta in deltas for part in delta.pieces])

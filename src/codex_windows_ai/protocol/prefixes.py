@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
+from dataclasses import asdict
 
 from codex_windows_ai.protocol.request import GenerationRequest
 
@@ -14,11 +16,11 @@ MOST_PREFIXES = 64
 def prefix_hash(request: GenerationRequest) -> int:
     """64 bits of what agents of one kind share: tools and leading system messages; 0 where there are none."""
     digest = hashlib.sha256()
-    parts = list(request.tools.definitions) if request.tools else []
+    parts = [json.dumps(asdict(tool), sort_keys=True) for tool in request.tools.tools]
     for message in request.messages:
         if message.role != "system":
             break
-        parts.append(message.content)
+        parts.append(message.text)
     for part in parts:
         encoded = part.encode("utf-8", errors="surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

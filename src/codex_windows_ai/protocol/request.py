@@ -3,47 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-Role = Literal["system", "user", "assistant", "tool"]
-GrammarKind = Literal["json_schema", "regex", "lark", "composed"]
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.message import Message
+from codex_windows_ai.protocol.tools import ToolSet
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation. Its text is data: special tokens in it are never obeyed.
-
-    Calls that an assistant made stand in its text as it wrote them; "tool" brings what one returned.
-    """
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """What the answer must match: a JSON schema (as JSON text), a regex, or a Lark grammar.
-
-    A "composed" one is several Lark grammars that refer to one another as `@name`, in llguidance's
-    own JSON form: `{"grammars": [{"lark_grammar": …}, {"name": …, "lark_grammar": …}]}`.
-    """
-
-    kind: GrammarKind
-    definition: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOffer:
-    """The tools a model is told of, said in two ways; which one is used depends on the model.
-
-    `definitions` are for chat templates that take tools: each the JSON text of
-    `{"type": "function", "function": {name, description, parameters}}`. `instructions` say the
-    same in words, for the system message of all others. Either way the model calls a tool as
-    `<tool_call>…</tool_call>` in its answer.
-    """
-
-    definitions: tuple[str, ...]
-    instructions: str
+__all__ = ["GenerationRequest", "Grammar", "Message", "SamplingParameters", "ToolSet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +36,15 @@ class SamplingParameters:
 class GenerationRequest:
     """A conversation to be continued.
 
-    `agent` names who asks, for fairness between agents. `max_output_tokens` None means the engine's
-    default, or what the window leaves if that is less. `deadline` is in seconds from submission.
-    `prompt_token_ids` bypasses the chat template: the caller's own token ids, taken as they are.
-    `provider` is for whoever routes requests: the one that must answer, as the setting of that name.
+    `model` is the one that is asked, by name; None is the default one. `agent` names who asks, for fairness between
+    agents. `max_output_tokens` None means the engine's default, or what the window leaves if that is less. `deadline`
+    is in seconds from submission. `grammar` is what the answer's text must match; an answer that calls `tools` has no
+    text then. `prompt_token_ids` bypasses the chat format: the caller's own token ids, taken as they are. `provider`
+    is for whoever routes requests: the one that must answer, as the setting of that name.
     """
 
     messages: tuple[Message, ...] = ()
-    tools: ToolOffer | None = None
+    tools: ToolSet = field(default_factory=ToolSet)
     prompt_token_ids: tuple[int, ...] | None = None
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
     max_output_tokens: int | None = None
@@ -88,3 +54,4 @@ class GenerationRequest:
     deadline: float | None = None
     top_logprobs: int | None = None
     provider: str | None = None
+    model: str | None = None

@@ -51,7 +51,6 @@ class Desk:
         self,
         request: GenerationRequest,
         *,
-        model: str | None,
         operation: Operation,
         on_source: Callable[[AnswerSource], None],
     ) -> AsyncGenerator[Delta]:
@@ -59,7 +58,7 @@ class Desk:
 
         `on_source` hears who answers this request. Raises as `submit`, and while iterating as `Generation` does.
         """
-        async with self.submit(request, model=model, operation=operation) as (answer, measurement):
+        async with self.submit(request, operation=operation) as (answer, measurement):
             on_source(answer.source)
             yield Delta()
             async for delta in answer:
@@ -68,7 +67,7 @@ class Desk:
 
     @asynccontextmanager
     async def submit(
-        self, request: GenerationRequest, *, model: str | None, operation: Operation
+        self, request: GenerationRequest, *, operation: Operation
     ) -> AsyncGenerator[tuple[Answer, Measurement]]:
         """The answer itself, for an endpoint with a way of its own to read it, and what counts it.
 
@@ -77,7 +76,7 @@ class Desk:
 
         Raises ModelNotFoundError: no model of that name is served. Otherwise as `WindowsAiRuntime.stream`.
         """
-        runtime = await self._models.runtime(model)
+        runtime = await self._models.runtime(request.model)
         with self._metrics.measure(runtime.source, operation) as measurement:
             answer = await runtime.submit(request)
             measurement.source = answer.source

@@ -21,10 +21,15 @@ AnswerObserver = Callable[[Piece], None]
 class Answer(Generation):
     """The stream of an answer that also says who gives it: requests of one runtime can have several sources."""
 
-    def __init__(self, generation: Generation, source: AnswerSource, observe: AnswerObserver | None = None) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        source: AnswerSource,
+        observe: AnswerObserver | None = None,
+    ) -> None:
         self._observe = observe or _ignore
         self._generation = generation  # kept, since a generation that nobody holds cancels itself
-        super().__init__(generation.stream, generation.cancel, lambda: generation.queue_position)
+        super().__init__(generation.stream, generation.cancel, lambda: generation.queue_position, generation.read)
         self.source = source
 
     def cancel(self) -> None:

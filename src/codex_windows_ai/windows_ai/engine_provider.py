@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.devices.compiled_model import compiled_model, compiles
 from codex_windows_ai.devices.devices import Device
 from codex_windows_ai.devices.proof import require_the_same_answers
@@ -51,7 +51,8 @@ class EngineProvider:
         else:
             self.engine = _engine_on(device, self.folder, settings, progress)
         try:
-            self._template = ChatTemplate(self.folder.path, self.engine.tokenizer)
+            self.format = chat_format(self.folder.path, self.engine.tokenizer)
+            """How the model is spoken to, and how its answers are read."""
         except WindowsAiError:
             self.engine.close()
             raise
@@ -68,30 +69,27 @@ class EngineProvider:
         report("loading", 1, 1)
 
     def stream(self, request: GenerationRequest) -> Generation:
-        """Begins to answer; raises as `ChatTemplate.encode` and `Engine.submit`."""
-        return self.engine.submit(_encoded(request, self._template))
+        """Begins to answer; raises as `ChatFormat.prepare` and `Engine.submit`."""
+        prompt = self.format.prepare(request)
+        generation = self.engine.submit(
+            EngineRequest(
+                prompt=prompt.tokens,
+                sampling=request.sampling,
+                max_output_tokens=request.max_output_tokens,
+                stop=request.stop,
+                grammar=prompt.grammar,
+                agent=request.agent,
+                deadline=request.deadline,
+                top_logprobs=request.top_logprobs,
+            )
+        )
+        if prompt.parser is not None:
+            generation.read = prompt.read
+        return generation
 
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
         self.engine.close()
-
-
-def _encoded(request: GenerationRequest, template: ChatTemplate) -> EngineRequest:
-    """The request in token ids: the caller's own as they are, or its messages as the model's template writes them."""
-    prompt = request.prompt_token_ids
-    if prompt is None:
-        says_something = any(message.content.strip() for message in request.messages)
-        prompt = tuple(template.encode(request.messages, request.tools)) if says_something else ()
-    return EngineRequest(
-        prompt=prompt,
-        sampling=request.sampling,
-        max_output_tokens=request.max_output_tokens,
-        stop=request.stop,
-        grammar=request.grammar,
-        agent=request.agent,
-        deadline=request.deadline,
-        top_logprobs=request.top_logprobs,
-    )
 
 
 def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:
@@ -116,8 +114,8 @@ def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress
 def _require_own_work(engine: Engine, folder: ModelFolder, device: Device) -> None:
     """Has a token generated. Raises NotAvailableError: there came none, or others did most of the work."""
     try:
-        prompt = ChatTemplate(folder.path, engine.tokenizer).encode([Message("user", "Hi")])
-        list(engine.submit(EngineRequest(tuple(prompt), max_output_tokens=1)))
+        prompt = chat_format(folder.path, engine.tokenizer).prepare(GenerationRequest((Message("user", "Hi"),)))
+        list(engine.submit(EngineRequest(prompt.tokens, max_output_tokens=1)))
         shares = kernel_shares(engine.core.model.end_profile())
     except EngineError as error:
         raise NotAvailableError(f"{device.execution_provider} did not generate a token: {error.message}") from error

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from codex_windows_ai.errors import InvalidRequestError, UnsupportedRequestError
 from codex_windows_ai.protocol.answer import Usage
-from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
+from codex_windows_ai.protocol.message import Call, Message, Result, Text
+from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 
 __all__ = ["Prompt", "compose", "estimate_tokens", "estimate_usage", "utf16_length"]
 
@@ -55,9 +56,9 @@ def compose(request: GenerationRequest) -> Prompt:
         raise InvalidRequestError(f"`max_output_tokens` must be at least 1; given: {request.max_output_tokens}.")
     if any(not stop for stop in request.stop):
         raise InvalidRequestError("A stop string must not be empty.")
-    if not any(message.content.strip() for message in request.messages):
+    if not any(message.text.strip() for message in request.messages):
         raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
-    system = "\n\n".join(message.content for message in request.messages if message.role == "system")
+    system = "\n\n".join(message.text for message in request.messages if message.role == "system")
     text = _transcript([message for message in request.messages if message.role != "system"])
     sampling = request.sampling
     greedy = sampling.temperature == 0
@@ -89,9 +90,19 @@ def estimate_usage(prompt: Prompt, answer: str) -> Usage:
 
 def _transcript(messages: list[Message]) -> str:
     if len(messages) == 1 and messages[0].role == "user":
-        return messages[0].content
-    turns = [f"{_SPEAKERS[message.role]}: {message.content}" for message in messages]
+        return messages[0].text
+    turns = [f"{_SPEAKERS[message.role]}: {_words(message)}" for message in messages]
     return "\n\n".join([*turns, "Assistant:"]) if turns else ""
+
+
+def _words(message: Message) -> str:
+    """What a turn says; a call is told of, so that its result has something to belong to."""
+    words = [
+        f"[{part.name}: {part.body}]" if isinstance(part, Call) else part.text
+        for part in message.parts
+        if isinstance(part, Text | Result | Call)
+    ]
+    return "\n".join(words)
 
 
 def _checked_schema(definition: str) -> str:
@@ -134,7 +145,7 @@ _CANNOT: tuple[tuple[Callable[[GenerationRequest], bool], str], ...] = (
     (_differs("frequency_penalty"), "frequency penalty"),
     (lambda request: request.top_logprobs is not None, "log probabilities"),
     (lambda request: request.prompt_token_ids is not None, "prompts of token ids"),
-    (lambda request: request.tools is not None, "tools"),
+    (lambda request: bool(request.tools.tools), "tools"),
     (lambda request: request.grammar is not None and request.grammar.kind != "json_schema", "grammars"),
     (
         lambda request: (

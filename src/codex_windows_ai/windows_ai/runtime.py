@@ -150,7 +150,7 @@ class WindowsAiRuntime:
 
         Raises EngineError: the runtime is not open, or has no engine.
         """
-        return self._opened_engine().engine
+        return self.engine_provider.engine
 
     @property
     def model_folder(self) -> ModelFolder:
@@ -158,7 +158,20 @@ class WindowsAiRuntime:
 
         Raises EngineError: the runtime is not open, or has no engine.
         """
-        return self._opened_engine().folder
+        return self.engine_provider.folder
+
+    @property
+    def engine_provider(self) -> EngineProvider:
+        """The engine with its model, and how that is spoken to.
+
+        Raises EngineError: the runtime is not open, or has no engine.
+        """
+        self._opened()
+        if self._engine is None:
+            raise EngineError(
+                "The engine is not loaded: another provider answers alone.", hint="Set `provider` to `auto`."
+            )
+        return self._engine
 
     def stream(self, request: GenerationRequest) -> Answer:
         """Submits a request; iterate what comes back for its deltas.
@@ -304,14 +317,6 @@ class WindowsAiRuntime:
                 "setting `provider` at it.",
             )
         return found
-
-    def _opened_engine(self) -> EngineProvider:
-        self._opened()
-        if self._engine is None:
-            raise EngineError(
-                "The engine is not loaded: another provider answers alone.", hint="Set `provider` to `auto`."
-            )
-        return self._engine
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from codex_windows_ai.api.channel.door import ChannelDoor
 from codex_windows_ai.channel import linux
 from codex_windows_ai.channel.channel import Message as ChannelMessage
 from codex_windows_ai.channel.linux import ChannelListener, connect_channel
-from codex_windows_ai.channel.messages import FromClient, FromHost, encode_request
+from codex_windows_ai.channel.messages import FromClient, FromHost
 from codex_windows_ai.client.channel import ChannelClient
 from codex_windows_ai.errors import (
     ChannelClosedError,
@@ -25,6 +25,7 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.codec import encode_request
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings

@@ -42,7 +42,6 @@ def ask(client: OpenAI, parameters: dict[str, Any]) -> Any:
         ({"max_tokens": 3, "max_completion_tokens": 4}, "max_tokens"),
         ({"provider": "cloud"}, "provider"),
         ({"provider": "engine:npu"}, "provider"),
-        ({"colour": "blue"}, "colour"),
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0]"),
@@ -198,3 +197,11 @@ def test_what_is_not_here_is_refused_in_the_same_shape(
     assert (caught.value.status_code, caught.value.code) == (status, code)
     if status == 404:
         assert "/v1/chat/completions" in caught.value.message
+
+
+def test_what_is_not_known_is_left_out_and_named(openai_client: OpenAI) -> None:
+    messages = [{"role": "user", "content": "hello", "cache_control": {"type": "ephemeral"}}]
+
+    answer = ask(openai_client, {"messages": messages, "colour": "blue"})
+
+    assert answer["windows_ai"]["left_out"] == ["colour", "messages[].cache_control"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import openresponses_types
@@ -11,13 +10,15 @@ import pytest
 from openresponses_types import ResponseResource
 from pydantic import BaseModel
 
-from codex_windows_ai.api.openai.responses.events import Event, ResponseEvents
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.openai.responses.response import new_response
-from codex_windows_ai.chat.parser import ToolParser
-from codex_windows_ai.chat.tools import ToolSet, read_tools
+from codex_windows_ai.api.openai.responses.writer import ResponseWriter
+from codex_windows_ai.api.openai.tools import read_tools
+from codex_windows_ai.chat.format import PreparedPrompt
+from codex_windows_ai.chat.formats.hermes import HermesParser
 from codex_windows_ai.errors import EngineBusyError
 from codex_windows_ai.protocol.answer import Delta, FinishReason, Timings, Usage
+from codex_windows_ai.protocol.tools import ToolSet
 
 READ = {"type": "function", "name": "read", "parameters": {"type": "object", "properties": {}}}
 MCP = {"type": "namespace", "name": "mcp__pc", "tools": [{"type": "function", "name": "stats"}]}
@@ -27,7 +28,14 @@ READ_CALL = '<tool_call>\n{"name": "read", "arguments": {"a": 1}}\n</tool_call>'
 STATS_CALL = '<tool_call>\n{"name": "mcp__pc__stats", "arguments": {}}\n</tool_call>'
 NOTE_CALL = '<tool_call>\n{"name": "note"}\nfree text\n</tool_call>'
 
-Answer = Callable[..., list[Event]]
+Event = dict[str, Any]
+
+
+def data_of(sent: list[Any]) -> list[Event]:
+    """The events' data; each is sent under the name of its type, with its place in the stream."""
+    assert [name for name, _ in sent] == [data["type"] for _, data in sent]
+    assert [data["sequence_number"] for _, data in sent] == list(range(len(sent)))
+    return [data for _, data in sent]
 
 
 def answer(
@@ -35,11 +43,13 @@ def answer(
 ) -> list[Event]:
     """The events of an answer that comes letter by letter."""
     body = ResponsesRequest(model="m", input="Hello", tools=tools or [READ])
-    events = ResponseEvents(new_response(body), ToolParser(ToolSet(TOOLS)), for_codex=for_codex)
-    sent = events.begin()
-    for letter in text:
-        sent += events.add(Delta(letter))
-    return sent + events.add(Delta(finish_reason=finish_reason, usage=Usage(5, 3, 2), timings=Timings(0, 0, 0, 0)))
+    writer = ResponseWriter(new_response(body), completes_cut_text=for_codex)
+    prompt = PreparedPrompt((1,), parser=HermesParser(ToolSet(TOOLS)))
+    last = Delta(finish_reason=finish_reason, usage=Usage(5, 3, 2), timings=Timings(0, 0, 0, 0))
+    sent = writer.begin()
+    for delta in [*map(Delta, text), last]:
+        sent += writer.add(prompt.read(delta))
+    return data_of(sent)
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -130,9 +140,9 @@ def test_a_call_cut_off_is_never_one_that_codex_would_run(call: str) -> None:
 
 
 def test_an_error_in_mid_stream_ends_it_with_its_code() -> None:
-    events = ResponseEvents(new_response(ResponsesRequest(model="m", input="x")), ToolParser(ToolSet()), for_codex=True)
+    writer = ResponseWriter(new_response(ResponsesRequest(model="m", input="x")), completes_cut_text=True)
 
-    [failed] = events.fail(EngineBusyError("Too much to do.", retry_after=2))
+    [failed] = data_of(writer.fail(EngineBusyError("Too much to do.", retry_after=2)))
 
     assert failed["type"] == "response.failed"
     assert failed["response"]["error"] == {
@@ -156,8 +166,8 @@ def streaming_event_types() -> dict[str, type[BaseModel]]:
 def test_events_and_responses_are_valid_by_open_responses(text: str, finish_reason: FinishReason) -> None:
     types = streaming_event_types()
 
-    for number, event in enumerate(answer(text, finish_reason=finish_reason)):
-        sent = json.loads(json.dumps({**event, "sequence_number": number}))
+    for event in answer(text, finish_reason=finish_reason):
+        sent = json.loads(json.dumps(event))
         types[event["type"]].model_validate(sent)
         if "response" in sent:
             ResponseResource.model_validate(sent["response"])

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.api.openai.responses.input import read_input
+from codex_windows_ai.chat.formats.hermes import write_turn
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import Message
+from codex_windows_ai.protocol.message import Message
 
 
 def messages(items: Any, instructions: str | None = None) -> tuple[Message, ...]:
     return read_input(items, instructions)[0].messages()
+
+
+def written(items: Any) -> list[tuple[str, str]]:
+    """The turns as a model of the Hermes family reads them."""
+    return [(message.role, write_turn(message.parts)) for message in messages(items)]
 
 
 CALL = {"type": "function_call", "call_id": "1", "name": "stats", "namespace": "mcp__pc", "arguments": "{}"}
@@ -36,11 +42,11 @@ def test_calls_and_their_outputs_are_turns() -> None:
         {"type": "custom_tool_call_output", "call_id": "2", "output": "two"},
     ]
 
-    assert messages([CALL, custom, *outputs]) == (
-        Message("assistant", f'{CALL_TEXT}\n<tool_call>\n{{"name": "note"}}\ntext\n</tool_call>'),
-        Message("tool", "one"),
-        Message("tool", "two"),
-    )
+    assert written([CALL, custom, *outputs]) == [
+        ("assistant", f'{CALL_TEXT}\n<tool_call>\n{{"name": "note"}}\ntext\n</tool_call>'),
+        ("tool", "one"),
+        ("tool", "two"),
+    ]
 
 
 def test_ids_and_reasoning_change_nothing() -> None:
@@ -51,7 +57,7 @@ def test_ids_and_reasoning_change_nothing() -> None:
         {**CALL, "id": "fc_9", "call_id": "other", "status": "completed"},
     ]
 
-    assert messages(plain) == messages(decorated)
+    assert written(plain) == written(decorated)
 
 
 def test_tools_inside_the_input_are_tools() -> None:
@@ -73,7 +79,6 @@ def test_tools_inside_the_input_are_tools() -> None:
         ({"content": "a"}, "input[0].role"),
         ({"role": "critic", "content": "a"}, "input[0].role"),
         ({"role": "user", "content": [{"type": "input_image"}]}, "input[0].content[0].type"),
-        ({**CALL, "arguments": "{"}, "input[0].arguments"),
         ({**CALL, "arguments": {}}, "input[0].arguments"),
         ({**CALL, "call_id": None}, "input[0].call_id"),
         ({"type": "function_call_output", "call_id": "1", "output": "a"}, "input[0].call_id"),
@@ -83,3 +88,10 @@ def test_an_item_that_is_not_understood_is_refused_by_its_place(item: dict[str, 
     with pytest.raises(InvalidRequestError) as refused:
         read_input([item])
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(("arguments", "read"), [("", "{}"), (" ", "{}"), ("{", "{"), ('{"a": 1}', '{"a": 1}')])
+def test_empty_arguments_are_none_and_cut_ones_stay_as_they_were_written(arguments: str, read: str) -> None:
+    [(_, text)] = written([{**CALL, "arguments": arguments}])
+
+    assert text == CALL_TEXT.replace("{}", read)

@@ -63,8 +63,7 @@ def test_what_cannot_change_the_answer_is_accepted(live_host: LiveHost, paramete
         ({"background": True}, "background"),
         ({"truncation": "auto"}, "truncation"),
         ({"service_tier": "priority"}, "service_tier"),
-        ({"top_logprobs": 3}, "top_logprobs"),
-        ({"include": ["message.output_text.logprobs"]}, "include"),
+        ({"top_logprobs": 21}, "top_logprobs"),
         ({"text": {"verbosity": "low"}}, "text.verbosity"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format"),
         ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
@@ -72,7 +71,6 @@ def test_what_cannot_change_the_answer_is_accepted(live_host: LiveHost, paramete
         ({"seed": "one"}, "seed"),
         ({"input": 3}, "input"),
         ({"provider": "cloud"}, "provider"),
-        ({"no_such_thing": 1}, "no_such_thing"),
     ],
 )
 def test_what_would_change_the_answer_is_refused_by_name(
@@ -122,3 +120,24 @@ def test_a_hostile_body_is_never_a_fault_of_ours(live_host: LiveHost, parameters
     answer = httpx2.post(f"{live_host.url}/v1/responses", headers=HEADERS, content=body, timeout=60)
 
     assert answer.status_code == status
+
+
+def test_what_is_not_known_is_left_out_and_named(live_host: LiveHost) -> None:
+    response = post(live_host, no_such_thing=1, reasoning={"effort": "low", "pace": 3}, text={"tone": "dry"}).json()
+
+    assert response["windows_ai"]["left_out"] == ["no_such_thing", "text.tone", "reasoning.pace"]
+
+
+def test_a_negative_seed_is_a_seed_too() -> None:
+    assert ResponsesRequest(model="m", input="Hello", seed=-5).sampling.seed == 2**64 - 5
+
+
+@pytest.mark.parametrize("asked", [{"top_logprobs": 2}, {"include": ["message.output_text.logprobs"]}])
+def test_log_probabilities_are_of_the_tokens_of_the_text(live_host: LiveHost, asked: dict[str, Any]) -> None:
+    response = post(live_host, **asked, max_output_tokens=5).json()
+
+    [message] = response["output"]
+    [part] = message["content"]
+    assert bytes(byte for token in part["logprobs"] for byte in token["bytes"]).decode() == part["text"]
+    assert all(token["logprob"] <= 0 for token in part["logprobs"])
+    assert {len(token["top_logprobs"]) for token in part["logprobs"]} == {asked.get("top_logprobs", 0)}

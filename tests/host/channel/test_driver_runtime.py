@@ -17,8 +17,9 @@ from codex_windows_ai.host.channel.driver_runtime import DriverRuntime, provider
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.kernel.bridge import KernelDriverBridge
 from codex_windows_ai.protocol.prefixes import MOST_PREFIXES, RecentPrefixes, prefix_hash
-from codex_windows_ai.protocol.request import GenerationRequest, Message, ToolOffer
+from codex_windows_ai.protocol.request import GenerationRequest, Message
 from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.protocol.tools import Tool, ToolSet
 from codex_windows_ai.settings import Settings
 from tests.host.channel.doubles import Driver, Pipe, Side, brokered
 
@@ -92,7 +93,7 @@ def test_a_prefix_is_the_tools_and_the_system_messages_and_nothing_else() -> Non
     assert prefix_hash(first) == prefix_hash(GenerationRequest(messages=(Message("system", "a"), Message("user", "y"))))
     assert prefix_hash(first) != prefix_hash(GenerationRequest(messages=(Message("system", "b"),)))
     assert prefix_hash(first) != prefix_hash(
-        GenerationRequest(messages=first.messages, tools=ToolOffer(("{}",), "tools"))
+        GenerationRequest(messages=first.messages, tools=ToolSet((Tool("function", "use"),)))
     )
     assert prefix_hash(GenerationRequest(messages=(Message("user", "x"),))) == 0
     assert prefix_hash(GenerationRequest(messages=(Message("system", "\ud800"),))) > 0

@@ -11,15 +11,7 @@ from dataclasses import replace
 
 from codex_windows_ai.api.channel.forwarding import forward
 from codex_windows_ai.channel.channel import Channel, Message
-from codex_windows_ai.channel.messages import (
-    FromClient,
-    FromHost,
-    decode_request,
-    delta_message,
-    encode_error,
-    encode_source,
-    encode_statistics,
-)
+from codex_windows_ai.channel.messages import FromClient, FromHost, delta_message
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.errors import (
     ChannelClosedError,
@@ -30,6 +22,7 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.codec import decode_request, encode_error, encode_source, encode_statistics
 from codex_windows_ai.protocol.prefixes import RecentPrefixes
 from codex_windows_ai.protocol.wire_errors import fault_of
 from codex_windows_ai.serving.desk import Desk
@@ -168,7 +161,7 @@ class _Client:
     async def _generate(self, number: int, running: _Running, payload: bytes) -> None:
         request = replace(decode_request(payload), agent=self.agent)
         tokens = request.top_logprobs is not None
-        async with self._desk.submit(request, model=None, operation="generate") as (answer, measurement):
+        async with self._desk.submit(request, operation="generate") as (answer, measurement):
             self.prefixes.note(request)
             running.begin(answer)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from codex_windows_ai.channel.channel import Channel, Message
 from codex_windows_ai.engine.generation import Generation
-from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.answer import Delta, joined
 
 
 async def forward(
@@ -64,4 +63,4 @@ class _Sending:
     def _gathered(self, deltas: list[Delta]) -> list[Delta]:
         if not self._together or len(deltas) < 2:
             return deltas
-        return [replace(deltas[-1], text="".join(delta.text for delta in deltas), tokens=())]
+        return [joined(deltas)]

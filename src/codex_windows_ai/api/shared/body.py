@@ -14,9 +14,21 @@ from codex_windows_ai.errors import InvalidRequestError
 
 
 class BodyPart(BaseModel):
-    """A part of a body: nothing unknown in it, and no value taken for one of another type."""
+    """A part of a body: no value is taken for one of another type; what is not known is kept aside."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+def unknown_fields(part: BodyPart, place: str = "") -> list[str]:
+    """The fields of a body that this host does not know, each once, wherever in a list it stands."""
+    found = [f"{place}{name}" for name in part.model_extra or ()]
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        several = isinstance(value, list)
+        for inner in cast("list[object]", value) if several else [value]:
+            if isinstance(inner, BodyPart):
+                found += unknown_fields(inner, f"{place}{name}{'[]' if several else ''}.")
+    return list(dict.fromkeys(found))
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -28,7 +40,7 @@ _LONGEST_VALUE = 100
 async def read_body(request: Request, model: type[Body], *, not_supported: Mapping[str, str]) -> Body:
     """The body, checked. `not_supported` says of known parameters why this door refuses them.
 
-    Raises InvalidRequestError: it is not JSON, or a parameter is missing, wrong, unknown or refused.
+    Raises InvalidRequestError: it is not JSON, or a parameter is missing, wrong or refused.
     """
     raw = await request.body()
     try:
@@ -66,8 +78,6 @@ def _named(
     param = _path(error, content)
     if parameter and (reason := not_supported.get(str(parameter[0]))):
         return InvalidRequestError(f"`{parameter[0]}` is not supported here: {reason}.", param=str(parameter[0]))
-    if error["type"] == "extra_forbidden":
-        return InvalidRequestError(f"`{param}` is not a known parameter.", hint="Leave it out.", param=param)
     if error["type"] == "missing":
         return InvalidRequestError(f"`{param}` is required.", param=param)
     reason = error["msg"][:1].lower() + error["msg"][1:]

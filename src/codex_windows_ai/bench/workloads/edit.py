@@ -11,8 +11,9 @@ from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, comp
 from codex_windows_ai.bench.sides.engine import engine
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.bench.workloads.text import Text, decode
-from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.protocol.request import Message
+from codex_windows_ai.chat.format import ChatFormat
+from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.protocol.request import Message, ToolSet
 
 NAME = "edit"
 SPECULATING, PLAIN = "ours", "without speculation"
@@ -116,7 +117,7 @@ def source_file(number: int) -> str:
     return _FILE.format(number=number, thing=thing, things=f"{thing}s", Thing=thing.capitalize())
 
 
-def _task(bench: Bench, template: ChatTemplate, number: int) -> _Task:
+def _task(bench: Bench, form: ChatFormat, number: int) -> _Task:
     file = source_file(number)
     edited = file.replace(OLD_NAME, NEW_NAME).splitlines()
     # The newline between them is the model's: a prompt that ends with it would be cut into other tokens.
@@ -124,14 +125,14 @@ def _task(bench: Bench, template: ChatTemplate, number: int) -> _Task:
     question = f"Repeat this file, but rename `{OLD_NAME}` to `{NEW_NAME}`.\n\n```python\n{file}```"
     answer = f"Here is the file with the new name:\n\n```python\n{begun}"
     encode = bench.tokenizer.encode_text
-    prompt = [*template.encode([Message("user", question)]), *encode(answer)]
+    prompt = [*form.render([Message("user", question)], ToolSet()), *encode(answer)]
     return _Task(prompt, wanted, len(encode(wanted)))
 
 
 async def run(bench: Bench, size: EditSize | None = None) -> Outcome:
     """One agent; another file each round. Raises EngineError: a request failed."""
     size = size or EditSize()
-    template = ChatTemplate(bench.folder.path, bench.tokenizer)
+    form = chat_format(bench.folder.path, bench.tokenizer)
     replies: dict[str, dict[str, list[Reply]]] = {case: {SPECULATING: [], PLAIN: []} for case in (EDIT, TEXT)}
     copied: dict[str, list[float]] = {SPECULATING: [], PLAIN: []}
     async with AsyncExitStack() as stack:
@@ -144,7 +145,7 @@ async def run(bench: Bench, size: EditSize | None = None) -> Outcome:
         total = bench.rounds(ROUNDS)
         for number in range(total):
             bench.progress(f"{NAME}: round {number + 1} of {total}", 0, 0)
-            task = _task(bench, template, number + 1)
+            task = _task(bench, form, number + 1)
             text = Text(bench.tokenizer, f"text of round {number + 1}").tokens(40)
             for name in in_turn(sides, number):
                 edit = await sides[name].ask(0, Prompt(task.prompt, size.edit_tokens or task.length))

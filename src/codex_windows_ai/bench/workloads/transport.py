@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Protocol
 
@@ -75,7 +75,7 @@ class _HttpClient:
         self._client, self._model = client, model
 
     def stream(self, request: GenerationRequest) -> AsyncGenerator[AnswerSource | Delta]:
-        return stream_answer(self._client, request, model=self._model)
+        return stream_answer(self._client, replace(request, model=self._model))
 
 
 def check_available() -> None:

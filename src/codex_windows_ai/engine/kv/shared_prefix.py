@@ -5,7 +5,7 @@ Agents of one kind begin with the same instructions: their slots would hold the 
 there. So a sequence that starts while others run that begin alike has the prefix attached: its slot stays empty up
 to there, which saves the copy and the memory. Where a pass cannot use the prefix, because a sequence in it
 begins otherwise or is seeded, it is detached: those sequences get their copies after all. The graph's part in this,
-cascade attention, is `models/attention.py`.
+cascade attention, is `models/blocks/attention.py`.
 """
 
 from __future__ import annotations

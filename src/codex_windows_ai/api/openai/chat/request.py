@@ -1,7 +1,6 @@
 """What POST /v1/chat/completions accepts.
 
-Format: https://platform.openai.com/docs/api-reference/chat/create, and of llama.cpp and vLLM the
-sampling parameters `top_k`, `min_p` and `repetition_penalty`. These models are also the component
+Format: https://platform.openai.com/docs/api-reference/chat/create. These models are also the component
 schemas of the OpenAPI document, so what they accept is what the document says.
 """
 
@@ -12,8 +11,9 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from codex_windows_ai.api.openai.tools import NAME
 from codex_windows_ai.api.shared.body import BodyPart
-from codex_windows_ai.settings import Provider
+from codex_windows_ai.api.shared.parameters import GenerationBody
 
 NOT_SUPPORTED = {
     "audio": "the model writes text only",
@@ -29,7 +29,8 @@ NOT_SUPPORTED = {
 }
 """Parameters of OpenAI that would change the answer, and why they are refused."""
 
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+ToolName = Annotated[str, Field(pattern=f"^{NAME}$")]
+SchemaName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 JsonObject = dict[str, Any]
 
 
@@ -136,7 +137,7 @@ ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage | To
 class FunctionDefinition(BodyPart):
     """A function that the model may call; `parameters` is a JSON schema."""
 
-    name: Name
+    name: ToolName
     description: str | None = None
     parameters: JsonObject | None = None
     strict: bool | None = None
@@ -172,7 +173,7 @@ class GrammarFormat(BodyPart):
 class CustomToolDefinition(BodyPart):
     """A tool that takes text."""
 
-    name: Name
+    name: ToolName
     description: str | None = None
     format: Annotated[AnyText | GrammarFormat, Field(discriminator="type")] | None = None
 
@@ -184,24 +185,24 @@ class CustomTool(BodyPart):
     custom: CustomToolDefinition
 
 
-class ToolName(BodyPart):
+class ChosenTool(BodyPart):
     """A tool by its name."""
 
-    name: Name
+    name: ToolName
 
 
 class ChosenFunction(BodyPart):
     """The one function that must be called."""
 
     type: Literal["function"]
-    function: ToolName
+    function: ChosenTool
 
 
 class ChosenCustomTool(BodyPart):
     """The one custom tool that must be called."""
 
     type: Literal["custom"]
-    custom: ToolName
+    custom: ChosenTool
 
 
 ToolChoice = Annotated[ChosenFunction | ChosenCustomTool, Field(discriminator="type")]
@@ -236,7 +237,7 @@ class JsonObjectFormat(BodyPart):
 class JsonSchema(BodyPart):
     """A JSON schema by name; it is always kept to, whatever `strict` says."""
 
-    name: Name
+    name: SchemaName
     description: str | None = None
     definition: Annotated[JsonObject, Field(alias="schema")]
     strict: bool | None = None
@@ -256,24 +257,13 @@ class StreamOptions(BodyPart):
     include_obfuscation: bool | None = None
 
 
-class ChatRequest(BodyPart):
+class ChatRequest(GenerationBody):
     """A conversation to be continued."""
 
-    model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
 
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
-    provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
@@ -288,7 +278,6 @@ class ChatRequest(BodyPart):
         Annotated[PlainTextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None
     ) = None
 
-    stream: bool | None = None
     stream_options: StreamOptions | None = None
 
     # Accepted because they change nothing: there is one tier, nothing is stored, prefixes are always cached.

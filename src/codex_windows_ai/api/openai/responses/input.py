@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
-from codex_windows_ai.chat.conversation import Conversation, read_text
-from codex_windows_ai.chat.tools import Tool, ToolKind, qualified_name, read_tools
+from codex_windows_ai.api.openai.tools import read_tools
+from codex_windows_ai.api.shared.conversation import Conversation, read_text
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.tools import Tool, ToolKind, qualified_name
 
 _CALLS: dict[str, tuple[ToolKind, str]] = {
     "function_call": ("function", "arguments"),
@@ -58,18 +58,9 @@ def read_input(
 def _add_call(conversation: Conversation, item_type: str, item: dict[str, Any], param: str) -> None:
     kind, body_name = _CALLS[item_type]
     body = _text(item, body_name, param)
-    if kind == "function":
-        _check_arguments(body, f"{param}.{body_name}")
     namespace = item.get("namespace")
     name = qualified_name(_text(item, "name", param), namespace if isinstance(namespace, str) else None)
     conversation.add_call(kind, name, body, call_id=_text(item, "call_id", param))
-
-
-def _check_arguments(arguments: str, param: str) -> None:
-    try:
-        json.loads(arguments)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"`{param}` is not valid JSON: {error}.", param=param) from error
 
 
 def _text(item: dict[str, Any], name: str, param: str) -> str:

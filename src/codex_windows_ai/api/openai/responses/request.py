@@ -2,34 +2,31 @@
 
 Format: https://platform.openai.com/docs/api-reference/responses/create. A parameter that would
 change the answer and is not supported is refused by name; one that cannot change it is accepted.
-`seed`, `top_k`, `min_p`, `repetition_penalty`, `presence_penalty`, `frequency_penalty` and `stop`
-are extensions, taken from the Chat Completions API and from other local servers.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from codex_windows_ai.api.shared.body import BodyPart
+from codex_windows_ai.api.shared.parameters import GenerationBody
 from codex_windows_ai.chat.grammar import json_grammar
-from codex_windows_ai.protocol.request import Grammar, SamplingParameters
-from codex_windows_ai.settings import Provider
+from codex_windows_ai.protocol.grammar import Grammar
 
 NOT_SUPPORTED = {
     "previous_response_id": "this host keeps no responses; send the whole conversation as `input`",
     "conversation": "this host keeps no conversations; send the whole conversation as `input`",
     "prompt": "this host keeps no prompt templates; send the text itself",
     "background": "this host keeps no responses; use `stream` for long answers",
-    "top_logprobs": "this door gives no log probabilities; POST /v1/chat/completions does",
     "truncation": 'nothing is ever left out of a prompt; only "disabled" is accepted',
     "service_tier": 'there is one tier; only "auto" and "default" are accepted',
     "context_management": "this host does not shorten conversations",
     "moderation": "this host moderates nothing",
 }
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
+_LOGPROBS = "message.output_text.logprobs"
 
 
 class TextFormat(BodyPart):
@@ -65,36 +62,21 @@ class TextOptions(BodyPart):
 class ReasoningOptions(BodyPart):
     """The parameter `reasoning`: without effect, because no model here reasons apart from its answer."""
 
-    model_config = ConfigDict(extra="allow")
-
     effort: str | None = None
     summary: str | None = None
 
 
-class ResponsesRequest(BodyPart):
+class ResponsesRequest(GenerationBody):
     """The body, checked; `input` and `tools` are read item by item elsewhere."""
 
-    model: str
     input: str | list[dict[str, Any]]
     instructions: str | None = None
-    stream: bool | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
-    temperature: _Number | None = None
-    top_p: _Number | None = None
-
-    # Extensions.
-    seed: int | None = Field(default=None, ge=0)
-    top_k: int | None = None
-    min_p: _Number | None = None
-    repetition_penalty: _Number | None = None
-    presence_penalty: _Number | None = None
-    frequency_penalty: _Number | None = None
-    stop: str | list[str] | None = None
-    provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
     # Accepted: they cannot change the answer.
     store: bool | None = None
@@ -114,7 +96,6 @@ class ResponsesRequest(BodyPart):
     background: Annotated[bool, Field(json_schema_extra={"const": False})] | None = None
     truncation: Literal["disabled"] | None = None
     service_tier: Literal["auto", "default"] | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
     previous_response_id: None = None
     conversation: None = None
     prompt: None = None
@@ -128,29 +109,9 @@ class ResponsesRequest(BodyPart):
             raise ValueError("must be false")
         return value
 
-    @field_validator("include")
-    @classmethod
-    def _without_logprobs(cls, value: list[str] | None) -> list[str] | None:
-        if "message.output_text.logprobs" in (value or []):
-            raise ValueError("this door gives no log probabilities; POST /v1/chat/completions does")
-        return value
-
     @property
-    def sampling(self) -> SamplingParameters:
-        """How tokens are chosen; what was not given is the engine's default."""
-        names = (
-            "temperature",
-            "top_p",
-            "top_k",
-            "min_p",
-            "repetition_penalty",
-            "presence_penalty",
-            "frequency_penalty",
-            "seed",
-        )
-        return SamplingParameters(**{name: value for name in names if (value := getattr(self, name)) is not None})
-
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """Texts that end the answer."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+    def wanted_logprobs(self) -> int | None:
+        """How many alternatives each token is to have; None where no log probabilities are asked for."""
+        if self.top_logprobs or _LOGPROBS in (self.include or ()):
+            return self.top_logprobs or 0
+        return None

@@ -46,7 +46,7 @@ def new_response(body: ResponsesRequest) -> dict[str, Any]:
         "top_p": sampling.top_p,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        "top_logprobs": 0,
+        "top_logprobs": body.top_logprobs or 0,
         "max_output_tokens": body.max_output_tokens,
         "max_tool_calls": body.max_tool_calls,
         "truncation": "disabled",

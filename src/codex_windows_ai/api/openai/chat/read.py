@@ -1,10 +1,8 @@
-"""A chat request as the engine takes it."""
+"""A chat request as a question to the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
 from codex_windows_ai.api.openai.chat.request import (
     AssistantMessage,
@@ -17,36 +15,19 @@ from codex_windows_ai.api.openai.chat.request import (
     TextPart,
     ToolMessage,
 )
-from codex_windows_ai.chat.conversation import Conversation
-from codex_windows_ai.chat.grammar import answer_grammar, json_grammar
-from codex_windows_ai.chat.parser import ToolParser
-from codex_windows_ai.chat.schema import loosened
-from codex_windows_ai.chat.tools import ToolSet, make_tool_set, read_tools
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
+from codex_windows_ai.api.shared.body import unknown_fields
+from codex_windows_ai.api.shared.conversation import Conversation
+from codex_windows_ai.api.shared.endpoint import Question
+from codex_windows_ai.chat.grammar import check_answer, json_grammar
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
-
-Value = TypeVar("Value")
-
-# Smaller values keep the likeliest token alone, which this one does too.
-_SMALLEST_TOP_P = 1e-6
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.message import Message
+from codex_windows_ai.protocol.request import GenerationRequest
 
 
-@dataclass(frozen=True, slots=True)
-class ChatPrompt:
-    """What is asked of the engine, what its answer is to be read by, and which tools' schemas are `loosened`."""
-
-    generation: GenerationRequest
-    tool_set: ToolSet
-    loosened: list[dict[str, str]]
-    text_is_constrained: bool
-
-    def parser(self) -> ToolParser:
-        """A parser for the one answer."""
-        return ToolParser(self.tool_set, text_is_constrained=self.text_is_constrained)
-
-
-def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
-    """What a request asks of the engine.
+def read_chat(chat: ChatRequest, *, agent: str) -> Question:
+    """What a request asks of the model.
 
     Raises InvalidRequestError: parameters that contradict each other, a tool's result without its
     call. InvalidGrammarError: a schema that cannot be followed.
@@ -57,18 +38,19 @@ def read_chat(chat: ChatRequest, *, agent: str) -> ChatPrompt:
     choice = chat.tool_choice if isinstance(chat.tool_choice, str | None) else chat.tool_choice.model_dump()
     tool_set = make_tool_set(tools, choice, parallel=chat.parallel_tool_calls)
     text = _text_grammar(chat)
-    generation = GenerationRequest(
+    request = GenerationRequest(
         messages=_messages(chat.messages),
-        tools=tool_set.offer,
-        sampling=_sampling(chat),
+        tools=tool_set,
+        sampling=chat.sampling,
         max_output_tokens=chat.max_completion_tokens or chat.max_tokens,
-        stop=(chat.stop,) if isinstance(chat.stop, str) else tuple(chat.stop or ()),
-        grammar=answer_grammar(tool_set, text),
+        stop=chat.stop_strings,
+        grammar=text,
         agent=agent,
         provider=chat.provider,
         top_logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
+        model=chat.model,
     )
-    return ChatPrompt(generation, tool_set, loosened(tool_set), text_is_constrained=text is not None)
+    return Question(request, {"left_out": unknown_fields(chat), "loosened": check_answer(tool_set, text)})
 
 
 def _check_combinations(chat: ChatRequest) -> None:
@@ -83,25 +65,6 @@ def _check_combinations(chat: ChatRequest) -> None:
             hint="They mean the same; give one of them.",
             param="max_tokens",
         )
-
-
-def _sampling(chat: ChatRequest) -> SamplingParameters:
-    default = SamplingParameters()
-    return SamplingParameters(
-        temperature=_given(chat.temperature, default.temperature),
-        top_p=max(_given(chat.top_p, default.top_p), _SMALLEST_TOP_P),
-        top_k=_given(chat.top_k, default.top_k),
-        min_p=_given(chat.min_p, default.min_p),
-        repetition_penalty=_given(chat.repetition_penalty, default.repetition_penalty),
-        presence_penalty=_given(chat.presence_penalty, default.presence_penalty),
-        frequency_penalty=_given(chat.frequency_penalty, default.frequency_penalty),
-        # OpenAI's seeds have a sign; the engine's are the same 64 bits without one.
-        seed=None if chat.seed is None else chat.seed % 2**64,
-    )
-
-
-def _given(value: Value | None, default: Value) -> Value:
-    return default if value is None else value
 
 
 def _text_grammar(chat: ChatRequest) -> Grammar | None:

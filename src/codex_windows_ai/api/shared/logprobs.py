@@ -1,11 +1,11 @@
-"""Log-probabilities of the tokens that an answer's text is made of."""
+"""Log probabilities of the tokens that an answer's text is made of, in the shape that both of OpenAI's APIs have."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
-from codex_windows_ai.api.openai.chat.response import ContentLogprob, TokenLogprob
 from codex_windows_ai.protocol.answer import ChosenToken
 
 
@@ -25,30 +25,19 @@ class ContentLogprobs:
         """Tokens, in order, as the engine gives them."""
         self._waiting.extend(token for token in tokens if token.token)
 
-    def pop(self, text: str) -> list[ContentLogprob]:
-        """The tokens that begin in this next piece of text."""
+    def pop(self, text: str) -> list[dict[str, Any]]:
+        """The tokens that begin in this next piece of text: `{token, bytes, logprob, top_logprobs}` each."""
         self._shown += len(text.encode())
-        due: list[ContentLogprob] = []
+        due: list[dict[str, Any]] = []
         while self._waiting and self._taken < self._shown:
             token = self._waiting.popleft()
             self._taken += len(token.token)
             if token.logprob is not None:
-                due.append(_described(token, token.logprob))
+                alternatives = [_described(other.token, other.logprob) for other in token.alternatives]
+                due.append({**_described(token.token, token.logprob), "top_logprobs": alternatives})
         return due
 
 
-def _described(token: ChosenToken, logprob: float) -> ContentLogprob:
-    return ContentLogprob(
-        token=_shown(token.token),
-        bytes=list(token.token),
-        logprob=logprob,
-        top_logprobs=[
-            TokenLogprob(token=_shown(other.token), bytes=list(other.token), logprob=other.logprob)
-            for other in token.alternatives
-        ],
-    )
-
-
-def _shown(token: bytes) -> str:
-    """The token as text; bytes that are half a character are only to be had from `bytes`."""
-    return token.decode(errors="replace")
+def _described(token: bytes, logprob: float) -> dict[str, Any]:
+    """A token; as text, bytes that are half a character are only to be had from `bytes`."""
+    return {"token": token.decode(errors="replace"), "bytes": list(token), "logprob": logprob}

@@ -1,18 +1,18 @@
-"""A caller's history as the engine's messages, the same from turn to turn.
+"""A caller's history as messages, the same from turn to turn.
 
 A conversation only ever grows, and each turn sends all of it again. What was said before must
 render to the same text as the last time, down to the calls as the model wrote them: then the prefix
 cache has it, and only what is new is read. So nothing that changes from turn to turn, such as the
-ids of items, becomes part of a message.
+ids of items, becomes part of what a format writes.
 """
 
 from __future__ import annotations
 
 from typing import cast
 
-from codex_windows_ai.chat.tools import ToolKind, call_form
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import Message, Role
+from codex_windows_ai.protocol.message import Call, Message, Part, Result, Role, Text
+from codex_windows_ai.protocol.tools import ToolKind
 
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
 _TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -27,10 +27,9 @@ class Conversation:
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self._turn = ""
-        self._turn_ends_with_call = False
+        self._turn: list[Part] = []
         self._calls: list[str] = []
-        self._results: list[tuple[int, str]] = []
+        self._results: list[Result] = []
 
     def add_message(self, role: str, text: str, *, param: str) -> None:
         """What somebody said; "developer" is the newer name of "system".
@@ -43,21 +42,25 @@ class Conversation:
             )
         if role == "assistant":
             self._settle_results()
-            self._turn += text
-            self._turn_ends_with_call = False
+            if text:
+                self._turn.append(Text(text))
             return
         self._settle()
         if _ROLES[role] == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
-            self._messages[0] = Message("system", f"{self._messages[0].content}\n\n{text}")
+            self._messages[0] = Message("system", f"{self._messages[0].text}\n\n{text}")
         else:
             self._messages.append(Message(_ROLES[role], text))
 
     def add_call(self, kind: ToolKind, name: str, body: str, *, call_id: str) -> None:
-        """A call the assistant made; `name` as the model saw it, `body` its arguments or input."""
+        """A call the assistant made; `name` as the model saw it, `body` its arguments or input.
+
+        A function that was called without arguments was called with none: `{}`. Arguments that were cut off stay as
+        the model wrote them.
+        """
         self._settle_results()
-        separator = "\n" if self._turn_ends_with_call else ""
-        self._turn += separator + call_form(kind, name).write(body)
-        self._turn_ends_with_call = True
+        if kind == "function" and not body.strip():
+            body = "{}"
+        self._turn.append(Call(kind, name, body, call_id))
         self._calls.append(call_id)
 
     def add_result(self, call_id: str, text: str, *, param: str) -> None:
@@ -70,7 +73,7 @@ class Conversation:
                 f"`{param}` is the output of the call `{call_id}`, but no such call comes before it.",
                 param=f"{param}.call_id",
             )
-        self._results.append((self._calls.index(call_id), text))
+        self._results.append(Result(text, call_id))
 
     def messages(self) -> tuple[Message, ...]:
         """All of it."""
@@ -83,13 +86,16 @@ class Conversation:
 
     def _settle_turn(self) -> None:
         if self._turn:
-            self._messages.append(Message("assistant", self._turn))
-        self._turn, self._turn_ends_with_call = "", False
+            words = all(isinstance(part, Text) for part in self._turn)
+            content = "".join(part.text for part in self._turn if isinstance(part, Text))
+            self._messages.append(Message("assistant", content if words else tuple(self._turn)))
+        self._turn = []
 
     def _settle_results(self) -> None:
         if self._results:
             self._settle_turn()
-            self._messages += [Message("tool", text) for _, text in sorted(self._results, key=lambda result: result[0])]
+            ordered = sorted(self._results, key=lambda result: self._calls.index(result.call_id))
+            self._messages += [Message("tool", (result,)) for result in ordered]
         self._results = []
 
 

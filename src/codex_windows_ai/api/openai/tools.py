@@ -1,19 +1,4 @@
-"""The tools a caller offers, in one form whichever door they came through.
-
-A model calls a function as Hermes and Qwen models were trained to
-(https://github.com/NousResearch/Hermes-Function-Calling):
-
-    <tool_call>
-    {"name": "read_file", "arguments": {"path": "a.txt"}}
-    </tool_call>
-
-A custom tool takes text that is no JSON; its call has the text on the lines below its name:
-
-    <tool_call>
-    {"name": "apply_patch"}
-    *** Begin Patch
-    …
-    </tool_call>
+"""`tools` and `tool_choice` in the shape of either of OpenAI's APIs, which nest them differently.
 
 Tools in a namespace (an MCP server's, as Codex sends them) are shown to the model as
 `namespace__name`, and handed back to the caller with both names.
@@ -24,130 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import Grammar, ToolOffer
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.tools import Tool, ToolMode, ToolSet
 
-ToolKind = Literal["function", "custom"]
-ToolMode = Literal["auto", "none", "required"]
+NAME = r"[A-Za-z0-9_./-]{1,128}"
+"""A tool's name by MCP's rule: https://modelcontextprotocol.io/specification/draft/server/tools (tool names)."""
 
-CALL_BEGIN, CALL_END = "<tool_call>", "</tool_call>"
-
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class CallForm:
-    """The text around a call's body, which is a function's arguments or a custom tool's input."""
-
-    begin: str
-    end: str
-
-    def write(self, body: str) -> str:
-        """The call as the model writes it."""
-        return f"{self.begin}{body}{self.end}"
-
-
-def call_form(kind: ToolKind, name: str) -> CallForm:
-    """How a call of the tool with this (qualified) name is written."""
-    quoted = json.dumps(name, ensure_ascii=False)
-    if kind == "function":
-        return CallForm(f'{CALL_BEGIN}\n{{"name": {quoted}, "arguments": ', f"}}\n{CALL_END}")
-    return CallForm(f'{CALL_BEGIN}\n{{"name": {quoted}}}\n', f"\n{CALL_END}")
-
-
-def qualified_name(name: str, namespace: str | None) -> str:
-    """The name that the model sees."""
-    return f"{namespace}__{name}" if namespace else name
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool on offer. A function has `parameters`, a JSON schema; a custom tool may have a `grammar`.
-
-    A `strict` function's arguments must match its schema in every keyword.
-    """
-
-    kind: ToolKind
-    name: str
-    namespace: str | None = None
-    description: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    strict: bool = False
-    grammar: Grammar | None = None
-
-    @property
-    def qualified_name(self) -> str:
-        """The name that the model sees."""
-        return qualified_name(self.name, self.namespace)
-
-    @property
-    def form(self) -> CallForm:
-        """How a call of it is written."""
-        return call_form(self.kind, self.qualified_name)
-
-    @property
-    def definition(self) -> str:
-        """What the model is told of it: the JSON text of an OpenAI chat tool."""
-        function = {
-            "name": self.qualified_name,
-            "description": self.description if self.kind == "function" else self._custom_description(),
-            "parameters": self.parameters,
-        }
-        return json.dumps({"type": "function", "function": function}, ensure_ascii=False)
-
-    def _custom_description(self) -> str:
-        parts = [self.description] if self.description else []
-        parts.append(f"This tool takes plain text, not JSON. Call it as:\n{self.form.write('TEXT')}")
-        if self.grammar is not None:
-            parts.append(f"The text must match this {self.grammar.kind} grammar:\n{self.grammar.definition}")
-        return "\n\n".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSet:
-    """The tools of one request, and what the caller wants done with them.
-
-    `mode` "auto" leaves it to the model whether to call one, "required" makes it call, "none" forbids
-    it. `only` are the qualified names of those that may be called, None meaning all. Without
-    `parallel` an answer has one call at most.
-    """
-
-    tools: tuple[Tool, ...] = ()
-    mode: ToolMode = "auto"
-    only: frozenset[str] | None = None
-    parallel: bool = True
-
-    @property
-    def callable(self) -> tuple[Tool, ...]:
-        """Those the model may call now."""
-        if self.mode == "none":
-            return ()
-        return tuple(tool for tool in self.tools if self.only is None or tool.qualified_name in self.only)
-
-    @property
-    def offer(self) -> ToolOffer | None:
-        """What the model is told. All tools, whatever the choice is, so that the prompt stays the same."""
-        if not self.tools:
-            return None
-        definitions = tuple(tool.definition for tool in self.tools)
-        return ToolOffer(definitions, _INSTRUCTIONS.format(definitions="\n".join(definitions)))
-
-
-_INSTRUCTIONS = """# Tools
-
-You can call these functions, each described as JSON:
-<tools>
-{definitions}
-</tools>
-
-To call one, answer with its name and its arguments as JSON, like this:
-<tool_call>
-{{"name": "function_name", "arguments": {{"argument": "value"}}}}
-</tool_call>
-What it returns comes back to you in <tool_response></tool_response>."""
+_NAME = re.compile(NAME)
 
 
 def read_tools(items: Sequence[Any], param: str = "tools", *, without: Sequence[str] = ()) -> tuple[Tool, ...]:
@@ -309,7 +180,7 @@ def _name(fields: dict[str, Any], param: str) -> str:
     name = fields.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidRequestError(
-            f"`{param}.name` must be 1 to 128 letters, digits, `_`, `-` or `.` (found: {json.dumps(name)[:100]}).",
+            f"`{param}.name` must be 1 to 128 letters, digits, `_`, `-`, `.` or `/` (found: {json.dumps(name)[:100]}).",
             param=f"{param}.name",
         )
     return name

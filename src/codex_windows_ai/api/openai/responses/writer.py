@@ -1,7 +1,7 @@
 """An answer as the ordered events of a Responses stream.
 
 Format: https://platform.openai.com/docs/api-reference/responses-streaming. Every item is opened,
-filled and closed before the next one; `sequence_number` is set by whoever sends the events.
+filled and closed before the next one.
 """
 
 from __future__ import annotations
@@ -12,15 +12,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex_windows_ai.api.openai.responses.response import new_id, usage_object
-from codex_windows_ai.chat.parser import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece, ToolParser
-from codex_windows_ai.chat.tools import Tool
+from codex_windows_ai.api.shared import endpoint
+from codex_windows_ai.api.shared.logprobs import ContentLogprobs
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.protocol.answer import Delta
+from codex_windows_ai.protocol.answer import (
+    AnswerPart,
+    CallBegun,
+    CallEnded,
+    CallPiece,
+    Delta,
+    ReasoningPiece,
+    TextPiece,
+)
 from codex_windows_ai.protocol.answered_by import answered_by
 from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.protocol.tools import ToolName
 from codex_windows_ai.protocol.wire_errors import error_body
 
-Event = dict[str, Any]
+_Event = dict[str, Any]
 
 _CALL_EVENTS = {
     "function": ("fc", "function_call", "arguments", "response.function_call_arguments"),
@@ -28,32 +37,33 @@ _CALL_EVENTS = {
 }
 
 
-class ResponseEvents:
+class ResponseWriter:
     """The events of one response; `response` is the object they are about, always as it is now.
 
     `remarks` on what was asked for and is not done as asked stand in the answer under `windows_ai`,
     each under its name; lists of nothing are left out.
 
-    OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. Codex
-    takes that as a failed turn and shows nothing of the answer, so `for_codex` text that was cut off
-    ends with `response.completed`; `incomplete_details` says so all the same. A call that was cut off
-    fails Codex's turn, and is not handed to it: half a command must not run.
+    OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. One that takes that as a
+    failed turn and shows nothing of the answer (`completes_cut_text`) gets text that was cut off as
+    `response.completed`; `incomplete_details` says so all the same. A call that was cut off still fails the turn,
+    and is not handed to it: half a command must not run.
     """
 
     def __init__(
         self,
         response: dict[str, Any],
-        parser: ToolParser,
         *,
-        for_codex: bool,
+        completes_cut_text: bool = False,
+        logprobs: bool = False,
         remarks: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         self.response = response
         self._source: AnswerSource | None = None
         self._remarks = {name: list(remark) for name, remark in (remarks or {}).items() if remark}
-        self._parser = parser
-        self._for_codex = for_codex
-        self._item: Event | None = None
+        self._logprobs = ContentLogprobs() if logprobs else None
+        self._completes_cut_text = completes_cut_text
+        self._sent = 0
+        self._item: _Event | None = None
         self._half_call = False
 
     def answered_by(self, source: AnswerSource) -> None:
@@ -61,37 +71,45 @@ class ResponseEvents:
         self._source = source
         self.response["windows_ai"] = {**answered_by(source), **self._remarks}
 
-    def begin(self) -> list[Event]:
+    def begin(self) -> list[endpoint.Event]:
         """The first events, before any work."""
-        return [self._about_response("created"), self._about_response("in_progress")]
+        return self._numbered([self._about_response("created"), self._about_response("in_progress")])
 
-    def heartbeat(self) -> Event:
+    def heartbeat(self) -> list[endpoint.Event]:
         """Says that the answer is still being worked on."""
-        return self._about_response("in_progress")
+        return self._numbered([self._about_response("in_progress")])
 
-    def add(self, delta: Delta) -> list[Event]:
+    def add(self, delta: Delta) -> list[endpoint.Event]:
         """What a piece of the answer brings; the last piece has its end too."""
-        parts = self._parser.push(delta.text)
-        if delta.finish_reason is None:
-            return [event for part in parts for event in self._add_part(part)]
-        cut = delta.finish_reason != "stop"
-        parts += self._parser.finish(cut=cut)
-        events = [event for part in parts for event in self._add_part(part)]
-        return [*events, *self._finish(delta, cut=cut)]
+        if self._logprobs is not None:
+            self._logprobs.push(delta.tokens)
+        events = [event for part in delta.pieces for event in self._add_part(part)]
+        if delta.finish_reason is not None:
+            events += self._finish(delta, cut=delta.finish_reason != "stop")
+        return self._numbered(events)
 
-    def fail(self, error: WindowsAiError) -> list[Event]:
+    def whole(self) -> dict[str, Any]:
+        """The response."""
+        return self.response
+
+    def _numbered(self, events: list[_Event]) -> list[endpoint.Event]:
+        """The events with their names and their place in the stream."""
+        first, self._sent = self._sent, self._sent + len(events)
+        return [(event["type"], {**event, "sequence_number": first + n}) for n, event in enumerate(events)]
+
+    def fail(self, error: WindowsAiError) -> list[endpoint.Event]:
         """The end of an answer that failed after its stream began."""
         described = error_body(error)["error"]
         self.response["status"] = "failed"
         self.response["error"] = {"code": described["code"], "message": described["message"]}
-        return [self._about_response("failed")]
+        return self._numbered([self._about_response("failed")])
 
-    def _finish(self, delta: Delta, *, cut: bool) -> list[Event]:
-        events: list[Event] = []
+    def _finish(self, delta: Delta, *, cut: bool) -> list[_Event]:
+        events: list[_Event] = []
         if self._item is None and not self.response["output"]:
             events += self._open_message()
         events += self._close_message(status="incomplete" if cut else "completed")
-        failed_cut = cut and (self._half_call or not self._for_codex)
+        failed_cut = cut and (self._half_call or not self._completes_cut_text)
         if cut:
             self.response["incomplete_details"] = {
                 "reason": "cancelled" if delta.finish_reason == "cancelled" else "max_output_tokens"
@@ -104,7 +122,7 @@ class ResponseEvents:
         self.response["completed_at"] = None if failed_cut else int(time.time())
         return [*events, self._about_response("incomplete" if failed_cut else "completed")]
 
-    def _add_part(self, part: AnswerPart) -> list[Event]:
+    def _add_part(self, part: AnswerPart) -> list[_Event]:
         match part:
             case TextPiece(text):
                 opened = self._open_message() if self._item is None else []
@@ -115,8 +133,10 @@ class ResponseEvents:
                 return [self._add_to_call(text)]
             case CallEnded(_, body, complete):
                 return self._close_call(body, complete=complete)
+            case ReasoningPiece():
+                return []
 
-    def _open_message(self) -> list[Event]:
+    def _open_message(self) -> list[_Event]:
         self._item = {
             "id": new_id("msg"),
             "type": "message",
@@ -125,29 +145,32 @@ class ResponseEvents:
             "content": [],
         }
         opened = self._about_item("response.output_item.added", item=self._item)
-        part: Event = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        part: _Event = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         self._item["content"].append(part)
         return [opened, self._about_text("response.content_part.added", part=part)]
 
-    def _add_text(self, text: str) -> Event:
-        self._current["content"][0]["text"] += text
-        return self._about_text("response.output_text.delta", delta=text, logprobs=[])
+    def _add_text(self, text: str) -> _Event:
+        logprobs = [] if self._logprobs is None else self._logprobs.pop(text)
+        part = self._current["content"][0]
+        part["text"] += text
+        part["logprobs"] += logprobs
+        return self._about_text("response.output_text.delta", delta=text, logprobs=logprobs)
 
-    def _close_message(self, *, status: str) -> list[Event]:
+    def _close_message(self, *, status: str) -> list[_Event]:
         """Closes the message that is open, if there is one."""
         if self._item is None:
             return []
         part = self._item["content"][0]
         self._item["status"] = status
         events = [
-            self._about_text("response.output_text.done", text=part["text"], logprobs=[]),
+            self._about_text("response.output_text.done", text=part["text"], logprobs=part["logprobs"]),
             self._about_text("response.content_part.done", part=part),
             self._about_item("response.output_item.done", item=self._item),
         ]
         self._keep_item()
         return events
 
-    def _open_call(self, tool: Tool) -> Event:
+    def _open_call(self, tool: ToolName) -> _Event:
         prefix, item_type, body_name, _ = _CALL_EVENTS[tool.kind]
         namespace = {"namespace": tool.namespace} if tool.namespace else {}
         self._item = {
@@ -162,10 +185,10 @@ class ResponseEvents:
         self._kind = tool.kind
         return self._about_item("response.output_item.added", item=self._item)
 
-    def _add_to_call(self, text: str) -> Event:
+    def _add_to_call(self, text: str) -> _Event:
         return self._about_item(f"{_CALL_EVENTS[self._kind][3]}.delta", item_id=self._current["id"], delta=text)
 
-    def _close_call(self, body: str, *, complete: bool) -> list[Event]:
+    def _close_call(self, body: str, *, complete: bool) -> list[_Event]:
         _, _, body_name, event = _CALL_EVENTS[self._kind]
         item = self._current
         item[body_name] = body
@@ -177,10 +200,10 @@ class ResponseEvents:
         if complete:
             return [done, closed]
         self._half_call = True
-        return [] if self._for_codex else [done, closed]
+        return [] if self._completes_cut_text else [done, closed]
 
     @property
-    def _current(self) -> Event:
+    def _current(self) -> _Event:
         assert self._item is not None  # noqa: S101  # a part belongs to the item that was opened before it
         return self._item
 
@@ -188,11 +211,11 @@ class ResponseEvents:
         self.response["output"].append(self._current)
         self._item = None
 
-    def _about_response(self, name: str) -> Event:
+    def _about_response(self, name: str) -> _Event:
         return {"type": f"response.{name}", "response": copy.deepcopy(self.response)}
 
-    def _about_item(self, event: str, /, **fields: Any) -> Event:
+    def _about_item(self, event: str, /, **fields: Any) -> _Event:
         return {"type": event, "output_index": len(self.response["output"]), **copy.deepcopy(fields)}
 
-    def _about_text(self, event: str, /, **fields: Any) -> Event:
+    def _about_text(self, event: str, /, **fields: Any) -> _Event:
         return self._about_item(event, item_id=self._current["id"], content_index=0, **fields)

@@ -6,14 +6,21 @@ from typing import Any
 
 import pytest
 
-from codex_windows_ai.chat.conversation import Conversation, read_text
-from codex_windows_ai.chat.parser import CallEnded, TextPiece, ToolParser
-from codex_windows_ai.chat.tools import ToolSet, read_tools
+from codex_windows_ai.api.openai.tools import read_tools
+from codex_windows_ai.api.shared.conversation import Conversation, read_text
+from codex_windows_ai.chat.formats.hermes import HermesParser, write_turn
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import Message
+from codex_windows_ai.protocol.answer import CallEnded, TextPiece
+from codex_windows_ai.protocol.message import Message
+from codex_windows_ai.protocol.tools import ToolSet
 
 READ_CALL = '<tool_call>\n{"name": "read", "arguments": {"path": "a"}}\n</tool_call>'
 NOTE_CALL = '<tool_call>\n{"name": "note"}\nfree\ntext\n</tool_call>'
+
+
+def written(made: Conversation) -> list[tuple[str, str]]:
+    """The turns as a model of the Hermes family reads them."""
+    return [(message.role, write_turn(message.parts)) for message in made.messages()]
 
 
 def conversation(*turns: tuple[str, str]) -> Conversation:
@@ -30,18 +37,18 @@ def test_system_messages_at_the_start_become_one() -> None:
 
 
 def test_what_an_assistant_says_and_calls_in_a_row_is_one_turn_as_the_model_wrote_it() -> None:
-    written = f"I look.\n{READ_CALL}\n{NOTE_CALL}"
+    told = f"I look.\n{READ_CALL}\n{NOTE_CALL}"
     tools = ToolSet(read_tools([{"type": "function", "name": "read"}, {"type": "custom", "name": "note"}]))
-    parser = ToolParser(tools)
+    parser = HermesParser(tools)
     made = conversation(("user", "Look."))
 
-    for part in parser.push(written) + parser.finish():
+    for part in parser.push(told) + parser.finish():
         if isinstance(part, TextPiece):
             made.add_message("assistant", part.text, param="input")
         elif isinstance(part, CallEnded):
-            made.add_call(part.tool.kind, part.tool.qualified_name, part.body, call_id=part.tool.name)
+            made.add_call(part.tool.kind, part.tool.qualified, part.body, call_id=part.tool.name)
 
-    assert made.messages()[1:] == (Message("assistant", written),)
+    assert written(made)[1:] == [("assistant", told)]
 
 
 def test_results_come_in_the_order_of_the_calls() -> None:
@@ -52,12 +59,12 @@ def test_results_come_in_the_order_of_the_calls() -> None:
     made.add_result("1", "first", param="input")
     made.add_message("user", "Go on.", param="input")
 
-    assert made.messages()[1:] == (
-        Message("assistant", f"{READ_CALL}\n{NOTE_CALL}"),
-        Message("tool", "first"),
-        Message("tool", "second"),
-        Message("user", "Go on."),
-    )
+    assert written(made)[1:] == [
+        ("assistant", f"{READ_CALL}\n{NOTE_CALL}"),
+        ("tool", "first"),
+        ("tool", "second"),
+        ("user", "Go on."),
+    ]
 
 
 def test_a_call_after_a_result_is_a_turn_of_its_own() -> None:
@@ -66,8 +73,8 @@ def test_a_call_after_a_result_is_a_turn_of_its_own() -> None:
         made.add_call("function", "read", '{"path": "a"}', call_id=call_id)
         made.add_result(call_id, call_id, param="input")
 
-    call = Message("assistant", READ_CALL)
-    assert made.messages() == (call, Message("tool", "1"), call, Message("tool", "2"))
+    call = ("assistant", READ_CALL)
+    assert written(made) == [call, ("tool", "1"), call, ("tool", "2")]
 
 
 def test_a_history_only_ever_grows() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from codex_windows_ai.chat.tools import Tool, ToolSet, make_tool_set, read_tools
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.request import Grammar
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.tools import Tool
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
 LARK = {"type": "grammar", "syntax": "lark", "definition": 'start: "a"'}
@@ -62,26 +62,6 @@ def test_a_server_of_tools_is_a_tool_each_under_its_name() -> None:
     assert (read.namespace, read.name, read.qualified_name) == ("mcp__pc", "read", "mcp__pc__read")
     assert read.description == "This PC.\n\nReads."
     assert patch.qualified_name == "mcp__pc__patch"
-
-
-def test_the_model_is_told_of_all_tools_whatever_the_choice() -> None:
-    tools = read_tools([FUNCTION, CUSTOM])
-    told = make_tool_set(tools).offer
-
-    assert told
-    assert [json.loads(definition)["function"]["name"] for definition in told.definitions] == ["read", "patch"]
-    assert all(definition in told.instructions for definition in told.definitions)
-    for choice in ("none", "required", {"type": "function", "name": "read"}):
-        assert make_tool_set(tools, choice).offer == told
-    assert ToolSet().offer is None
-
-
-def test_a_custom_tool_says_how_its_text_is_written() -> None:
-    [tool] = read_tools([CUSTOM])
-
-    described = json.loads(tool.definition)["function"]["description"]
-    assert tool.form.write("TEXT") in described
-    assert 'start: "a"' in described
 
 
 @pytest.mark.parametrize(
@@ -187,3 +167,8 @@ def test_two_tools_of_one_name_are_refused() -> None:
 
 def test_types_that_are_left_out_are_no_error() -> None:
     assert read_tools([{"type": "web_search"}, FUNCTION], without=["web_search"]) == read_tools([FUNCTION])
+
+
+@pytest.mark.parametrize("name", ["fs.read_file", "git/status", "a", "x" * 128])
+def test_a_tool_is_named_by_mcps_rule(name: str) -> None:
+    assert read_tools([{"type": "function", "name": name}])[0].name == name

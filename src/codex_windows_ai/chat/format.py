@@ -1,0 +1,113 @@
+"""A chat format: how one family of models is spoken to, and how its answers are read.
+
+A conversation is handed down once, as a `GenerationRequest`; `ChatFormat.prepare` makes of it what the engine takes
+(token ids and a grammar) and what reads the answer back into parts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from codex_windows_ai.chat.grammar import check_answer
+from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.engine.tokenizer import Tokenizer
+from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.answer import AnswerPart, Delta
+from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.message import Message, Result, Text
+from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.tools import ToolSet
+
+
+class AnswerParser(Protocol):
+    """Finds the parts of one answer while it is being written."""
+
+    def push(self, text: str) -> list[AnswerPart]:
+        """What this piece of the answer completes."""
+        ...
+
+    def finish(self, *, cut: bool = False) -> list[AnswerPart]:
+        """What was held back; `cut` says that the answer was cut off, and did not end by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrompt:
+    """What is asked of the engine: token ids, and what the answer must match. `parser` reads the one answer.
+
+    Without a `parser` the answer is text and nothing else.
+    """
+
+    tokens: tuple[int, ...]
+    grammar: Grammar | None = None
+    parser: AnswerParser | None = None
+
+    def read(self, delta: Delta) -> Delta:
+        """A piece of the engine's answer as parts."""
+        if self.parser is None:
+            return delta
+        parts = self.parser.push(delta.text)
+        if delta.finish_reason is not None:
+            parts += self.parser.finish(cut=delta.finish_reason != "stop")
+        return delta.holding(parts)
+
+
+class ChatFormat(ABC):
+    """How one family talks, with the template and the tokenizer of one model."""
+
+    name: ClassVar[str]
+
+    def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
+        self.template = template
+        self.tokenizer = tokenizer
+
+    @classmethod
+    @abstractmethod
+    def suits(cls, template: str) -> bool:
+        """Whether a model with this chat template (its source) was trained to talk so."""
+
+    @abstractmethod
+    def render(self, messages: Sequence[Message], tools: ToolSet) -> list[int]:
+        """Token ids of the conversation, up to where the assistant's answer begins.
+
+        Raises InvalidRequestError: the model's template refuses these messages.
+        """
+
+    @abstractmethod
+    def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
+        """What an answer must match; `text` is what its text must match where it does not call. None: anything.
+
+        Raises InvalidGrammarError: what a tool takes cannot be followed.
+        """
+
+    @abstractmethod
+    def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
+        """What reads one answer; None where it can be nothing but text."""
+
+    def prepare(self, request: GenerationRequest) -> PreparedPrompt:
+        """What the engine is asked, and how its answer is read.
+
+        Raises InvalidRequestError, InvalidGrammarError.
+        """
+        if request.prompt_token_ids is not None:
+            tokens = request.prompt_token_ids
+        elif any(_says_something(message) for message in request.messages):
+            tokens = tuple(self.render(request.messages, request.tools))
+        else:
+            tokens = ()
+        if not tokens:
+            raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
+        if request.tools.tools:
+            check_answer(request.tools, request.grammar)
+        return PreparedPrompt(
+            tokens,
+            self.grammar(request.tools, request.grammar),
+            self.parser(request.tools, text_is_constrained=request.grammar is not None),
+        )
+
+
+def _says_something(message: Message) -> bool:
+    return any(part.text.strip() if isinstance(part, Text | Result) else True for part in message.parts)

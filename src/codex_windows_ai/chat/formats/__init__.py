@@ -1,0 +1,23 @@
+"""How each family of models talks: one file a format, and the choice among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codex_windows_ai.chat.format import ChatFormat
+from codex_windows_ai.chat.formats.hermes import Hermes
+from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.engine.tokenizer import Tokenizer
+
+FORMATS: tuple[type[ChatFormat], ...] = (Hermes,)
+"""The first that suits a model's template is taken; the last suits all."""
+
+
+def chat_format(folder: Path, tokenizer: Tokenizer) -> ChatFormat:
+    """The format of the model in a folder.
+
+    Raises ModelFileError: its chat template is missing or does not compile.
+    """
+    template = ChatTemplate(folder, tokenizer)
+    chosen = next(kind for kind in FORMATS if kind.suits(template.source))
+    return chosen(template, tokenizer)
