@@ -45,5 +45,15 @@ def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
             def spread(activations: np.ndarray) -> float:
                 return float(np.std(np.log(np.sqrt(np.mean(activations**2, axis=(0, 1))))))
 
-            assert spread(even) == pytest.approx(spread(before) / 2, rel=1e-3)
-            assert np.log(factors[norm.weight]).mean() == pytest.approx(0, abs=1e-5)
+            # As near as factors in steps of a 32nd of an octave come.
+            assert spread(even) == pytest.approx(spread(before) / 2, rel=1e-2)
+            assert np.log(factors[norm.weight]).mean() == pytest.approx(0, abs=1e-2)
+
+
+def test_factors_are_too_coarse_for_the_last_bits_of_a_processors_kernels_to_show(tmp_path: Path):
+    with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
+        source, decoder = SourceWeights(file, family_of(file).layout), Decoder(read_spec(file))
+        for factors in smoothing_factors(source, decoder, list(range(24))).values():
+            steps = 32 * np.log2(factors.astype(np.float64))
+            assert np.abs(steps - steps.round()).max() < 1e-4
+            assert len(set(steps.round())) > 1

@@ -26,6 +26,9 @@ STRENGTH = 0.5
 
 _FLOOR = 1e-4  # of the largest channel: dead channels stay finite
 
+_STEPS_AN_OCTAVE = 32
+"""Factors are as coarse as that, so that the last bits of a processor's kernels do not show in the converted model."""
+
 
 def smoothing_factors(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
     """For each norm, by its weight, float32 [hidden_size] around 1. The errors are those of `norm_outputs`."""
@@ -36,5 +39,6 @@ def _factors(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """From activations [batch, sequence, hidden_size]."""
     sizes = np.sqrt(np.mean(np.square(values, dtype=np.float64), axis=(0, 1)))
     sizes = np.maximum(sizes, max(sizes.max() * _FLOOR, np.finfo(np.float32).tiny))
-    logarithms = STRENGTH * np.log(sizes)
-    return np.exp(logarithms - logarithms.mean()).astype(np.float32)
+    logarithms = STRENGTH * np.log2(sizes)
+    steps = np.rint((logarithms - logarithms.mean()) * _STEPS_AN_OCTAVE)
+    return np.exp2(steps / _STEPS_AN_OCTAVE).astype(np.float32)
