@@ -1,7 +1,6 @@
 """The naive oracle of the converter: a forward pass in numpy, straight from the GGUF file, in float32.
 
-It follows llama.cpp's reading of the file (stored query and key rows rotate as neighbours for
-`llama`, as halves for `qwen2`) and shares no code with the graph. Slow, for tests and measurements.
+It follows llama.cpp's reading of the file and shares no code with the graph. Slow, for tests and measurements.
 """
 
 from __future__ import annotations
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, RopeSpec
 
     Array = NDArray[np.float32]
+
+ROTATES_NEIGHBOURS = frozenset({"llama"})
+"""Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
+src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
 
 
 def forward(file: GgufFile, tokens: NDArray[np.int64]) -> Array:
@@ -99,7 +102,7 @@ def _rotate(file: GgufFile, rope: RopeSpec, values: Array) -> Array:
         frequencies = frequencies / _weight(file, "rope_freqs")[0]
     angles = np.outer(np.arange(values.shape[1], dtype=np.float64), frequencies)
     turns = (np.cos(angles) + 1j * np.sin(angles))[:, None, :]
-    if file.architecture == "llama":
+    if file.architecture in ROTATES_NEIGHBOURS:
         turned = (values[..., 0::2] + 1j * values[..., 1::2]) * turns
         pairs = np.stack([turned.real, turned.imag], axis=-1)
         return pairs.reshape(values.shape).astype(np.float32)

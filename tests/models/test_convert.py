@@ -156,7 +156,7 @@ def test_a_tied_embedding_is_stored_once(tmp_path: Path):
 @pytest.mark.parametrize(
     ("tiny", "named"),
     [
-        (Tiny(architecture="gemma2"), ["gemma2", "llama", "qwen2"]),
+        (Tiny(architecture="unheard-of"), ["unheard-of", "llama", "qwen2"]),
         (Tiny(tokenizer="llama"), ["`llama`", "gpt2"]),
         (Tiny(pre="viking"), ["viking", "smollm", "qwen2"]),
         (Tiny(extra={"llama.expert_count": 8}), ["expert_count", "8"]),

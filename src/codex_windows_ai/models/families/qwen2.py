@@ -4,12 +4,5 @@ from __future__ import annotations
 
 from codex_windows_ai.models.families.family import Family
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
-from codex_windows_ai.models.spec import DecoderSpec
 
-
-def _read(metadata: Hyperparameters) -> DecoderSpec:
-    metadata.refuse("expert_count", "attention.sliding_window")
-    return metadata.decoder(metadata.dense_layers())
-
-
-FAMILY = Family("qwen2", ("Qwen2", "Qwen2.5"), _read)
+FAMILY = Family("qwen2", ("Qwen2", "Qwen2.5"), Hyperparameters.dense_decoder)

@@ -62,6 +62,14 @@ class Hyperparameters:
             tied_embeddings="output.weight" not in self.file.tensors,
         )
 
+    def dense_decoder(self) -> DecoderSpec:
+        """A decoder whose layers all have attention over all tokens and one MLP.
+
+        Raises UnsupportedModelError: it has experts or a sliding window, or as `dense_layers`.
+        """
+        self.refuse("expert_count", "attention.sliding_window")
+        return self.decoder(self.dense_layers())
+
     def dense_layers(self) -> list[LayerSpec]:
         """Layers of attention and an MLP. Raises UnsupportedModelError, as `attention` does."""
         return [LayerSpec(self.attention(layer), self.mlp()) for layer in range(self.integer("block_count"))]
