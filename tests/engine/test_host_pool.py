@@ -75,6 +75,14 @@ def test_slots_grow_no_further_than_they_must_where_none_are_spare() -> None:
     assert (read(pool, 0, BLOCK_TOKENS) == block_of(1.0)).all()
 
 
+def test_what_is_not_kept_takes_no_memory_when_slots_grow() -> None:
+    pool = pool_of(1, 2 * STEP)
+    pool.reserve(1, STEP, kept=())
+    write(pool, 0, 0, block_of(1.0))
+    pool.reserve(1, STEP + 1, kept=[range(0)])
+    assert not read(pool, 0, BLOCK_TOKENS).any()
+
+
 def test_what_is_large_enough_is_left_where_it_is_and_stays_bound() -> None:
     pool, session = pool_of(3), Session()
     pool.reserve(2, 10, kept=EVERYTHING)

@@ -11,14 +11,14 @@ import itertools
 import math
 import mmap
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, Binding, BlockId, KeysAndValues, KVPrefix, KVSpec, Session
-from codex_windows_ai.errors import EngineError, UnsupportedModelError
+from codex_windows_ai.engine.kv.pool_base import PoolBase
 
 Buffer = npt.NDArray[np.generic]
 
@@ -88,87 +88,32 @@ class _BoundCopy:
                 layer[part, self._first + row, :, added] = present[row, :, added]
 
 
-class HostPool:
+class HostPool(PoolBase):
     """A `KVPool`. `layers` are the slots: buffers of [2 (key, value), slots, heads, length, head size], one a layer.
 
-    Memory is the operating system's own, page by page as it is written and given back at once.
-    Slots grow by `length_step` tokens with what is really used, layer by layer, so that growing
-    never needs more than one layer twice. Bindings are kept until the memory that they are for moves.
+    Memory is the operating system's own, page by page as it is written and given back at once, so that slots grow
+    with what is really used. Bindings are kept until the memory that they are for moves.
 
     Raises UnsupportedModelError: a layer remembers something else than keys and values of all tokens.
     """
 
-    length_step = 256
-    FEWEST_SLOTS = 4
-    _SLAB_BLOCKS = 16
-
     def __init__(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0) -> None:
-        self.spec = spec
-        self.budget_bytes = budget_bytes
-        self.slots = 0
-        self.length = 0
-        self._states = list(_states(spec))
-        self.layers: list[Buffer] = [self._new_layer(state, 0, 0) for state in self._states]
-        self._block_bytes = BLOCK_TOKENS * spec.bytes_per_token
-        self.block_capacity = block_budget_bytes // self._block_bytes
+        super().__init__(spec, budget_bytes, block_budget_bytes)
+        self.layers: list[Buffer] = [self._new_layer(state, 0, 0) for state in self.states]
         self._slabs: list[list[Buffer]] = []
-        self._free_blocks: list[BlockId] = []
-        self._allocated_blocks = 0
         self._prefixes: dict[int, _Prefix] = {}
         self._numbers = itertools.count()
         self._bindings: dict[tuple[Session, int, int, KVPrefix | None], _BoundInPlace] = {}
 
     # Slots.
 
-    @property
-    def max_sequence_length(self) -> int:
-        """Tokens of the longest single slot within the budget."""
-        return self.budget_bytes // self.spec.bytes_per_token // self.length_step * self.length_step
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that slots take now."""
-        return self.bytes_of(self.slots, self.length)
-
-    def bytes_of(self, slots: int, length: int) -> int:
-        """Bytes that so many slots for so many tokens take."""
-        return slots * self._rounded(length) * self.spec.bytes_per_token
-
-    def fits(self, slots: int, length: int) -> bool:
-        """Whether so many slots for so many tokens stay within the budget."""
-        return self.bytes_of(slots, length) <= self.budget_bytes
-
-    def reserve(self, slots: int, length: int, *, kept: Sequence[range]) -> None:
-        """As in KVPool."""
-        if slots <= self.slots and length <= self.length:
-            return
-        length = max(length, self.length)
-        # Growing copies everything, while slots that no sequence uses cost address space only.
-        ample = self.slots if slots <= self.slots else max(slots, 2 * self.slots, self.FEWEST_SLOTS)
-        self.resize(ample if self.fits(ample, length) else slots, length, kept=kept)
-
-    def resize(self, slots: int, length: int, *, kept: Sequence[range]) -> None:
-        """As in KVPool."""
-        length = self._rounded(length)
-        if not self.fits(slots, length):
-            raise EngineError(
-                f"{slots} sequences of {length} tokens need {self.bytes_of(slots, length):,} bytes of keys and values, "
-                f"the budget is {self.budget_bytes:,}."
-            )
-        # Should memory run out between two layers, what both sizes hold stays sound.
-        self.slots, self.length = min(slots, self.slots), min(length, self.length)
-        spans = [slice(span.start, min(span.stop, self.length)) for span in kept[: self.slots]]
+    def _replace_layers(self, slots: int, length: int, spans: list[slice]) -> None:
         self._bindings.clear()
-        for index, (state, old) in enumerate(zip(self._states, self.layers, strict=True)):
+        for index, (state, old) in enumerate(zip(self.states, self.layers, strict=True)):
             new = self._new_layer(state, slots, length)
             for slot, span in enumerate(spans):
                 new[:, slot, :, span] = old[:, slot, :, span]
             self.layers[index] = new
-        self.slots, self.length = slots, length
-
-    def release(self) -> None:
-        """Gives the memory of all slots back."""
-        self.resize(0, 0, kept=())
 
     def move(self, source: int, target: int, tokens: range) -> None:
         """Copies `tokens` of one slot to the same place in another."""
@@ -190,33 +135,18 @@ class HostPool:
 
     # Blocks: in slabs of several, whose layers are [blocks, 2 (key, value), heads, BLOCK_TOKENS, head size].
 
-    @property
-    def block_nbytes(self) -> int:
-        """Bytes of the blocks that were ever allocated."""
-        return self._allocated_blocks * self._block_bytes
-
-    def allocate_block(self) -> BlockId | None:
-        """A block that nothing uses; None where all are used."""
-        if not self._free_blocks and self._allocated_blocks < self.block_capacity:
-            count = min(self._SLAB_BLOCKS, self.block_capacity - self._allocated_blocks)
-            self._slabs.append(self._new_layers(BLOCK_TOKENS, count))
-            self._free_blocks += [BlockId(self._allocated_blocks + number) for number in range(count)]
-            self._allocated_blocks += count
-        return self._free_blocks.pop() if self._free_blocks else None
-
-    def free_block(self, block: BlockId) -> None:
-        """The block may be allocated again."""
-        self._free_blocks.append(block)
+    def _add_slab(self, count: int) -> None:
+        self._slabs.append(self._new_layers(BLOCK_TOKENS, count))
 
     def copy_out(self, slot: int, start: int, block: BlockId, tokens: int) -> None:
         """Copies so many tokens from `start` on out of a slot, to the first ones of a block."""
-        slab, index = divmod(block, self._SLAB_BLOCKS)
+        slab, index = divmod(block, self.SLAB_BLOCKS)
         for storage, layer in zip(self._slabs[slab], self.layers, strict=True):
             storage[index, :, :, :tokens] = layer[:, slot, :, start : start + tokens]
 
     def copy_in(self, block: BlockId, slot: int, start: int, tokens: int) -> None:
         """Copies the first tokens of a block into a slot, from `start` on."""
-        slab, index = divmod(block, self._SLAB_BLOCKS)
+        slab, index = divmod(block, self.SLAB_BLOCKS)
         for storage, layer in zip(self._slabs[slab], self.layers, strict=True):
             layer[:, slot, :, start : start + tokens] = storage[index, :, :, :tokens]
 
@@ -238,7 +168,7 @@ class HostPool:
         """A prefix of its own memory, copied from whole blocks that follow each other."""
         prefix = self._new_prefix(len(blocks) * BLOCK_TOKENS)
         for number, block in enumerate(blocks):
-            slab, index = divmod(block, self._SLAB_BLOCKS)
+            slab, index = divmod(block, self.SLAB_BLOCKS)
             span = slice(number * BLOCK_TOKENS, (number + 1) * BLOCK_TOKENS)
             for storage, layer in zip(self._prefixes[prefix.number].layers, self._slabs[slab], strict=True):
                 storage[:, :, span] = layer[index]
@@ -310,9 +240,6 @@ class HostPool:
 
     # Memory.
 
-    def _rounded(self, length: int) -> int:
-        return -(-length // self.length_step) * self.length_step
-
     def _new_layer(self, state: KeysAndValues, slots: int, length: int) -> Buffer:
         shape = (2, slots, state.heads, length, state.head_size)
         return allocate(math.prod(shape) * state.dtype.itemsize).view(state.dtype).reshape(shape)
@@ -321,21 +248,12 @@ class HostPool:
         """Room for `count` times so many tokens, in one piece: a layer [count, 2, heads, tokens, head size]."""
         memory = allocate(count * tokens * self.spec.bytes_per_token)
         layers: list[Buffer] = []
-        for state in self._states:
+        for state in self.states:
             size = count * tokens * state.bytes_per_token
             shape = (count, 2, state.heads, tokens, state.head_size)
             layers.append(memory[:size].view(state.dtype).reshape(shape))
             memory = memory[size:]
         return layers
-
-
-def _states(spec: KVSpec) -> Iterator[KeysAndValues]:
-    for number, state in enumerate(spec.layers):
-        if state is None:
-            continue
-        if not isinstance(state, KeysAndValues) or state.window is not None:
-            raise UnsupportedModelError(f"Layer {number} keeps {state}, which the engine has no memory for.")
-        yield state
 
 
 def _bind_input(io: Any, name: str, values: npt.NDArray[Any]) -> None:
