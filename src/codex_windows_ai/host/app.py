@@ -19,11 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from codex_windows_ai.api import openapi
-from codex_windows_ai.api.native.routes import routes as native_routes
-from codex_windows_ai.api.openai import models as models_list
-from codex_windows_ai.api.openai.chat.routes import routes as chat_routes
-from codex_windows_ai.api.openai.responses.routes import routes as responses_routes
+from codex_windows_ai.api.routes import routes as api_routes
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.profiles import ClientProfile
@@ -76,8 +72,8 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
 
 
 def _routes() -> list[BaseRoute]:
-    looking = [*metrics.routes, *openapi.routes, *statistics.routes, *viewing.routes, *live_page.routes]
-    return [*control.routes, *models_list.routes, *looking, *chat_routes, *responses_routes, *native_routes]
+    looking = [*metrics.routes, *statistics.routes, *viewing.routes, *live_page.routes]
+    return [*control.routes, *looking, *api_routes]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

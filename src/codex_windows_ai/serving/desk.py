@@ -10,7 +10,7 @@ from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.activity import Activity
-from codex_windows_ai.serving.metrics import Measurement, Metrics, Operation
+from codex_windows_ai.serving.metrics import Measurement, Metrics
 from codex_windows_ai.serving.models import ModelRegistry
 from codex_windows_ai.serving.served_model import ServedModel, served_models
 from codex_windows_ai.windows_ai.answer import Answer
@@ -51,12 +51,13 @@ class Desk:
         self,
         request: GenerationRequest,
         *,
-        operation: Operation,
+        operation: str,
         on_source: Callable[[AnswerSource], None],
     ) -> AsyncGenerator[Delta]:
         """The answer, behind an empty delta once the request was accepted; closing it cancels the request.
 
-        `on_source` hears who answers this request. Raises as `submit`, and while iterating as `Generation` does.
+        `operation` is the endpoint's name in the metrics. `on_source` hears who answers this request. Raises as
+        `submit`, and while iterating as `Generation` does.
         """
         async with self.submit(request, operation=operation) as (answer, measurement):
             on_source(answer.source)
@@ -66,9 +67,7 @@ class Desk:
                 yield delta
 
     @asynccontextmanager
-    async def submit(
-        self, request: GenerationRequest, *, operation: Operation
-    ) -> AsyncGenerator[tuple[Answer, Measurement]]:
+    async def submit(self, request: GenerationRequest, *, operation: str) -> AsyncGenerator[tuple[Answer, Measurement]]:
         """The answer itself, for an endpoint with a way of its own to read it, and what counts it.
 
         The endpoint gives the measurement what it reads, the last piece at least. The answer is cancelled when the

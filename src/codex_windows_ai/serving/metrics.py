@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,8 +23,6 @@ from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta, Timings, Usage
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import FIGURES, EngineStatistics, Figure
-
-Operation = Literal["chat", "responses", "generate"]
 
 Engines = Callable[[], Sequence[tuple[AnswerSource, EngineStatistics]]]
 """The figures of the engines that are loaded now, and who answers by each."""
@@ -102,8 +99,8 @@ class Metrics:
         return self._finished, self._seconds
 
     @contextmanager
-    def measure(self, source: AnswerSource, operation: Operation) -> Generator[Measurement]:
-        """Around one request, from its submission to the end of its answer.
+    def measure(self, source: AnswerSource, operation: str) -> Generator[Measurement]:
+        """Around one request to the endpoint `operation`, from its submission to the end of its answer.
 
         It counts as answered once its figures are in the measurement, else by the code of the error
         that ended it, or as cancelled.

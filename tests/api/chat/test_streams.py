@@ -1,4 +1,4 @@
-"""Streams that wait, and clients that leave."""
+"""Streams that wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openai import OpenAI
 from codex_windows_ai.api.shared import sse
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
-from tests.engine.turnstile import Turnstile, assert_at_rest
+from tests.engine.turnstile import Turnstile
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
 
@@ -56,49 +56,3 @@ def test_a_stream_begins_while_the_model_is_loaded(tiny_settings: Settings, monk
     assert first.system_fingerprint is None
     assert rest[-1].system_fingerprint
     assert rest[-1].choices[0].finish_reason == "length"
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_frees_its_place(
-    live_host: LiveHost, openai_client: OpenAI, monkeypatch: pytest.MonkeyPatch, stream: bool
-) -> None:
-    engine = live_host.engine
-    cancelled, cancel = threading.Event(), engine.core.cancel
-
-    def note(sequence: Any) -> None:
-        cancel(sequence)
-        cancelled.set()
-
-    monkeypatch.setattr(engine.core, "cancel", note)
-    turnstile = Turnstile(engine, monkeypatch)
-    before = engine.statistics().cancelled
-    asking = threading.Thread(target=_ask_and_leave, args=(live_host, turnstile, stream))
-    asking.start()
-    asking.join(PATIENCE)
-    turnstile.let_through(10**6)
-    assert cancelled.wait(PATIENCE)
-
-    assert_at_rest(engine)
-    assert engine.statistics().cancelled == before + 1
-    assert "cancelled" in _metrics(openai_client)
-
-
-def _ask_and_leave(live: LiveHost, turnstile: Turnstile, stream: bool) -> None:
-    """Leaves once the engine is at work."""
-
-    async def ask() -> None:
-        import httpx2
-
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        body = {"model": "tiny", "messages": HELLO, "stream": stream}
-        async with httpx2.AsyncClient(base_url=live.url, headers=headers, timeout=PATIENCE) as client:
-            answer = asyncio.create_task(client.post("/v1/chat/completions", json=body))
-            await asyncio.to_thread(turnstile.wait_for_arrival)
-            answer.cancel()
-            await asyncio.gather(answer, return_exceptions=True)
-
-    asyncio.run(ask())
-
-
-def _metrics(client: OpenAI) -> str:
-    return client.get("../metrics", cast_to=str)

@@ -22,7 +22,6 @@ from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.wire_errors import fault_of
 from codex_windows_ai.serving.desk import Desk
-from codex_windows_ai.serving.metrics import Operation
 
 Event = tuple[str | None, object]
 """An event's name, if the API has names, and its data; data that is no text is sent as JSON."""
@@ -70,9 +69,9 @@ class AnswerWriter(Protocol):
 
 
 async def answer(
-    request: Request, question: Question, writer: AnswerWriter, *, operation: Operation, stream: bool
+    request: Request, question: Question, writer: AnswerWriter, *, operation: str, stream: bool
 ) -> Response:
-    """Answers as a stream or in one piece.
+    """Answers as a stream or in one piece; `operation` is the endpoint's name in the metrics.
 
     While the model loads, a stream begins at once and stays alive; what is wrong with the request then ends it.
     A request that a loaded model cannot serve is refused before its stream begins, with the HTTP status of the error.

@@ -1,0 +1,17 @@
+"""All endpoints that programs ask: a new one is its folder and a line here."""
+
+from __future__ import annotations
+
+from codex_windows_ai.api import openapi
+from codex_windows_ai.api.native import routes as native
+from codex_windows_ai.api.openai import models
+from codex_windows_ai.api.openai.chat import routes as chat
+from codex_windows_ai.api.openai.responses import routes as responses
+
+routes = [
+    *models.routes,
+    *openapi.routes,
+    *chat.routes,
+    *responses.routes,
+    *native.routes,
+]
