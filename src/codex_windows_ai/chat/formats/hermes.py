@@ -84,14 +84,13 @@ class Hermes(ChatFormat):
         """
         source = self.template.source
         turns = [{"role": message.role, "content": write_turn(message.parts)} for message in messages]
-        definitions = [definition(tool) for tool in tools.tools]
         # A template that has the model call tools in another form than ours is not used for them.
         takes_tools = "tools" in source and "<tool_call>" in source
-        if definitions and not takes_tools:
+        if tools.tools and not takes_tools:
             turns = _with_instructions(turns, instructions(tools))
         if "tool_response" not in source:
             turns = [_as_user(turn) if turn["role"] == "tool" else turn for turn in turns]
-        told = [json.loads(tool) for tool in definitions] if definitions and takes_tools else None
+        told = [described(tool) for tool in tools.tools] if tools.tools and takes_tools else None
         return self.template.encode(turns, told)
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
@@ -107,13 +106,18 @@ class Hermes(ChatFormat):
 
 
 def definition(tool: Tool) -> str:
-    """What the model is told of a tool: the JSON text of an OpenAI chat tool."""
+    """What the model is told of a tool, as JSON text."""
+    return json.dumps(described(tool), ensure_ascii=False)
+
+
+def described(tool: Tool) -> dict[str, Any]:
+    """What the model is told of a tool, as OpenAI's chat tools are."""
     function = {
         "name": tool.qualified_name,
         "description": tool.description if tool.kind == "function" else _custom_description(tool),
         "parameters": tool.parameters,
     }
-    return json.dumps({"type": "function", "function": function}, ensure_ascii=False)
+    return {"type": "function", "function": function}
 
 
 def instructions(tools: ToolSet) -> str:
