@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import httpx2
@@ -24,16 +23,19 @@ HEADERS = {"authorization": f"Bearer {TOKEN}"}
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"enum": ["Tokyo"]}}, "required": ["city"]}
 
 
-def events(live: LiveHost, request: GenerationRequest) -> list[dict[str, Any]]:
+def events(live: LiveHost, request: GenerationRequest) -> list[tuple[str, bytes]]:
     answer = httpx2.post(f"{live.url}/generate", headers=HEADERS, content=encode_request(request), timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
-    return [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: ")]
+    lines = answer.text.splitlines()
+    names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    contents = [line.removeprefix("data: ").encode() for line in lines if line.startswith("data: ")]
+    return list(zip(names, contents, strict=True))
 
 
 def generate(live: LiveHost, request: GenerationRequest) -> tuple[AnswerSource, list[Delta]]:
     said = events(live, request)
-    [source] = [decode_source(json.dumps(event["source"]).encode()) for event in said if "source" in event]
-    return source, [decode_delta(json.dumps(event["delta"]).encode()) for event in said if "delta" in event]
+    [source] = [decode_source(content) for name, content in said if name == "source"]
+    return source, [decode_delta(content) for name, content in said if name == "delta"]
 
 
 def test_an_answer_says_who_gave_it_and_what_it_took(live_host: LiveHost) -> None:

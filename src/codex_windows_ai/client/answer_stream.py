@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from codex_windows_ai.client.http import HostClient
 from codex_windows_ai.errors import HostError, HostUnreachableError
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.codec import decode_delta, decode_source, encode_request
+from codex_windows_ai.protocol.codec import decode_delta, decode_error, decode_source, encode_request
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.protocol.wire_errors import error_from_body
 
 _PATH = "/generate"
 
@@ -31,8 +29,8 @@ async def stream_answer(
     canceller = asyncio.create_task(_cancel_on(cancel, client)) if cancel else None
     try:
         async with aclosing(client.stream(_PATH, encode_request(request))) as events:
-            async for event in events:
-                piece = _read(event)
+            async for name, content in events:
+                piece = _read(name, content.encode())
                 if piece is not None:
                     yield piece
                     if isinstance(piece, Delta) and piece.finish_reason is not None:
@@ -48,16 +46,16 @@ async def _cancel_on(cancel: asyncio.Event, client: HostClient) -> None:
     await client.post("/cancel", {})
 
 
-def _read(event: dict[str, object]) -> AnswerSource | Delta | None:
+def _read(name: str, content: bytes) -> AnswerSource | Delta | None:
     """What an event says. Raises the error of an answer that failed."""
     try:
-        match event:
-            case {"source": source}:
-                return decode_source(json.dumps(source).encode())
-            case {"delta": delta}:
-                return decode_delta(json.dumps(delta).encode())
-            case {"error": _}:
-                raise error_from_body(event) or HostError("The host's answer failed.")
+        match name:
+            case "source":
+                return decode_source(content)
+            case "delta":
+                return decode_delta(content)
+            case "error":
+                raise decode_error(content)
             case _:
                 return None
     except ValueError as error:

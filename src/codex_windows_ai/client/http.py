@@ -108,8 +108,8 @@ class HostClient:
         with self._unreachable():
             return _checked(await self._http.post(path, json=body, timeout=_SILENCE_SECONDS))
 
-    async def stream(self, path: str, body: bytes) -> AsyncGenerator[dict[str, Any]]:
-        """The events of a streamed answer to a JSON body.
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[tuple[str, str]]:
+        """The events of a streamed answer to a JSON body, each its name and its data.
 
         Closing the generator closes the stream, which cancels the answer.
         """
@@ -120,8 +120,8 @@ class HostClient:
                     await answer.aread()
                     _checked(answer)
                 async for event in httpx2.EventSource(answer):
-                    if event.data and event.data != "[DONE]":
-                        yield cast("dict[str, Any]", event.json())
+                    if event.data:
+                        yield event.event, event.data
 
     @contextmanager
     def _unreachable(self) -> Generator[None]:

@@ -1,7 +1,7 @@
 """POST /generate: a `GenerationRequest` in, and out a stream of who answers and the answer's pieces.
 
-It is the same request that the shared-memory channel carries, in the same JSON. Each event has one key: `source`,
-`delta` or `error`; an empty one says that the answer is still being worked on.
+It is the same request that the shared-memory channel carries, in the same JSON. Events are called `source`, `delta`
+and `error`, and hold what the channel's messages of that kind do; `alive` says that the answer is being worked on.
 """
 
 from __future__ import annotations
@@ -40,25 +40,23 @@ class NativeWriter:
 
     def heartbeat(self) -> list[Event]:
         """A sign of life."""
-        return [(None, "{}")]
+        return [("alive", "{}")]
 
     def add(self, delta: Delta) -> list[Event]:
         """The piece, behind the source where it is the first one."""
         source, self._source = self._source, None
-        events = [] if source is None else [_event("source", encode_source(replace(source, transport="http")))]
-        return [*events, _event("delta", encode_delta(delta, tokens=self._tokens))]
+        events: list[Event] = []
+        if source is not None:
+            events.append(("source", encode_source(replace(source, transport="http")).decode()))
+        return [*events, ("delta", encode_delta(delta, tokens=self._tokens).decode())]
 
     def fail(self, error: WindowsAiError) -> list[Event]:
         """The error; nothing follows it."""
-        return [(None, encode_error(error).decode())]
+        return [("error", encode_error(error).decode())]
 
     def whole(self) -> object:
         """Our own programs stream."""
         raise NotImplementedError
-
-
-def _event(name: str, content: bytes) -> Event:
-    return None, f'{{"{name}":{content.decode()}}}'
 
 
 async def generate(request: Request) -> Response:
