@@ -46,12 +46,17 @@ def test_an_error_carries_its_message_and_its_hint() -> None:
     assert (str(error), error.message, error.hint) == ("It broke.", "It broke.", "Mend it.")
 
 
+@pytest.mark.parametrize(("message", "both"), [("It broke.", "It broke. Mend it."), ("It broke", "It broke. Mend it.")])
+def test_message_and_hint_are_two_sentences(message: str, both: str) -> None:
+    assert WindowsAiError(message, hint="Mend it.").message_and_hint == both
+
+
 def test_a_prompt_that_does_not_fit_says_by_how_much() -> None:
-    error = ContextLengthExceededError(prompt_tokens=9000, output_tokens=100, context_length=8192)
+    error = ContextLengthExceededError(prompt_tokens=9000, context_length=8192)
 
     assert "9000" in error.message
     assert "8192" in error.message
-    assert "at least 908 tokens" in str(error.hint)
+    assert "at least 809 tokens" in str(error.hint)
 
 
 def test_a_busy_engine_says_when_to_come_back() -> None:

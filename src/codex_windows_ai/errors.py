@@ -2,7 +2,7 @@
 
     WindowsAiError
     ├── InvalidRequestError             the request cannot be served as it is
-    │   ├── ContextLengthExceededError  prompt and answer do not fit the model's window
+    │   ├── ContextLengthExceededError  the prompt leaves no room in the model's window
     │   ├── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
     │   ├── RequestTooLargeError        a body larger than the host takes
     │   ├── ProviderNotAvailableError   the provider that the request names is not open here
@@ -119,7 +119,8 @@ class WindowsAiError(Exception):
     @property
     def message_and_hint(self) -> str:
         """Both in one text, for where there is one place for text."""
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        end = "" if self.message.endswith((".", "!", "?", "…", ":")) else "."
+        return f"{self.message}{end} {self.hint}" if self.hint else self.message
 
 
 class InvalidRequestError(WindowsAiError):
@@ -139,20 +140,19 @@ class InvalidRequestError(WindowsAiError):
 
 
 class ContextLengthExceededError(InvalidRequestError):
-    """The prompt, with the room asked for the answer, is larger than the model's window."""
+    """The prompt leaves no room for an answer in the model's window."""
 
     code = "context_length_exceeded"
     exit_code = 1
 
-    def __init__(self, *, prompt_tokens: int, output_tokens: int, context_length: int) -> None:
+    def __init__(self, *, prompt_tokens: int, context_length: int) -> None:
         super().__init__(
-            f"The prompt has {prompt_tokens} tokens and {output_tokens} are kept for the answer, "
-            f"but the model's window holds {context_length}.",
-            hint=f"Shorten the prompt by at least {prompt_tokens + output_tokens - context_length} tokens, "
-            "ask for fewer output tokens, or use a model with a larger window.",
+            f"The prompt has {prompt_tokens} tokens, but the model's window holds {context_length}, "
+            "the answer's among them.",
+            hint=f"Shorten the prompt by at least {prompt_tokens + 1 - context_length} tokens, "
+            "or use a model with a larger window.",
         )
         self.prompt_tokens = prompt_tokens
-        self.output_tokens = output_tokens
         self.context_length = context_length
 
 

@@ -221,17 +221,18 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(core: EngineCore
         submit(core, prompt=(1,) * tokens, max_output_tokens=None)
 
     error = refused.value
-    assert (error.prompt_tokens, error.output_tokens, error.context_length) == (tokens, 1, 512)
+    assert (error.prompt_tokens, error.context_length) == (tokens, 512)
     assert f"at least {tokens + 1 - 512} tokens" in (error.hint or "")
     assert_at_rest(core)
 
 
-def test_room_for_the_answer_counts(core: EngineCore) -> None:
-    submit(core, prompt=(1,) * 500, max_output_tokens=12)
-    with pytest.raises(ContextLengthExceededError) as refused:
-        submit(core, prompt=(1,) * 500, max_output_tokens=13)
+@pytest.mark.parametrize("limit", [12, 13, 10**12])
+def test_an_output_limit_is_no_reservation(core: EngineCore, limit: int) -> None:
+    client = submit(core, prompt=(1,) * 500, max_output_tokens=limit)
+    run(core)
 
-    assert (refused.value.prompt_tokens, refused.value.output_tokens) == (500, 13)
+    assert client.deltas[-1].usage is not None
+    assert client.deltas[-1].usage.output_tokens == 12
 
 
 def test_without_a_limit_the_answer_fills_the_window(core: EngineCore) -> None:
@@ -252,13 +253,15 @@ def test_an_answer_of_no_tokens_is_refused(core: EngineCore, maximum: int) -> No
 def test_a_request_larger_than_the_memory_budget_is_refused(tiny_model: ModelFolder, core: EngineCore) -> None:
     budget = 300 * core.model.spec.bytes_per_token  # one row of 256 tokens
     small = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
-    with pytest.raises(InvalidRequestError, match=f"room for 257 tokens.*{budget:,} bytes.*holds 256") as refused:
-        submit(small, max_output_tokens=57)
+    with pytest.raises(InvalidRequestError, match=f"has 256 tokens.*{budget:,} bytes.*holds 256") as refused:
+        submit(small, prompt=(1,) * 256)
     assert "row_bytes" in (refused.value.hint or "")
 
-    client = submit(small, max_output_tokens=56)
+    client = submit(small, prompt=(1,) * 200, max_output_tokens=57)
     run(small)
     assert client.deltas[-1].finish_reason == "length"
+    assert client.deltas[-1].usage is not None
+    assert client.deltas[-1].usage.output_tokens == 56
 
 
 @pytest.mark.parametrize(

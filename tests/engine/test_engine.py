@@ -236,7 +236,6 @@ next(requests[0])
     [
         ({"max_output_tokens": 0}, InvalidRequestError),
         ({"max_output_tokens": -5}, InvalidRequestError),
-        ({"max_output_tokens": 600}, ContextLengthExceededError),
         ({"prompt": (1,) * 600}, ContextLengthExceededError),
         ({"prompt": ()}, InvalidRequestError),
         ({"sampling": SamplingParameters(temperature=-1)}, InvalidRequestError),

@@ -84,7 +84,7 @@ def test_a_piece_of_an_answer_comes_out_with_all_its_parts(parts: list[TextPiece
 
 def test_a_source_and_an_error_come_out_as_they_went_in() -> None:
     source = AnswerSource("engine", "CPU", "CPUExecutionProvider", "m", "http", (("engine:gpu", "none"),))
-    error = ContextLengthExceededError(prompt_tokens=9, output_tokens=1, context_length=8)
+    error = ContextLengthExceededError(prompt_tokens=9, context_length=8)
 
     found = codec.decode_error(codec.encode_error(error))
     assert codec.decode_source(codec.encode_source(source)) == source

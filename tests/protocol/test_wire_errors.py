@@ -23,7 +23,7 @@ from codex_windows_ai.protocol.wire_errors import error_body, error_from_body
 ERRORS = [
     WindowsAiError("It broke."),
     InvalidRequestError("A wrong value.", hint="Send another.", param="messages[0].content"),
-    ContextLengthExceededError(prompt_tokens=9000, output_tokens=100, context_length=8192),
+    ContextLengthExceededError(prompt_tokens=9000, context_length=8192),
     ModelNotFoundError("No such model.", hint="Add it."),
     EngineBusyError("Full.", retry_after=2.5),
     EngineClosedError("It ended."),

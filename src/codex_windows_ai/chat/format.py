@@ -7,9 +7,9 @@ A conversation is handed down once, as a `GenerationRequest`; `ChatFormat.prepar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from codex_windows_ai.chat.grammar import check_answer
 from codex_windows_ai.chat.template import ChatTemplate
@@ -38,12 +38,14 @@ class AnswerParser(Protocol):
 class PreparedPrompt:
     """What is asked of the engine: token ids, and what the answer must match. `parser` reads the one answer.
 
-    Without a `parser` the answer is text and nothing else.
+    Without a `parser` the answer is text and nothing else. `left_out` names what of the request the model's template
+    has no way to be told.
     """
 
     tokens: tuple[int, ...]
     grammar: Grammar | None = None
     parser: AnswerParser | None = None
+    left_out: tuple[str, ...] = ()
 
     def read(self, delta: Delta) -> Delta:
         """A piece of the engine's answer as parts."""
@@ -70,8 +72,10 @@ class ChatFormat(ABC):
         """Whether a model with this chat template (its source) was trained to talk so."""
 
     @abstractmethod
-    def render(self, messages: Sequence[Message], tools: ToolSet) -> list[int]:
-        """Token ids of the conversation, up to where the assistant's answer begins.
+    def render(
+        self, messages: Sequence[Message], tools: ToolSet, options: Mapping[str, Any] | None = None
+    ) -> list[int]:
+        """Token ids of the conversation, up to where the assistant's answer begins; `options` are the template's.
 
         Raises InvalidRequestError: the model's template refuses these messages.
         """
@@ -95,7 +99,7 @@ class ChatFormat(ABC):
         if request.prompt_token_ids is not None:
             tokens = request.prompt_token_ids
         elif any(_says_something(message) for message in request.messages):
-            tokens = tuple(self.render(request.messages, request.tools))
+            tokens = tuple(self.render(request.messages, request.tools, request.template_options))
         else:
             tokens = ()
         if not tokens:
@@ -106,7 +110,13 @@ class ChatFormat(ABC):
             tokens,
             self.grammar(request.tools, request.grammar),
             self.parser(request.tools, text_is_constrained=request.grammar is not None),
+            self._left_out(request.template_options),
         )
+
+    def _left_out(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Options that the template does not know; not to reason is no wish that is missed."""
+        unknown = options.keys() - self.template.variables
+        return tuple(name for name in options if name in unknown and options[name] not in (None, False, "none"))
 
 
 def _says_something(message: Message) -> bool:

@@ -17,7 +17,17 @@ def json_grammar(schema: dict[str, Any]) -> Grammar:
     return Grammar("json_schema", json.dumps(schema, ensure_ascii=False))
 
 
-def check_answer(tools: ToolSet, text: Grammar | None) -> list[dict[str, str]]:
+def closest_json_grammar(schema: dict[str, Any], *, strict: bool) -> tuple[Grammar, str]:
+    """JSON that matches a schema.
+
+    Raises InvalidGrammarError: it cannot be followed.
+    """
+    grammar = json_grammar(schema)
+    check_grammar(grammar)
+    return grammar, ""
+
+
+def check_answer(tools: ToolSet, text: Grammar | None = None) -> list[dict[str, str]]:
     """Refuses what no answer could match; the functions whose schemas are not wholly kept to, each with the reason.
 
     Raises InvalidGrammarError: names the strict or custom tool whose schema or grammar cannot be followed.

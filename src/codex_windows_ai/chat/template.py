@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
+
+_OWN_VARIABLES = {"messages", "tools", "add_generation_prompt"}
 
 
 def _raise_exception(message: str) -> NoReturn:
@@ -46,15 +48,22 @@ class ChatTemplate:
         environment.globals.update(functions)
         try:
             self._template = environment.from_string(self.source)
+            free = meta.find_undeclared_variables(environment.parse(self.source))
         except TemplateError as error:
             raise ModelFileError(f"The chat template in {folder} does not compile: {error}") from error
+        self.variables = frozenset(free - _OWN_VARIABLES - self._special_tokens.keys() - functions.keys())
+        """What a request may tell the template besides the conversation, by name."""
 
     def encode(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
-        Every text in `messages` and `tools` is data: special tokens in it are not obeyed.
+        Every text in `messages`, `tools` and `options` is data: special tokens in it are not obeyed. Of the options
+        those are used that the template knows (`variables`).
 
         Raises InvalidRequestError: the template refuses these messages.
         """
@@ -66,7 +75,14 @@ class ChatTemplate:
         definitions = None if tools is None else [self._protect(tool, protected) for tool in tools]
         try:
             prompt = self._template.render(
-                messages=conversation, tools=definitions, add_generation_prompt=True, **self._special_tokens
+                messages=conversation,
+                tools=definitions,
+                add_generation_prompt=True,
+                **self._special_tokens,
+                **{
+                    name: self._protect((options or {})[name], protected)
+                    for name in self.variables & (options or {}).keys()
+                },
             )
         except Exception as error:  # a template is a program: it may fail in any way
             raise InvalidRequestError(f"The model's chat template refuses these messages: {error}") from error

@@ -255,6 +255,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
             "total": round(timings.total, 1),
         },
         "refused": [{"provider": name, "reason": reason} for name, reason in source.refused] if source else [],
+        "left_out": list(source.left_out) if source else [],
     }
 
 
@@ -273,4 +274,6 @@ def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
     lines = ["cwai: " + " · ".join(parts)]
     if source.refused:
         lines.append("not used: " + "; ".join(f"{name} ({reason})" for name, reason in source.refused))
+    if source.left_out:
+        lines.append("not as asked: " + "; ".join(source.left_out))
     return "\n".join(lines)

@@ -82,6 +82,7 @@ class Engine:
             stream,
             cancel=lambda: self._inbox.append(lambda: self._core.cancel(sequence)),
             queue_position=lambda: self._queue_position(sequence),
+            output_limit=sequence.max_output_tokens,
         )
 
     def post(self, action: Callable[[], None]) -> None:

@@ -103,7 +103,7 @@ class Generation:
 
     A request that fails raises its error from the iteration. Leaving early (`cancel`, `aclose`, or
     dropping the object) cancels the request before the engine's next step. `read` makes of each delta what the
-    reader gets, in the reader's thread.
+    reader gets, in the reader's thread. `output_limit` is the most tokens that the answer may have.
     """
 
     def __init__(
@@ -112,8 +112,13 @@ class Generation:
         cancel: Callable[[], None],
         queue_position: Callable[[], int],
         read: Callable[[Delta], Delta] | None = None,
+        *,
+        output_limit: int | None = None,
     ) -> None:
         self._stream = stream
+        self.output_limit = output_limit
+        self.left_out: tuple[str, ...] = ()
+        """What of the request is not done as asked, by name."""
         self.read = read
         self._cancel = cancel
         self._queue_position = queue_position

@@ -72,19 +72,17 @@ class RequestValidator:
             raise InvalidRequestError(
                 f"`max_output_tokens` must be at least 1; given: {asked}.", param="max_output_tokens"
             )
-        needed, window = prompt_tokens + (asked or 1), self._folder.context_length
-        if needed > window:
-            raise ContextLengthExceededError(
-                prompt_tokens=prompt_tokens, output_tokens=asked or 1, context_length=window
-            )
-        if needed > self._max_sequence_length:
+        window = self._folder.context_length
+        if prompt_tokens >= window:
+            raise ContextLengthExceededError(prompt_tokens=prompt_tokens, context_length=window)
+        if prompt_tokens >= self._max_sequence_length:
             raise InvalidRequestError(
-                f"The request needs room for {needed} tokens, but the memory budget of "
-                f"{self._configuration.row_bytes:,} bytes for running requests holds {self._max_sequence_length}.",
+                f"The prompt has {prompt_tokens} tokens, but the memory budget of {self._configuration.row_bytes:,} "
+                f"bytes for running requests holds {self._max_sequence_length}, the answer's among them.",
                 hint="Shorten the request or raise the engine's `row_bytes`.",
             )
         room = min(window, self._max_sequence_length) - prompt_tokens
-        return asked or min(room, self._configuration.default_output_tokens)
+        return min(room, asked or self._configuration.default_output_tokens)
 
     def _matcher(self, request: EngineRequest) -> GrammarMatcher | None:
         if request.grammar is None:

@@ -37,6 +37,7 @@ class AnsweredBy(BaseModel):
     model: str
     transport: str
     refused: list[Refused]
+    left_out: list[str] = []
     timings_ms: Milliseconds | None = None
 
     @classmethod
@@ -49,6 +50,7 @@ class AnsweredBy(BaseModel):
             model=source.model,
             transport=TRANSPORT,
             refused=[Refused(provider=name, reason=reason) for name, reason in source.refused],
+            left_out=list(source.left_out),
             timings_ms=timings
             and Milliseconds(
                 queue=round(timings.queue, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex_windows_ai.protocol.answer import Timings, Usage
@@ -9,9 +10,18 @@ from codex_windows_ai.protocol.source import AnswerSource
 
 
 def answered_by(
-    source: AnswerSource, timings: Timings | None = None, usage: Usage | None = None, *, transport: str = "http"
+    source: AnswerSource,
+    timings: Timings | None = None,
+    usage: Usage | None = None,
+    *,
+    remarks: Mapping[str, Sequence[Any]] | None = None,
+    transport: str = "http",
 ) -> dict[str, Any]:
-    """What a client of this door is told; times in milliseconds. OpenAI's usage has no word for an estimate."""
+    """What a client of this endpoint is told; times in milliseconds. OpenAI's usage has no word for an estimate.
+
+    `remarks` on what is not done as asked stand there each under its name, unless there are none of the name; to those
+    that are `left_out` the source adds its own.
+    """
     described: dict[str, Any] = {
         "provider": source.provider,
         "device": source.device,
@@ -30,4 +40,5 @@ def answered_by(
             "total": round(timings.total, 1),
         }
         described["speculation"] = {"drafted": timings.drafted, "accepted": timings.accepted}
-    return described
+    said = {**(remarks or {}), "left_out": [*(remarks or {}).get("left_out", ()), *source.left_out]}
+    return described | {name: list(remark) for name, remark in said.items() if remark}

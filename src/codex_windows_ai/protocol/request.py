@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Message
@@ -40,7 +41,8 @@ class GenerationRequest:
     agents. `max_output_tokens` None means the engine's default, or what the window leaves if that is less. `deadline`
     is in seconds from submission. `grammar` is what the answer's text must match; an answer that calls `tools` has no
     text then. `prompt_token_ids` bypasses the chat format: the caller's own token ids, taken as they are. `provider`
-    is for whoever routes requests: the one that must answer, as the setting of that name.
+    is for whoever routes requests: the one that must answer, as the setting of that name. `template_options` are told
+    to the model's chat template where it knows them: how to reason (`enable_thinking`, `reasoning_effort`), say.
     """
 
     messages: tuple[Message, ...] = ()
@@ -55,3 +57,4 @@ class GenerationRequest:
     top_logprobs: int | None = None
     provider: str | None = None
     model: str | None = None
+    template_options: dict[str, Any] = field(default_factory=dict[str, Any])

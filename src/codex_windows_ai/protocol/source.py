@@ -14,7 +14,7 @@ class AnswerSource:
     """Who answers. `refused` names what would have been preferred, each with the reason against it.
 
     `transport` is how the answer comes: "in-process", "http" or "channel"; of a channel `brokered_by`
-    says who made it.
+    says who made it. `left_out` names what of a request is not done as asked.
     """
 
     provider: str
@@ -24,6 +24,7 @@ class AnswerSource:
     transport: str
     refused: tuple[Refusal, ...] = ()
     brokered_by: str | None = None
+    left_out: tuple[str, ...] = ()
 
     def after(self, refused: tuple[Refusal, ...]) -> Self:
         """The same, preferred less than what `refused` names."""

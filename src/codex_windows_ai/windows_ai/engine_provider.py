@@ -85,11 +85,19 @@ class EngineProvider:
         )
         if prompt.parser is not None:
             generation.read = prompt.read
+        generation.left_out = (*prompt.left_out, *_clamped(request.max_output_tokens, generation.output_limit))
         return generation
 
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
         self.engine.close()
+
+
+def _clamped(asked: int | None, given: int | None) -> tuple[str, ...]:
+    """An output limit is no reservation: more than there is room for is as much as there is room for."""
+    if asked is None or given is None or asked <= given:
+        return ()
+    return (f"max_output_tokens: {asked} asked for, the window leaves {given}",)
 
 
 def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -189,7 +190,8 @@ class WindowsAiRuntime:
                 refused.append((provider.source.provider, error.message))
             else:
                 observe = self._observe(request, generation) if self._observe else None
-                return Answer(generation, provider.source.after((*refused, *before)), observe)
+                source = provider.source.after((*refused, *before))
+                return Answer(generation, replace(source, left_out=generation.left_out), observe)
         raise EngineError("The runtime has nobody to ask.")
 
     async def submit(self, request: GenerationRequest) -> Answer:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,9 @@ class Hermes(ChatFormat):
         """It is the form in which the models without one of their own do best."""
         return True
 
-    def render(self, messages: Sequence[Message], tools: ToolSet) -> list[int]:
+    def render(
+        self, messages: Sequence[Message], tools: ToolSet, options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
         All tools are told of, whatever the choice is, so that the prompt stays the same. What a call returned is a
@@ -91,7 +93,7 @@ class Hermes(ChatFormat):
         if "tool_response" not in source:
             turns = [_as_user(turn) if turn["role"] == "tool" else turn for turn in turns]
         told = [described(tool) for tool in tools.tools] if tools.tools and takes_tools else None
-        return self.template.encode(turns, told)
+        return self.template.encode(turns, told, options)
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match, so that every call is well formed.
