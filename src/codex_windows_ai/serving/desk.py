@@ -12,7 +12,7 @@ from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.activity import Activity
 from codex_windows_ai.serving.metrics import Measurement, Metrics
 from codex_windows_ai.serving.models import ModelRegistry
-from codex_windows_ai.serving.served_model import ServedModel, served_models
+from codex_windows_ai.serving.served_model import ServedModel, match_name, served_models
 from codex_windows_ai.windows_ai.answer import Answer
 
 
@@ -45,7 +45,7 @@ class Desk:
     async def model(self, name: str) -> ServedModel:
         """One of those. Raises ModelNotFoundError: it is not served here."""
         found = {model.name: model for model in served_models(await self._models.runtime(name))}
-        return found[name]
+        return found[match_name(name, tuple(found)) or name]
 
     async def generate(
         self,

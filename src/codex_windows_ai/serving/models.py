@@ -14,7 +14,7 @@ from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.activity import Activity
-from codex_windows_ai.serving.served_model import served_names
+from codex_windows_ai.serving.served_model import match_name, served_names
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerObserver
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
@@ -115,7 +115,8 @@ class ModelRegistry:
     def loaded(self, name: str | None = None) -> WindowsAiRuntime | None:
         """What answers for a model if that is loaded; never waits."""
         runtime = self._loaded()
-        return runtime if runtime is not None and (name is None or name in served_names(runtime)) else None
+        known = runtime is not None and (name is None or match_name(name, served_names(runtime)) is not None)
+        return runtime if known else None
 
     def loading(self, name: str | None = None) -> Loading | None:
         """How far loading is; None when it is not going on."""
@@ -151,7 +152,7 @@ class ModelRegistry:
 
     def _check(self, name: str | None, runtime: WindowsAiRuntime) -> None:
         served = served_names(runtime)
-        if name is None or name in served:
+        if name is None or match_name(name, served) is not None:
             return
         names = " and ".join(f"`{each}`" for each in served)
         raise ModelNotFoundError(
