@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from codex_windows_ai.api.openai.tools import read_tools
-from codex_windows_ai.api.shared.conversation import Conversation, read_text
+from codex_windows_ai.api.shared.contents import read_contents
+from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.chat.formats.hermes import HermesParser, write_turn
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.answer import CallEnded, TextPiece
@@ -85,42 +87,115 @@ def test_a_history_only_ever_grows() -> None:
     assert made.messages()[: len(before)] == before
 
 
-def test_a_result_without_its_call_is_refused_by_its_place() -> None:
-    with pytest.raises(InvalidRequestError, match="no such call") as refused:
-        conversation(("user", "b")).add_result("call_1", "text", param="input[3]")
-    assert refused.value.param == "input[3].call_id"
+def test_a_result_without_its_call_is_shown_and_named() -> None:
+    made = conversation(("user", "b"))
+    made.add_call("function", "read", '{"path": "a"}', call_id="2")
+    made.add_result("1", "of a call that was shortened away", param="input[3].output")
+    made.add_result("2", "second", param="input[4].output")
+
+    assert written(made)[2:] == [("tool", "second"), ("tool", "of a call that was shortened away")]
+    assert made.left_out == ["input[3].output: its call is missing"]
 
 
-def test_an_unknown_role_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match="`critic`"):
-        conversation(("critic", "a"))
+@pytest.mark.parametrize("role", ["critic", "tool", "function"])
+def test_an_unknown_role_is_refused_now_and_read_as_a_users_words_later(role: str) -> None:
+    made = conversation((role, "a"))
+    with pytest.raises(InvalidRequestError, match=f"`{role}`") as refused:
+        made.messages()
+    made.add_message("user", "b", param="input")
+
+    assert refused.value.param == "input.role"
+    assert made.messages() == (Message("user", "a"), Message("user", "b"))
+    assert made.left_out == ["input.role"]
+
+
+@pytest.mark.parametrize(("body", "read"), [("", "{}"), (None, "{}"), (" ", "{}"), ("{", "{"), ({"a": 1}, '{"a": 1}')])
+def test_arguments_are_read_in_one_way(body: Any, read: str) -> None:
+    made = conversation(("user", "b"))
+    made.add_call("function", "f", body, call_id=None)
+
+    assert written(made)[1] == ("assistant", f'<tool_call>\n{{"name": "f", "arguments": {read}}}\n</tool_call>')
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         ("a", "a"),
+        (None, ""),
         ([], ""),
         ([{"type": "input_text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
         ([{"type": "output_text", "text": "a", "annotations": []}], "a"),
         ([{"type": "refusal", "refusal": "no"}], "no"),
+        ({"type": "text", "text": "a"}, "a"),
+        (["a", {"type": "summary_text", "text": "b"}], "a\nb"),
     ],
 )
 def test_content_is_text_or_parts_of_text(content: Any, text: str) -> None:
-    assert read_text(content, param="content") == text
+    read = read_contents(content, param="content")
+
+    assert (read.text, read.left_out, read.unread) == (text, [], None)
 
 
 @pytest.mark.parametrize(
-    ("content", "named"),
+    ("part", "left_out", "placeholder"),
     [
-        ([{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": "data:"}], "input_image"),
-        ([{"type": "input_file", "file_id": "1"}], "input_file"),
-        ([{"type": "input_text"}], "no text"),
-        ([3], "None"),
-        (None, "must be a string"),
-        ({"type": "input_text"}, "must be a string"),
+        ({"type": "input_image", "image_url": "data:"}, "content[1]: input_image", "An image was here"),
+        ({"type": "image_url", "image_url": {"url": "data:"}}, "content[1]: image_url", "An image was here"),
+        ({"type": "input_file", "filename": "a.pdf"}, "content[1]: input_file", "A file called a.pdf was here"),
+        ({"type": "input_audio", "input_audio": {}}, "content[1]: input_audio", "Audio was here"),
+        ({"type": "hologram"}, "content[1]: hologram", "Content of the type hologram was here"),
+        ({"type": "input_text"}, "content[1]: input_text", ""),
     ],
 )
-def test_content_that_is_no_text_is_refused_by_name(content: Any, named: str) -> None:
-    with pytest.raises(InvalidRequestError, match=named):
-        read_text(content, param="content")
+def test_what_is_no_text_leaves_a_placeholder(part: Any, left_out: str, placeholder: str) -> None:
+    read = read_contents([{"type": "input_text", "text": "a"}, part], param="content")
+
+    assert read.left_out == [left_out]
+    assert read.text.startswith(f"a\n[{placeholder}" if placeholder else "a\n")
+    assert read.unread is not None
+    assert (read.unread.param or "").startswith("content[1]")
+
+
+@pytest.mark.parametrize("content", [3, {"text": "a"}, [3], [None], [{"text": "a"}]])
+def test_content_of_another_kind_is_refused_and_what_a_tool_returned_is_its_text(content: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="must be a string"):
+        read_contents(content, param="content")
+
+    assert json.loads(read_contents(content, param="output", result=True).text) == content
+
+
+IMAGE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+
+
+def test_an_image_is_refused_where_it_is_asked_about_and_history_later() -> None:
+    made = conversation(("user", "a"))
+    made.add_message("user", IMAGE, param="messages[1]")
+    made.add_message("system", "Be brief.", param="messages[2]")
+    with pytest.raises(InvalidRequestError, match="image_url") as refused:
+        made.messages()
+    made.add_message("user", "Never mind.", param="messages[3]")
+
+    assert refused.value.param == "messages[1].content[1].type"
+    assert made.messages()[1].text == "What is this?\n[An image was here. This model reads text only.]"
+    assert made.left_out == ["messages[1].content[1]: image_url"]
+
+
+@pytest.mark.parametrize("later", ["answered", "called"])
+def test_an_image_that_was_answered_is_history(later: str) -> None:
+    made = conversation()
+    made.add_message("user", IMAGE, param="messages[0]")
+    if later == "answered":
+        made.add_message("assistant", "A cat.", param="messages[1]")
+    else:
+        made.add_call("function", "look", "", call_id="1")
+
+    assert made.messages()[0].role == "user"
+
+
+def test_an_image_in_a_result_never_ends_a_session() -> None:
+    made = conversation(("user", "Look."))
+    made.add_call("function", "shot", "", call_id="1")
+    made.add_result("1", IMAGE[1:], param="messages[2].content")
+
+    assert written(made)[-1] == ("tool", "[An image was here. This model reads text only.]")
+    assert made.left_out == ["messages[2].content[0]: image_url"]

@@ -28,8 +28,7 @@ def test_codex_is_known_by_its_headers_and_served_by_its_rules(header: str) -> N
     codex = codex_profile(Settings())
 
     assert profile_of(request((codex,), **{header: "x"})) is codex
-    assert "web_search" in codex.left_out_tools
-    assert codex.completes_cut_text and codex.ignores_verbosity
+    assert codex.completes_cut_text
 
 
 def test_every_other_client_is_served_alike() -> None:
@@ -37,8 +36,7 @@ def test_every_other_client_is_served_alike() -> None:
 
     assert profile_of(request((codex,), user_agent="codex")) is ANY_CLIENT
     assert profile_of(request((), originator="codex")) is ANY_CLIENT
-    assert not ANY_CLIENT.left_out_tools
-    assert not ANY_CLIENT.completes_cut_text and not ANY_CLIENT.ignores_verbosity
+    assert not ANY_CLIENT.completes_cut_text
 
 
 def test_the_first_profile_that_matches_counts() -> None:

@@ -136,11 +136,11 @@ def test_required_without_tools_is_refused() -> None:
 @pytest.mark.parametrize(
     ("item", "param"),
     [
-        ({"type": "web_search"}, "tools[0].type"),
-        ({"type": "mcp", "server_url": "http://localhost"}, "tools[0].type"),
         ({}, "tools[0].type"),
         ("read", "tools[0].type"),
         ({"type": "function"}, "tools[0].name"),
+        ({"type": "function", "function": {"description": "x"}}, "tools[0].function.name"),
+        ({"type": "function", "function": {"name": "a", "strict": 1}, "cache_control": {}}, "tools[0].function.strict"),
         ({"type": "function", "name": "two words"}, "tools[0].name"),
         ({"type": "function", "name": 'a"b'}, "tools[0].name"),
         ({"type": "function", "name": "a", "parameters": []}, "tools[0].parameters"),
@@ -158,15 +158,48 @@ def test_a_tool_that_is_not_understood_is_refused_by_its_place(item: Any, param:
     assert refused.value.param == param
 
 
-def test_two_tools_of_one_name_are_refused() -> None:
-    flat = {"type": "function", "name": "mcp__pc__read"}
+def test_of_two_tools_of_one_name_the_first_is_offered_and_the_other_named() -> None:
+    flat, left_out = {"type": "function", "name": "mcp__pc__read"}, list[str]()
 
-    with pytest.raises(InvalidRequestError, match="Two tools"):
-        read_tools([SERVER, flat])
+    tools = read_tools([SERVER, flat, flat, SERVER], left_out=left_out)
+
+    assert [tool.qualified_name for tool in tools] == ["mcp__pc__read", "mcp__pc__patch"]
+    assert left_out == [f"tools[{n}]: another tool is called mcp__pc__read" for n in (1, 2)]
 
 
-def test_types_that_are_left_out_are_no_error() -> None:
-    assert read_tools([{"type": "web_search"}, FUNCTION], without=["web_search"]) == read_tools([FUNCTION])
+@pytest.mark.parametrize("kind", ["web_search", "mcp", "image_generation", "computer_use_preview", "not_yet_invented"])
+def test_tools_that_only_others_can_run_are_left_out_and_named(kind: str) -> None:
+    inside, left_out = {"type": "namespace", "name": "pc", "tools": [{"type": kind}]}, list[str]()
+
+    tools = read_tools([{"type": kind, "server_url": "http://localhost"}, FUNCTION, inside], left_out=left_out)
+
+    assert tools == read_tools([FUNCTION])
+    assert left_out == [f"tools[0]: {kind}", f"tools[2].tools[0]: {kind}"]
+
+
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "web_search"}, {"type": "function", "name": "web_search"}], ids=str
+)
+def test_a_choice_of_a_tool_that_was_left_out_is_refused(choice: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="tool"):
+        make_tool_set(read_tools([{"type": "web_search"}]), choice)
+
+
+@pytest.mark.parametrize(
+    ("tool", "named"),
+    [
+        ({**FUNCTION, "defer_loading": True}, ["tools[0].defer_loading"]),
+        (
+            {"type": "function", "function": {"name": "f", "examples": []}, "cache_control": {"type": "ephemeral"}},
+            ["tools[0].cache_control", "tools[0].function.examples"],
+        ),
+    ],
+)
+def test_fields_of_a_tool_that_are_not_known_are_named(tool: Any, named: list[str]) -> None:
+    left_out: list[str] = []
+    read_tools([tool], left_out=left_out)
+
+    assert left_out == named
 
 
 @pytest.mark.parametrize("name", ["fs.read_file", "git/status", "a", "x" * 128])

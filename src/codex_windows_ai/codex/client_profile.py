@@ -10,9 +10,6 @@ from codex_windows_ai.codex.model_info import base_instructions, model_info
 from codex_windows_ai.serving.served_model import ServedModel
 from codex_windows_ai.settings import Settings
 
-# Codex offers these of its own accord, and only OpenAI's servers can run them.
-_LEFT_OUT_TOOLS = ("web_search", "image_generation", "tool_search")
-
 
 def codex_profile(settings: Settings) -> ClientProfile:
     """Codex as a client; the setting `codex_tools` says whether it offers its tools, else the model's size does."""
@@ -23,9 +20,7 @@ def codex_profile(settings: Settings) -> ClientProfile:
     return ClientProfile(
         "Codex",
         is_codex,
-        left_out_tools=_LEFT_OUT_TOOLS,
         completes_cut_text=True,
-        ignores_verbosity=True,
         catalogue=catalogue,
     )
 

@@ -102,12 +102,16 @@ def test_apply_patch_gets_text_that_its_grammar_accepts(codex: httpx2.Client, mo
         assert done_items(events) == []
 
 
-def test_tools_that_only_openai_runs_are_left_out_for_codex_and_that_is_said(codex: httpx2.Client, model: str) -> None:
+def test_tools_that_only_openai_runs_are_left_out_and_that_is_said(codex: httpx2.Client, model: str) -> None:
     body = turn(model, OPENING, EXEC_COMMAND, WEB_SEARCH, max_output_tokens=4, text={"verbosity": "low"})
 
     events = ask(codex, body)
 
-    assert events[-1]["response"]["windows_ai"]["left_out"] == ["tools: web_search", "text.verbosity"]
+    assert events[-1]["response"]["windows_ai"]["left_out"] == [
+        "text.verbosity",
+        "reasoning.summary",
+        "tools[]: web_search",
+    ]
 
 
 def test_six_foreign_tools_beside_codexs_own_do_not_stop_a_turn(codex: httpx2.Client, model: str) -> None:

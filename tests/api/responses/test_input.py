@@ -64,29 +64,60 @@ def test_tools_inside_the_input_are_tools() -> None:
     function = {"type": "function", "name": "read"}
     item = {"type": "additional_tools", "role": "developer", "tools": [function, {"type": "web_search"}]}
 
-    made, tools = read_input([item, {"role": "user", "content": "a"}], without=["web_search"])
+    made, tools = read_input([item, {"role": "user", "content": "a"}])
 
-    assert [tool.name for tool in tools] == ["read"]
+    assert tools == [function, {"type": "web_search"}]
     assert made.messages() == (Message("user", "a"),)
+
+
+FOREIGN: list[dict[str, Any]] = [
+    {"type": "compaction", "id": "cmp_1", "encrypted_content": "AAAA"},
+    {"type": "tool_search_call", "call_id": "t1", "execution": "client", "arguments": {"query": "browser"}},
+    {"type": "tool_search_output", "call_id": "t1", "execution": "client", "tools": []},
+    {"type": "web_search_call", "id": "w1", "action": {"type": "search", "query": "x"}},
+    {"type": "image_generation_call", "id": "ig_1", "result": "AAAA"},
+    {"type": "local_shell_call", "call_id": "s1", "action": {"type": "exec", "command": ["ls"]}},
+    {"type": "item_reference", "id": "msg_1"},
+    {"type": "reasoning", "id": "rs_1", "summary": []},
+    {"type": "not_yet_invented", "id": "x"},
+    {"type": 7},
+]
+
+
+@pytest.mark.parametrize("item", FOREIGN, ids=lambda item: str(item["type"]))
+def test_an_item_of_another_model_or_of_somebodys_servers_is_left_out_and_named(item: dict[str, Any]) -> None:
+    made, _ = read_input([{"role": "user", "content": "a"}, item, {"role": "user", "content": "b"}])
+
+    assert made.messages() == (Message("user", "a"), Message("user", "b"))
+    assert made.left_out == [f"input[1]: {item['type']}"]
+
+
+@pytest.mark.parametrize("kind", ["local_shell_call_output", "mcp_call", "shell_call_output", "not_yet_invented"])
+def test_what_a_foreign_tool_returned_is_shown(kind: str) -> None:
+    item = {"type": kind, "call_id": "s1", "output": "a.txt"}
+
+    assert written([{"role": "user", "content": "a"}, item]) == [("user", "a"), ("tool", "a.txt")]
+
+
+@pytest.mark.parametrize("kind", ["function_call_output", "custom_tool_call_output"])
+@pytest.mark.parametrize(("output", "shown"), [(None, ""), ({"ok": True}, '{"ok": true}'), ([1], "[1]"), (3, "3")])
+def test_an_output_may_be_any_json(kind: str, output: Any, shown: str) -> None:
+    assert written([CALL, {"type": kind, "call_id": "1", "output": output}])[-1] == ("tool", shown)
 
 
 @pytest.mark.parametrize(
     ("item", "param"),
     [
-        ({"type": "item_reference", "id": "msg_1"}, "input[0].type"),
-        ({"type": "web_search_call", "id": "ws_1"}, "input[0].type"),
-        ({"role": "user"}, "input[0].content"),
         ({"content": "a"}, "input[0].role"),
         ({"role": "critic", "content": "a"}, "input[0].role"),
+        ({"role": "user", "content": 3}, "input[0].content"),
         ({"role": "user", "content": [{"type": "input_image"}]}, "input[0].content[0].type"),
-        ({**CALL, "arguments": {}}, "input[0].arguments"),
-        ({**CALL, "call_id": None}, "input[0].call_id"),
-        ({"type": "function_call_output", "call_id": "1", "output": "a"}, "input[0].call_id"),
+        ({**CALL, "name": None}, "input[0].name"),
     ],
 )
 def test_an_item_that_is_not_understood_is_refused_by_its_place(item: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        read_input([item])
+        messages([item])
     assert refused.value.param == param
 
 

@@ -301,7 +301,7 @@ def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
             "invalid_grammar",
             None,
         ),
-        ({"tools": [{"type": "file_search"}]}, openai.BadRequestError, "invalid_request", "tools[0].type"),
+        ({"tools": [{"type": "function"}]}, openai.BadRequestError, "invalid_request", "tools[0].name"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

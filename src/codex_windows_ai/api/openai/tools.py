@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from codex_windows_ai.errors import InvalidRequestError
@@ -20,24 +21,25 @@ NAME = r"[A-Za-z0-9_./-]{1,128}"
 
 _NAME = re.compile(NAME)
 
+_KNOWN = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 
-def read_tools(items: Sequence[Any], param: str = "tools", *, without: Sequence[str] = ()) -> tuple[Tool, ...]:
+
+def read_tools(items: Sequence[Any], param: str = "tools", *, left_out: list[str] | None = None) -> tuple[Tool, ...]:
     """The tools of a request, in the shape of the Responses or of the Chat Completions API.
 
-    Tools of the types in `without` are left out; whoever asks for that says so in the answer.
+    Kinds of tools that only OpenAI's own servers run are left out: an offer is no demand. So is a second tool of a
+    name that another one has, and every field that is not known here. All of it is added to `left_out` by its place.
 
-    Raises InvalidRequestError: a tool that is malformed, of a kind that only OpenAI's own servers
-    run, or two of the same name.
+    Raises InvalidRequestError: a tool that is malformed.
     """
-    tools: list[Tool] = []
+    left_out = [] if left_out is None else left_out
+    named: dict[str, Tool] = {}
     for index, item in enumerate(items):
-        tools += _read_item(item, f"{param}[{index}]", without)
-    seen: set[str] = set()
-    for tool in tools:
-        if tool.qualified_name in seen:
-            raise InvalidRequestError(f"Two tools are called `{tool.qualified_name}`.", param=param)
-        seen.add(tool.qualified_name)
-    return tuple(tools)
+        place = f"{param}[{index}]"
+        for tool in _read_item(item, place, left_out):
+            if named.setdefault(tool.qualified_name, tool) != tool:
+                left_out.append(f"{place}: another tool is called {tool.qualified_name}")
+    return tuple(named.values())
 
 
 def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: bool | None = None) -> ToolSet:
@@ -48,7 +50,7 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
 
     Raises InvalidRequestError: the choice is malformed, or names a tool that is not there.
     """
-    item = _flat(choice)
+    item, _ = _flat(choice)
     if item.get("type") in ("function", "custom"):
         return ToolSet(tools, "required", frozenset({_chosen(item, tools, "tool_choice")}), parallel or False)
     parallel = parallel is not False
@@ -60,7 +62,7 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item.get("tools") or [])
-        names = [_chosen(_flat(entry), tools, f"tool_choice.tools[{n}]") for n, entry in enumerate(listed)]
+        names = [_chosen(_flat(entry)[0], tools, f"tool_choice.tools[{n}]") for n, entry in enumerate(listed)]
         _some(names, "allowed_tools")
         return ToolSet(tools, cast("ToolMode", item["mode"]), frozenset(names), parallel)
     raise InvalidRequestError(
@@ -85,33 +87,36 @@ def _chosen(item: dict[str, Any], tools: tuple[Tool, ...], param: str) -> str:
     raise InvalidRequestError(f"There is no tool `{name}` to choose; offered: {offered}.", param=param)
 
 
-def _flat(item: object) -> dict[str, Any]:
-    """A tool or choice of the Chat Completions API, which nests what the Responses API does not."""
+def _flat(item: object, param: str = "") -> tuple[dict[str, Any], str]:
+    """A tool or choice, and its place; the Chat Completions API nests what the Responses API does not."""
     fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
-    nested = fields.get(str(fields.get("type")))
-    return {"type": fields["type"], **cast("dict[str, Any]", nested)} if isinstance(nested, dict) else fields
-
-
-def _read_item(item: object, param: str, without: Sequence[str]) -> list[Tool]:
-    fields = _flat(item)
     kind = fields.get("type")
-    if kind in without:
-        return []
+    nested = fields.get(str(kind))
+    if not isinstance(nested, dict):
+        return fields, param
+    return {"type": kind, **cast("dict[str, Any]", nested)}, f"{param}.{kind}"
+
+
+def _read_item(item: object, param: str, left_out: list[str]) -> list[Tool]:
+    fields, place = _flat(item, param)
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise InvalidRequestError(
+            f"`{param}.type` must be text.", hint="Supported: function, custom, namespace.", param=f"{param}.type"
+        )
     if kind == "namespace":
-        return _read_namespace(fields, param)
-    if kind == "function":
-        return [_read_function(fields, param)]
-    if kind == "custom":
-        return [_read_custom(fields, param)]
-    raise InvalidRequestError(
-        f"`{param}`: tools of the type `{kind}` are not supported; supported: function, custom, namespace.",
-        hint="Only OpenAI's own servers run that kind of tool; leave it out."
-        + (' In Codex: `web_search = "disabled"`.' if kind == "web_search" else ""),
-        param=f"{param}.type",
-    )
+        return _read_namespace(fields, param, left_out)
+    if kind not in _READERS:
+        left_out.append(f"{param}: {kind[:100]}")
+        return []
+    outer = cast("dict[str, Any]", item)
+    left_out += [f"{param}.{name}" for name in outer if name not in _KNOWN | {kind} and outer[name] is not None]
+    if place != param:
+        left_out += [f"{place}.{name}" for name in fields if name not in _KNOWN and fields[name] is not None]
+    return [_READERS[kind](fields, place)]
 
 
-def _read_namespace(fields: dict[str, Any], param: str) -> list[Tool]:
+def _read_namespace(fields: dict[str, Any], param: str, left_out: list[str]) -> list[Tool]:
     """The tools of one MCP server; what the server says of itself goes before its first tool's description."""
     namespace = _name(fields, param)
     members = fields.get("tools")
@@ -120,19 +125,20 @@ def _read_namespace(fields: dict[str, Any], param: str) -> list[Tool]:
     preface = _text(fields, "description", param)
     tools: list[Tool] = []
     for index, member in enumerate(cast("list[Any]", members)):
-        place = f"{param}.tools[{index}]"
-        inner = _flat(member)
-        if inner.get("type") not in ("function", "custom"):
-            raise InvalidRequestError(
-                f"`{place}`: a namespace holds functions and custom tools, found `{inner.get('type')}`.", param=place
-            )
-        read = _read_function if inner["type"] == "function" else _read_custom
-        tools.append(read(inner, place, namespace=namespace, preface=preface))
+        inner, place = _flat(member, f"{param}.tools[{index}]")
+        kind = inner.get("type")
+        if kind == "namespace":
+            raise InvalidRequestError(f"`{place}`: a namespace holds no other.", param=place)
+        if kind not in _READERS:
+            left_out.append(f"{place}: {str(kind)[:100]}")
+            continue
+        tool = _READERS[kind](inner, place)
+        tools.append(replace(tool, namespace=namespace, description=_join(preface, tool.description)))
         preface = ""
     return tools
 
 
-def _read_function(fields: dict[str, Any], param: str, *, namespace: str | None = None, preface: str = "") -> Tool:
+def _read_function(fields: dict[str, Any], param: str) -> Tool:
     parameters: Any = fields.get("parameters")
     if parameters is None:
         parameters = {"type": "object", "properties": {}}
@@ -144,16 +150,14 @@ def _read_function(fields: dict[str, Any], param: str, *, namespace: str | None 
     return Tool(
         kind="function",
         name=_name(fields, param),
-        namespace=namespace,
-        description=_join(preface, _text(fields, "description", param)),
+        description=_text(fields, "description", param),
         parameters=cast("dict[str, Any]", parameters),
         strict=strict or False,
     )
 
 
-def _read_custom(fields: dict[str, Any], param: str, *, namespace: str | None = None, preface: str = "") -> Tool:
-    form: Any = fields.get("format") or {"type": "text"}
-    form = _flat(form)
+def _read_custom(fields: dict[str, Any], param: str) -> Tool:
+    form, _ = _flat(fields.get("format") or {"type": "text"})
     grammar = None
     if form.get("type") == "grammar":
         syntax, definition = form.get("syntax"), form.get("definition")
@@ -169,11 +173,13 @@ def _read_custom(fields: dict[str, Any], param: str, *, namespace: str | None = 
     return Tool(
         kind="custom",
         name=_name(fields, param),
-        namespace=namespace,
-        description=_join(preface, _text(fields, "description", param)),
+        description=_text(fields, "description", param),
         parameters={"type": "object", "properties": {}},
         grammar=grammar,
     )
+
+
+_READERS = {"function": _read_function, "custom": _read_custom}
 
 
 def _name(fields: dict[str, Any], param: str) -> str:

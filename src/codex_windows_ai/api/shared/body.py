@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +12,9 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from codex_windows_ai.errors import InvalidRequestError
+
+ASKS_NOTHING = {"cache_prompt": True, "moderation": False, "truncation": "disabled", "verbosity": "medium"}
+"""Parameters that have no effect here, with the value for which none is missed."""
 
 
 class BodyPart(BaseModel):
@@ -20,15 +24,22 @@ class BodyPart(BaseModel):
 
 
 def unknown_fields(part: BodyPart, place: str = "") -> list[str]:
-    """The fields of a body that this host does not know, each once, wherever in a list it stands."""
-    found = [f"{place}{name}" for name in part.model_extra or ()]
+    """The fields of a body that this host does not know and that ask for something."""
+    found = [f"{place}{name}" for name, value in (part.model_extra or {}).items() if _asks(name, value)]
     for name in type(part).model_fields:
         value = getattr(part, name)
-        several = isinstance(value, list)
-        for inner in cast("list[object]", value) if several else [value]:
-            if isinstance(inner, BodyPart):
-                found += unknown_fields(inner, f"{place}{name}{'[]' if several else ''}.")
-    return list(dict.fromkeys(found))
+        if isinstance(value, BodyPart):
+            found += unknown_fields(value, f"{place}{name}.")
+    return found
+
+
+def _asks(name: str, value: object) -> bool:
+    return value is not None and ASKS_NOTHING.get(name) != value
+
+
+def each_once(places: Iterable[str]) -> list[str]:
+    """Places in a body, without saying which of a list's members each is in: a history has hundreds."""
+    return list(dict.fromkeys(re.sub(r"\[\d+\]", "[]", place) for place in places))
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -42,20 +53,7 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
 
     Raises InvalidRequestError: it is not JSON, or a parameter is missing, wrong or refused.
     """
-    raw = await request.body()
-    try:
-        content: Any = json.loads(raw, parse_constant=_refuse_constant)
-        if b"\\u" in raw:
-            json.dumps(content, ensure_ascii=False).encode()  # an escape can name half a character, which is no text
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError(
-            "The request's body is not valid Unicode: it holds a lone surrogate.",
-            hint="A JSON escape such as \\ud83d must be followed by its other half.",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"The request's body is not valid JSON: {error}", hint="Send one JSON object as application/json."
-        ) from error
+    content = _parse(await request.body())
     if not isinstance(content, dict):
         raise InvalidRequestError(f"The request's body must be a JSON object, found {_shown(content)}.")
     try:
@@ -63,6 +61,40 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise _named(errors, cast("dict[str, Any]", content), not_supported) from error
+
+
+def _parse(raw: bytes) -> object:
+    """The JSON value in a body; half a character, which an escape can name, is U+FFFD."""
+    try:
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(
+            f"The request's body is not UTF-8: the byte {raw[error.start]:#04x} at {error.start} is not.",
+            hint="Send the text as UTF-8. Windows PowerShell 5.1 does with "
+            "`-Body ([Text.Encoding]::UTF8.GetBytes($json)) -ContentType 'application/json; charset=utf-8'`.",
+        ) from error
+    try:
+        content: object = json.loads(text, parse_constant=_refuse_constant)
+        return _without_surrogates(content) if "\\u" in text or _has_surrogates(text) else content
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            f"The request's body is not valid JSON: {error}.", hint="Send one JSON object as application/json."
+        ) from error
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _without_surrogates(content: object) -> object:
+    text = json.dumps(content, ensure_ascii=False)
+    if not _has_surrogates(text):
+        return content
+    return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def _refuse_constant(name: str) -> None:
@@ -85,16 +117,23 @@ def _named(
 
 
 def _path(error: ErrorDetails, content: dict[str, Any]) -> str:
-    """`messages[0].content` of a pydantic location, without the names of a union's alternatives in it."""
-    path, value = "", cast("Any", content)
+    """`messages[0].content` of a pydantic location, without the names of a union's alternatives in it.
+
+    The alternatives of a tagged union are named by the value of the tag, which may be a key of the object as well.
+    """
+    path, value, entered = "", cast("Any", content), False
     *parts, last = error["loc"] or ("",)
     if error["type"] != "missing":
         parts, last = [*parts, last], ""
     for part in parts:
         if isinstance(part, int) and isinstance(value, list):
-            path, value = f"{path}[{part}]", cast("list[Any]", value)[part]
-        elif isinstance(value, dict) and part in value:
-            path, value = f"{path}.{part}", cast("dict[Any, Any]", value)[part]
+            path, value, entered = f"{path}[{part}]", cast("list[Any]", value)[part], True
+        elif isinstance(value, dict):
+            inside = cast("dict[Any, Any]", value)
+            if entered and part in (inside.get("type"), inside.get("role")):
+                entered = False
+            elif part in inside:
+                path, value, entered = f"{path}.{part}", inside[part], True
     return (f"{path}.{last}" if last else path).removeprefix(".")
 
 

@@ -4,81 +4,108 @@ A conversation only ever grows, and each turn sends all of it again. What was sa
 render to the same text as the last time, down to the calls as the model wrote them: then the prefix
 cache has it, and only what is new is read. So nothing that changes from turn to turn, such as the
 ids of items, becomes part of what a format writes.
+
+A history is no request for service: what in it no model here can use is left out or shown as text,
+and named, since a client would send it again with every turn and its session would be lost. Only
+what is asked now is refused.
 """
 
 from __future__ import annotations
 
-from typing import cast
+import json
 
+from codex_windows_ai.api.shared.contents import Contents, read_contents
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.message import Call, Message, Part, Result, Role, Text
 from codex_windows_ai.protocol.tools import ToolKind
 
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
-_TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
 
 class Conversation:
-    """Messages in the making.
+    """Messages in the making; `left_out` names what became no part of them.
 
     System messages at the start become one. What an assistant says and calls in a row is one turn,
     as the model wrote it. What calls returned comes in the order of the calls.
     """
 
     def __init__(self) -> None:
+        self.left_out: list[str] = []
         self._messages: list[Message] = []
         self._turn: list[Part] = []
         self._calls: list[str] = []
         self._results: list[Result] = []
+        self._asked_now: InvalidRequestError | None = None
+        """What is wrong with the last thing that was asked, as long as nobody answered it or asked anew."""
 
-    def add_message(self, role: str, text: str, *, param: str) -> None:
-        """What somebody said; "developer" is the newer name of "system".
+    def add_message(self, role: object, content: object, *, param: str) -> None:
+        """What somebody said; "developer" is the newer name of "system". An unknown role is read as the user's.
 
-        Raises InvalidRequestError: an unknown role.
+        Raises InvalidRequestError: it has no role, or content of no kind that messages have.
         """
-        if role not in _ROLES:
-            raise InvalidRequestError(
-                f"`{param}.role` must be developer, system, user or assistant, found `{role}`.", param=f"{param}.role"
-            )
+        if not isinstance(role, str):
+            raise InvalidRequestError(f"`{param}.role` must be text.", param=f"{param}.role")
+        contents = read_contents(content, param=f"{param}.content")
+        self.left_out += contents.left_out
         if role == "assistant":
+            self._asked_now = None
             self._settle_results()
-            if text:
-                self._turn.append(Text(text))
+            if contents.text:
+                self._turn.append(Text(contents.text))
             return
         self._settle()
-        if _ROLES[role] == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
-            self._messages[0] = Message("system", f"{self._messages[0].text}\n\n{text}")
+        known = _ROLES.get(role, "user")
+        if known == "user":
+            self._asked_now = self._refusal(role, contents, param)
+        if known == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
+            self._messages[0] = Message("system", f"{self._messages[0].text}\n\n{contents.text}")
         else:
-            self._messages.append(Message(_ROLES[role], text))
+            self._messages.append(Message(known, contents.text))
 
-    def add_call(self, kind: ToolKind, name: str, body: str, *, call_id: str) -> None:
+    def add_call(self, kind: ToolKind, name: str, body: object, *, call_id: object) -> None:
         """A call the assistant made; `name` as the model saw it, `body` its arguments or input.
 
         A function that was called without arguments was called with none: `{}`. Arguments that were cut off stay as
         the model wrote them.
         """
+        self._asked_now = None
         self._settle_results()
-        if kind == "function" and not body.strip():
-            body = "{}"
-        self._turn.append(Call(kind, name, body, call_id))
-        self._calls.append(call_id)
+        text = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
+        if kind == "function" and not text.strip():
+            text = "{}"
+        self._turn.append(Call(kind, name, text, str(call_id)))
+        self._calls.append(str(call_id))
 
-    def add_result(self, call_id: str, text: str, *, param: str) -> None:
-        """What a call returned.
+    def add_result(self, call_id: object, content: object, *, param: str) -> None:
+        """What a call returned, any JSON. One whose call is not here, as after a compaction, is shown all the same."""
+        contents = read_contents(content, param=param, result=True)
+        self.left_out += contents.left_out
+        if str(call_id) not in self._calls:
+            self.leave_out(f"{param}: its call is missing")
+        self._results.append(Result(contents.text, str(call_id)))
 
-        Raises InvalidRequestError: no such call was made before.
-        """
-        if call_id not in self._calls:
-            raise InvalidRequestError(
-                f"`{param}` is the output of the call `{call_id}`, but no such call comes before it.",
-                param=f"{param}.call_id",
-            )
-        self._results.append(Result(text, call_id))
+    def leave_out(self, place: str) -> None:
+        """Names what becomes no part of the conversation."""
+        self.left_out.append(place)
 
     def messages(self) -> tuple[Message, ...]:
-        """All of it."""
+        """All of it.
+
+        Raises InvalidRequestError: what is asked last cannot be answered, such as what is on an image.
+        """
+        if self._asked_now is not None:
+            raise self._asked_now
         self._settle()
         return tuple(self._messages)
+
+    def _refusal(self, role: str, contents: Contents, param: str) -> InvalidRequestError | None:
+        """Why this cannot be answered, if it is what is asked now."""
+        if role in _ROLES:
+            return contents.unread
+        self.leave_out(f"{param}.role")
+        return InvalidRequestError(
+            f"`{param}.role` must be developer, system, user or assistant, found `{role[:100]}`.", param=f"{param}.role"
+        )
 
     def _settle(self) -> None:
         self._settle_turn()
@@ -94,32 +121,7 @@ class Conversation:
     def _settle_results(self) -> None:
         if self._results:
             self._settle_turn()
-            ordered = sorted(self._results, key=lambda result: self._calls.index(result.call_id))
+            places = {call_id: place for place, call_id in enumerate(self._calls)}
+            ordered = sorted(self._results, key=lambda result: places.get(result.call_id, len(places)))
             self._messages += [Message("tool", (result,)) for result in ordered]
         self._results = []
-
-
-def read_text(content: object, *, param: str) -> str:
-    """The text of a message's content or of a tool's output: a string, or a list of parts.
-
-    Raises InvalidRequestError: names the part that is no text, such as an image.
-    """
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise InvalidRequestError(f"`{param}` must be a string or a list of content parts.", param=param)
-    pieces: list[str] = []
-    for index, item in enumerate(cast("list[object]", content)):
-        part = cast("dict[str, object]", item) if isinstance(item, dict) else {}
-        kind = str(part.get("type"))
-        piece = part.get(_TEXT_PARTS.get(kind, ""))
-        if kind not in _TEXT_PARTS:
-            raise InvalidRequestError(
-                f"`{param}[{index}]` is of the type `{kind}`, which this model does not take; supported: text.",
-                hint="Send text only.",
-                param=f"{param}[{index}].type",
-            )
-        if not isinstance(piece, str):
-            raise InvalidRequestError(f"`{param}[{index}]` has no text.", param=f"{param}[{index}]")
-        pieces.append(piece)
-    return "\n".join(pieces)

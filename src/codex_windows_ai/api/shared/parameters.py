@@ -1,10 +1,14 @@
-"""The parameters that every API has, by the same names and with the same meaning."""
+"""The parameters that every API has, by the same names and with the same meaning: the one table of docs/http.md.
+
+A parameter is honoured, or it has no effect here, or the answer would be wrong without it: then it is refused by name.
+Every other one is left out, and the answer names it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from codex_windows_ai.api.shared.body import BodyPart
 from codex_windows_ai.protocol.request import SamplingParameters
@@ -25,10 +29,38 @@ _SAMPLING = (
 )
 
 
+NOT_SUPPORTED = {
+    "audio": "the model writes text only",
+    "background": "this host keeps no responses; use `stream` for long answers",
+    "conversation": "this host keeps no conversations; send the whole conversation",
+    "function_call": "it was replaced by `tool_choice`",
+    "functions": "they were replaced by `tools`",
+    "logit_bias": "tokens cannot be favoured one by one",
+    "modalities": "the model writes text only",
+    "n": "a request has one answer; send it again for another",
+    "previous_response_id": "this host keeps no responses; send the whole conversation",
+    "prompt": "this host keeps no prompt templates; send the text itself",
+    "web_search_options": "the model has no access to the web",
+}
+"""Parameters without which the answer would be a wrong one, and why they are refused."""
+
+_NO_LIMIT = -1
+
+
+def _at_least_one(limit: int) -> int:
+    if limit == 0:
+        raise ValueError("must be at least 1, or -1 for no limit")
+    return limit
+
+
+OutputLimit = Annotated[int, Field(ge=_NO_LIMIT), AfterValidator(_at_least_one)]
+
+
 class GenerationBody(BodyPart):
     """What is asked of which model, and how tokens are chosen; what is not given is the engine's default.
 
-    `top_k`, `min_p` and `repetition_penalty` are those of llama.cpp and vLLM, `provider` is ours.
+    `top_k`, `min_p` and `repetition_penalty` are those of llama.cpp and vLLM, which call the last `repeat_penalty`
+    and `repetition_penalty`; `provider` is ours. All three output limits are one: the smallest holds.
     """
 
     model: str
@@ -36,13 +68,79 @@ class GenerationBody(BodyPart):
     stop: str | Annotated[list[str], Field(max_length=64)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    top_k: Annotated[int, Field(ge=_NO_LIMIT, le=2**31)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
+    repeat_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+    max_tokens: OutputLimit | None = None
+    max_completion_tokens: OutputLimit | None = None
+    max_output_tokens: OutputLimit | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
     provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
+
+    # How the model's chat template is asked to reason, and what else it is told; of programs for local models.
+    chat_template_kwargs: dict[str, Any] | None = None
+    enable_thinking: bool | None = None
+    think: bool | str | None = None
+    thinking: bool | dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+
+    # Without effect: there is one tier, nothing is stored or moderated, prefixes are always cached.
+    client_metadata: Any = None
+    include: Any = None
+    max_tool_calls: Any = None
+    metadata: Any = None
+    prediction: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
+    safety_identifier: Any = None
+    service_tier: Any = None
+    store: Any = None
+    user: Any = None
+
+    # Of these only the value without effect is accepted; NOT_SUPPORTED says why.
+    audio: None = None
+    background: Annotated[bool, Field(json_schema_extra={"const": False})] | None = None
+    conversation: None = None
+    function_call: None = None
+    functions: None = None
+    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
+    previous_response_id: None = None
+    prompt: None = None
+    web_search_options: None = None
+
+    @field_validator("background")
+    @classmethod
+    def _in_the_foreground(cls, value: bool | None) -> bool | None:
+        if value:  # pydantic's Literal[False] would take 0 as well
+            raise ValueError("must be false")
+        return value
+
+    @property
+    def output_limit(self) -> int | None:
+        """The most tokens that the answer may have; None where no limit is asked for."""
+        limits = (self.max_tokens, self.max_completion_tokens, self.max_output_tokens)
+        return min((limit for limit in limits if limit is not None and limit != _NO_LIMIT), default=None)
+
+    @property
+    def template_options(self) -> dict[str, Any]:
+        """What the model's chat template is told besides the conversation, by the names that templates have."""
+        options = dict(self.chat_template_kwargs or {})
+        for thinks in (self.enable_thinking, _switch(self.think), _switch(self.thinking)):
+            if thinks is not None:
+                options["enable_thinking"] = thinks
+        effort = self.reasoning_effort or (self.think if isinstance(self.think, str) else None)
+        if effort is not None:
+            options["reasoning_effort"] = effort
+        return options
 
     @property
     def sampling(self) -> SamplingParameters:
@@ -52,9 +150,21 @@ class GenerationBody(BodyPart):
             given["top_p"] = max(self.top_p, _SMALLEST_TOP_P)
         if self.seed is not None:  # OpenAI's seeds have a sign; the engine's are the same 64 bits without one
             given["seed"] = self.seed % 2**64
+        if self.repeat_penalty is not None:
+            given.setdefault("repetition_penalty", self.repeat_penalty)
+        if self.top_k == _NO_LIMIT:
+            given["top_k"] = 0
         return SamplingParameters(**given)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """Texts that end the answer."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
+def _switch(thinking: bool | str | dict[str, Any] | None) -> bool | None:
+    """Whether to reason: Ollama's `think` is a truth or an effort, Anthropic's `thinking` says it in its type."""
+    if isinstance(thinking, dict):
+        kind = thinking.get("type")
+        return None if kind is None else kind != "disabled"
+    return True if isinstance(thinking, str) else thinking

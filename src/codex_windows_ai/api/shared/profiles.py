@@ -19,17 +19,14 @@ def _nothing(models: Sequence[ServedModel]) -> Mapping[str, Any]:
 class ClientProfile:
     """A client that is served by rules of its own; a layer above hands it to `create_app`.
 
-    `matches` says by the headers whether a request is this client's. `left_out_tools` are types of tools that are
-    dropped from its requests instead of refused. `completes_cut_text`: an answer that was cut off ends as a completed
-    one. `ignores_verbosity`: a wish for the answer's length is dropped instead of refused. `catalogue` gives the keys
-    that GET /v1/models has for it; they stand in everybody's answer, because the client asks for it without a name.
+    `matches` says by the headers whether a request is this client's. `completes_cut_text`: an answer
+    that was cut off ends as a completed one. `catalogue` gives the keys that GET /v1/models has for it; they stand in
+    everybody's answer, because the client asks for it without a name.
     """
 
     name: str
     matches: Callable[[Mapping[str, str]], bool]
-    left_out_tools: tuple[str, ...] = ()
     completes_cut_text: bool = False
-    ignores_verbosity: bool = False
     catalogue: Callable[[Sequence[ServedModel]], Mapping[str, Any]] = _nothing
 
 

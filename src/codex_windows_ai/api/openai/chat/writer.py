@@ -59,7 +59,7 @@ class CompletionWriter:
         self._stream = stream
         self._include_usage = include_usage
         self._logprobs = ContentLogprobs() if logprobs else None
-        self._remarks: dict[str, Any] = {name: list(remark) for name, remark in remarks.items() if remark}
+        self._remarks = remarks
         self._source: AnswerSource | None = None
         self._texts: list[str] = []
         self._text_logprobs: list[ContentLogprob] = []
@@ -95,8 +95,6 @@ class CompletionWriter:
         if delta.finish_reason is None:
             return events
         self._last = delta
-        if delta.finish_reason == "cancelled":
-            self._remarks["cancelled"] = True
         return [*events, *self._end()] if self._stream else []
 
     def fail(self, error: WindowsAiError) -> list[Event]:
@@ -184,7 +182,8 @@ class CompletionWriter:
     def _described(self) -> dict[str, Any] | None:
         if self._source is None:
             return None
-        return {**answered_by(self._source, self._ended.timings, self._ended.usage), **self._remarks}
+        said = answered_by(self._source, self._ended.timings, self._ended.usage, remarks=self._remarks)
+        return said | ({"cancelled": True} if self._ended.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:
         usage = self._ended.usage or protocol.Usage(0, 0, 0, estimated=True)

@@ -21,7 +21,7 @@ def new_id(prefix: str) -> str:
 
 def new_response(body: ResponsesRequest) -> dict[str, Any]:
     """The response to a request before anything was said: its parameters, with the values that hold."""
-    sampling, text = body.sampling, body.text
+    sampling = body.sampling
     return {
         "id": new_id("resp"),
         "object": "response",
@@ -37,17 +37,17 @@ def new_response(body: ResponsesRequest) -> dict[str, Any]:
         "tools": [_tool(tool) for tool in body.tools or []],
         "tool_choice": body.tool_choice or "auto",
         "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "text": {"format": _format(body), "verbosity": text.verbosity if text else None},
+        "text": {"format": _format(body), "verbosity": None},
         "reasoning": {
             "effort": body.reasoning.effort if body.reasoning else None,
-            "summary": body.reasoning.summary if body.reasoning else None,
+            "summary": None,
         },
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "top_logprobs": body.top_logprobs or 0,
-        "max_output_tokens": body.max_output_tokens,
+        "max_output_tokens": body.output_limit,
         "max_tool_calls": body.max_tool_calls,
         "truncation": "disabled",
         "previous_response_id": None,
@@ -86,6 +86,6 @@ def _format(body: ResponsesRequest) -> dict[str, Any]:
         "type": "json_schema",
         "name": given.name or "",
         "description": given.description,
-        "schema": given.json_schema,
+        "schema": given.definition,
         "strict": True,
     }

@@ -9,12 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from codex_windows_ai.api.openai.responses.read import read_response
-from codex_windows_ai.api.openai.responses.request import NOT_SUPPORTED, ResponsesRequest
+from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.openai.responses.response import new_response
 from codex_windows_ai.api.openai.responses.writer import ResponseWriter
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
 from codex_windows_ai.api.shared.profiles import profile_of
 
 
@@ -22,7 +23,7 @@ async def create_response(request: Request) -> Response:
     """Answers one request, as a stream or in one piece."""
     body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
     profile = profile_of(request)
-    question = await asyncio.to_thread(read_response, body, agent=agent_of(request), profile=profile)
+    question = await asyncio.to_thread(read_response, body, agent=agent_of(request))
     writer = ResponseWriter(
         new_response(body),
         completes_cut_text=profile.completes_cut_text,

@@ -40,8 +40,7 @@ _CALL_EVENTS = {
 class ResponseWriter:
     """The events of one response; `response` is the object they are about, always as it is now.
 
-    `remarks` on what was asked for and is not done as asked stand in the answer under `windows_ai`,
-    each under its name; lists of nothing are left out.
+    `remarks` on what is not done as asked stand in the answer under `windows_ai`.
 
     OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. One that takes that as a
     failed turn and shows nothing of the answer (`completes_cut_text`) gets text that was cut off as
@@ -59,7 +58,7 @@ class ResponseWriter:
     ) -> None:
         self.response = response
         self._source: AnswerSource | None = None
-        self._remarks = {name: list(remark) for name, remark in (remarks or {}).items() if remark}
+        self._remarks = remarks
         self._logprobs = ContentLogprobs() if logprobs else None
         self._completes_cut_text = completes_cut_text
         self._sent = 0
@@ -69,7 +68,7 @@ class ResponseWriter:
     def answered_by(self, source: AnswerSource) -> None:
         """Says who answers, and what of the request is not done as asked."""
         self._source = source
-        self.response["windows_ai"] = {**answered_by(source), **self._remarks}
+        self.response["windows_ai"] = answered_by(source, remarks=self._remarks)
 
     def begin(self) -> list[endpoint.Event]:
         """The first events, before any work."""
@@ -117,7 +116,7 @@ class ResponseWriter:
         if delta.usage:
             self.response["usage"] = usage_object(delta.usage)
         if self._source:
-            self.response["windows_ai"] = {**answered_by(self._source, delta.timings, delta.usage), **self._remarks}
+            self.response["windows_ai"] = answered_by(self._source, delta.timings, delta.usage, remarks=self._remarks)
         self.response["status"] = "incomplete" if failed_cut else "completed"
         self.response["completed_at"] = None if failed_cut else int(time.time())
         return [*events, self._about_response("incomplete" if failed_cut else "completed")]

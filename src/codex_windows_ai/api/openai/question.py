@@ -1,0 +1,64 @@
+"""A request of either of OpenAI's APIs as a question, once its conversation is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
+from codex_windows_ai.api.shared.body import each_once, unknown_fields
+from codex_windows_ai.api.shared.conversation import Conversation
+from codex_windows_ai.api.shared.endpoint import Question
+from codex_windows_ai.api.shared.parameters import GenerationBody
+from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
+from codex_windows_ai.protocol.request import GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSchema:
+    """What an answer's text must match; one that is `strict` in every keyword, any other as far as that goes."""
+
+    definition: Mapping[str, Any]
+    strict: bool = False
+
+
+ANY_OBJECT = AnswerSchema({"type": "object"})
+"""Any JSON object."""
+
+
+def make_question(
+    body: GenerationBody,
+    conversation: Conversation,
+    tools: Sequence[Any],
+    *,
+    schema: AnswerSchema | None,
+    top_logprobs: int | None,
+    agent: str,
+) -> Question:
+    """The question, with what of it is not done as asked.
+
+    Raises InvalidRequestError: a tool or a choice between them that is malformed or impossible, a conversation that
+    cannot be answered. InvalidGrammarError: a schema that cannot be followed.
+    """
+    left_out = [*unknown_fields(body), *conversation.left_out]
+    tool_set = make_tool_set(read_tools(tools, left_out=left_out), body.tool_choice, parallel=body.parallel_tool_calls)
+    loosened = check_answer(tool_set)
+    grammar = None
+    if schema is not None:
+        grammar, reason = closest_json_grammar(dict(schema.definition), strict=schema.strict)
+        loosened += [{"format": "json_schema", "reason": reason}] if reason else []
+    request = GenerationRequest(
+        messages=conversation.messages(),
+        tools=tool_set,
+        sampling=body.sampling,
+        max_output_tokens=body.output_limit,
+        stop=body.stop_strings,
+        grammar=grammar,
+        agent=agent,
+        provider=body.provider,
+        top_logprobs=top_logprobs,
+        model=body.model,
+        template_options=body.template_options,
+    )
+    return Question(request, {"left_out": each_once(left_out), "loosened": loosened})

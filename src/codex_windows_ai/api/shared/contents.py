@@ -1,0 +1,80 @@
+"""The content of a message or of a tool's result as text: what is no text leaves a placeholder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from codex_windows_ai.errors import InvalidRequestError
+
+_TEXTS = {"refusal": "refusal"}
+"""Where a part of a type has its text, if not under `text`."""
+
+_PLAIN = ("text", "input_text", "output_text")
+
+_KNOWN = frozenset({"type", "text", "refusal", "annotations", "logprobs", "id", "index"})
+
+_MEDIA = {
+    "image": "An image",
+    "screenshot": "An image",
+    "audio": "Audio",
+    "video": "A video",
+    "file": "A file",
+    "document": "A file",
+}
+"""What words in a part's type say it is, the first that fits."""
+
+
+@dataclass(slots=True)
+class Contents:
+    """Text, and what of the content became no part of it: `left_out` names it by its place.
+
+    `unread` is the error for where it must be read to be answered, as what a user asks now.
+    """
+
+    text: str = ""
+    left_out: list[str] = field(default_factory=list[str])
+    unread: InvalidRequestError | None = None
+
+
+def read_contents(content: object, *, param: str, result: bool = False) -> Contents:
+    """A string, or a list of parts; nothing is the empty text. A tool's `result` may be any JSON, which is its text.
+
+    Raises InvalidRequestError: a number, or an object that is no part.
+    """
+    if content is None or isinstance(content, str):
+        return Contents(content or "")
+    parts = cast("list[object]", content if isinstance(content, list) else [content])
+    if not all(isinstance(part, str) or (isinstance(part, dict) and "type" in part) for part in parts):
+        if result:
+            return Contents(json.dumps(content, ensure_ascii=False))
+        raise InvalidRequestError(f"`{param}` must be a string or a list of content parts.", param=param)
+    read = Contents()
+    read.text = "\n".join(_read_part(part, f"{param}[{index}]", read) for index, part in enumerate(parts))
+    return read
+
+
+def _read_part(item: object, param: str, read: Contents) -> str:
+    if isinstance(item, str):
+        return item
+    part = cast("Mapping[str, object]", item)
+    kind = str(part.get("type", "text"))
+    text = part.get(_TEXTS.get(kind, "text"))
+    if isinstance(text, str):
+        read.left_out += [f"{param}.{name}" for name in part if name not in _KNOWN and part[name] is not None]
+        return text
+    read.left_out.append(f"{param}: {kind[:100]}")
+    if kind in _PLAIN:
+        read.unread = read.unread or InvalidRequestError(f"`{param}` has no text.", param=f"{param}.text")
+        return ""
+    read.unread = read.unread or InvalidRequestError(
+        f"`{param}` is of the type `{kind[:100]}`, which this model does not take; supported: text.",
+        hint="Send text only.",
+        param=f"{param}.type",
+    )
+    named = part.get("filename")
+    name = f" called {named}" if isinstance(named, str) else ""
+    what = next((words for word, words in _MEDIA.items() if word in kind), f"Content of the type {kind[:100]}")
+    return f"[{what}{name} was here. This model reads text only.]"
