@@ -41,6 +41,15 @@ def test_the_openai_client_lists_and_finds_the_model(openai_client: OpenAI) -> N
     assert found.created > 0
 
 
+def test_a_slash_at_the_end_is_the_list_as_well(live_host: LiveHost) -> None:
+    lists = [
+        httpx2.get(f"{live_host.url}{path}", headers={"authorization": f"Bearer {TOKEN}"}).json()
+        for path in ("/v1/models", "/v1/models/")
+    ]
+
+    assert lists[0] == lists[1]
+
+
 def test_another_model_is_not_found_and_the_one_that_is_here_is_named(openai_client: OpenAI) -> None:
     with pytest.raises(NotFoundError) as caught:
         openai_client.models.retrieve("gpt-6")

@@ -27,7 +27,9 @@ async def list_models(request: Request) -> JSONResponse:
 
 
 async def retrieve_model(request: Request) -> JSONResponse:
-    """One model by its name."""
+    """One model by its name; without one, as a client that ends the list's path with a slash asks, the list."""
+    if not request.path_params["model"]:
+        return await list_models(request)
     desk: Desk = request.app.state.desk
     return JSONResponse(_entry(await desk.model(request.path_params["model"])))
 

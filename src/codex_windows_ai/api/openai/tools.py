@@ -45,12 +45,15 @@ def read_tools(items: Sequence[Any], param: str = "tools", *, left_out: list[str
 def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: bool | None = None) -> ToolSet:
     """The tools with a request's `tool_choice`, in the shape of either API; None means "auto".
 
+    Other APIs call "required" "any", and have such words as an object's `type`.
     Where the caller does not say whether it takes calls in `parallel` it does, except that a tool
     asked for by its name is called once.
 
     Raises InvalidRequestError: the choice is malformed, or names a tool that is not there.
     """
     item, _ = _flat(choice)
+    if item.keys() == {"type"}:
+        choice = item["type"]
     if item.get("type") in ("function", "custom"):
         return ToolSet(tools, "required", frozenset({_chosen(item, tools, "tool_choice")}), parallel or False)
     parallel = parallel is not False
@@ -58,7 +61,7 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
         return ToolSet(tools, parallel=parallel)
     if choice in ("auto", "none"):
         return ToolSet(tools, mode=cast("ToolMode", choice), parallel=parallel)
-    if choice == "required":
+    if choice in ("required", "any"):
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item.get("tools") or [])
