@@ -99,6 +99,12 @@ def test_what_a_foreign_tool_returned_is_shown(kind: str) -> None:
     assert written([{"role": "user", "content": "a"}, item]) == [("user", "a"), ("tool", "a.txt")]
 
 
+def test_a_message_of_a_tool_is_what_a_call_returned() -> None:
+    result = {"role": "tool", "tool_call_id": "1", "content": "one"}
+
+    assert written([CALL, result]) == written([CALL, {"type": "function_call_output", "call_id": "1", "output": "one"}])
+
+
 @pytest.mark.parametrize("kind", ["function_call_output", "custom_tool_call_output"])
 @pytest.mark.parametrize(("output", "shown"), [(None, ""), ({"ok": True}, '{"ok": true}'), ([1], "[1]"), (3, "3")])
 def test_an_output_may_be_any_json(kind: str, output: Any, shown: str) -> None:

@@ -34,7 +34,10 @@ def read_input(
     for index, item in enumerate(items):
         param = f"input[{index}]"
         kind = item.get("type", "message")
-        if kind == "message":
+        if kind == "message" and item.get("role") == "tool":  # as chat messages are
+            call_id = item.get("tool_call_id", item.get("call_id"))
+            conversation.add_result(call_id, item.get("content"), param=f"{param}.content")
+        elif kind == "message":
             conversation.add_message(item.get("role"), item.get("content"), param=param)
         elif kind in _CALLS:
             _add_call(conversation, kind, item, param)
