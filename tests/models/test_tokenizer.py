@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
 from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS
@@ -39,6 +39,7 @@ CUTS = {
     "gpt-2": ["hello", " world", " 123", " it", "'s", "\n", "\n", "x", "!?", " ", " y"],
     "default": ["hello", " world", " ", "123", " it", "'", "s", "\n", "\n", "x", "!?", " ", " y"],
     "llama-bpe": ["hello", " world", " ", "123", " it", "'s", "\n\n", "x", "!?", " ", " y"],
+    "smaug-bpe": ["hello", " world", " ", "123", " it", "'s", "\n\n", "x", "!?", " ", " y"],
     "qwen2": ["hello", " world", " ", "1", "2", "3", " it", "'s", "\n\n", "x", "!?", " ", " y"],
 }
 
@@ -48,6 +49,30 @@ def test_each_pre_tokenizer_cuts_as_its_models_do(pre: str, tmp_path: Path):
     tokenizer = tokenizer_of(Tiny(pre=pre, extra={"tokenizer.ggml.add_bos_token": False}), tmp_path)
     expected = [token for piece in CUTS[pre] for token in naive_tokens(piece)]
     assert tokenizer.encode("".join(CUTS[pre])).tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("deepseek-r1-qwen", "qwen2"),
+        ("megrez", "qwen2"),
+        ("llama3", "llama-bpe"),
+        ("llama-v3", "llama-bpe"),
+        ("falcon3", "llama-bpe"),
+        ("pixtral", "llama-bpe"),
+        ("dbrx", "smaug-bpe"),
+        ("starcoder", "smollm"),
+        ("phi-2", "gpt-2"),
+    ],
+)
+def test_other_names_of_the_same_rules_give_the_same_tokenizer(other: str, name: str, tmp_path: Path):
+    assert tokenizer_of(Tiny(pre=other), tmp_path).to_str() == tokenizer_of(Tiny(pre=name), tmp_path).to_str()
+
+
+def test_unknown_rules_are_refused_by_name_with_a_way_out(tmp_path: Path):
+    with pytest.raises(UnsupportedModelError, match=r"`tekken`.*llama-bpe, qwen2") as caught:
+        tokenizer_of(Tiny(pre="tekken"), tmp_path)
+    assert "gguf-new-metadata --pre-tokenizer" in str(caught.value.hint)
 
 
 def test_ids_are_places_in_the_files_list(tmp_path: Path):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.families.registry import known_models
-from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
+from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, find_pre_tokenizer
+from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.gguf.file import GgufFile
@@ -97,15 +98,20 @@ def _pre_tokenizer(file: GgufFile) -> PreTokenizer:
     kind = file.text("tokenizer.ggml.model")
     if kind != SUPPORTED_TOKENIZER:
         raise UnsupportedModelError(
-            f"{file.path} has a tokenizer of the kind `{kind}`; supported is `{SUPPORTED_TOKENIZER}` (byte-level BPE).",
+            f"{file.path} has a tokenizer of the kind {shown(kind)}; "
+            f"supported is `{SUPPORTED_TOKENIZER}` (byte-level BPE).",
             hint=f"{known_models('and')} have such a tokenizer; Llama 2 and Gemma have not.",
         )
     name = file.text("tokenizer.ggml.pre", "default")
-    if name not in PRE_TOKENIZERS:
+    rules = find_pre_tokenizer(name)
+    if rules is None:
         raise UnsupportedModelError(
-            f"{file.path} cuts text by the rules `{name}`; supported are {', '.join(sorted(PRE_TOKENIZERS))}."
+            f"{file.path} cuts text by the rules {shown(name)}; supported are {', '.join(sorted(PRE_TOKENIZERS))}.",
+            hint=f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format. If you "
+            "know that these rules are one of the supported ones under another name, make a copy that says so: "
+            "`gguf-new-metadata --pre-tokenizer NAME FILE COPY` (it comes with this program).",
         )
-    return PRE_TOKENIZERS[name]
+    return rules
 
 
 def _special_tokens(file: GgufFile, vocabulary: dict[str, int], kinds: list[int]) -> SpecialTokens:
@@ -126,7 +132,10 @@ def _special_tokens(file: GgufFile, vocabulary: dict[str, int], kinds: list[int]
 
 
 def _add_bos(file: GgufFile, pre: PreTokenizer) -> bool:
-    return bool(file.metadata.get("tokenizer.ggml.add_bos_token", pre.begins_with_bos))
+    value = file.metadata.get("tokenizer.ggml.add_bos_token", pre.begins_with_bos)
+    if not isinstance(value, bool):
+        raise ModelFileError(f"{file.path}: `tokenizer.ggml.add_bos_token` must be true or false.")
+    return value
 
 
 def _added_tokens(tokens: list[str], kinds: list[int]) -> list[dict[str, Any]]:
@@ -149,7 +158,7 @@ def _merges(file: GgufFile) -> list[list[str]]:
     merges = [merge.split(" ") for merge in file.texts("tokenizer.ggml.merges")]
     for merge in merges:
         if len(merge) != 2:
-            raise ModelFileError(f"{file.path}: the merge {' '.join(merge)!r} is not two tokens.")
+            raise ModelFileError(f"{file.path}: the merge {shown(' '.join(merge))} is not two tokens.")
     return merges
 
 
