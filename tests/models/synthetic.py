@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -42,6 +43,8 @@ class Tiny:
     misshapen: str = ""
     user_defined: tuple[str, ...] = ()
     extra: dict[str, int | bool | str] | None = None
+    changed: dict[str, tuple[Any, gguf.GGUFValueType]] | None = None
+    """Values in place of those that the writer has, with their types."""
 
     def vocabulary(self) -> list[str]:
         return [*SPECIAL, *byte_alphabet(), *(merge.replace(" ", "") for merge in MERGES), *self.user_defined]
@@ -89,6 +92,8 @@ class Tiny:
         for key, value in (self.extra or {}).items():
             adder = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}[type(value)]
             adder(key, value)
+        for key, (value, kind) in (self.changed or {}).items():
+            writer.kv_data[0][key] = gguf.GGUFValue(value, kind)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         query, key = self.heads * self.head_size, self.kv_heads * self.head_size

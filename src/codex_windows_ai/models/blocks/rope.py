@@ -27,12 +27,12 @@ def rotary_tables(spec: DecoderSpec) -> dict[RopeSpec, RotaryTables]:
     }
 
 
-def rotary_values(rope: RopeSpec, positions: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def rotary_values(rope: RopeSpec, positions: range) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Cosines and sines, each [positions, size / 2]."""
     half = rope.size // 2
     frequencies = rope.base ** (-np.arange(half, dtype=np.float64) / half)
     frequencies /= rope.linear_factor
     if rope.factors:
         frequencies /= np.array(rope.factors, np.float32)
-    angles = np.outer(np.arange(positions, dtype=np.float64), frequencies)
+    angles = np.outer(np.arange(positions.start, positions.stop, dtype=np.float64), frequencies)
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.convert.float_pass import norm_outputs
 
 if TYPE_CHECKING:
@@ -31,8 +32,19 @@ _STEPS_AN_OCTAVE = 32
 
 
 def smoothing_factors(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
-    """For each norm, by its weight, float32 [hidden_size] around 1. The errors are those of `norm_outputs`."""
-    return {norm.weight: _factors(values) for norm, values in norm_outputs(source, decoder, tokens)}
+    """For each norm, by its weight, float32 [hidden_size] around 1.
+
+    Raises ModelFileError: the weights make something of the sample that is no number; and as `norm_outputs`.
+    """
+    factors: dict[Vector, NDArray[np.float32]] = {}
+    for norm, values in norm_outputs(source, decoder, tokens):
+        if not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{source.file.path}: what the weights compute is no number from `{norm.weight.name}` on.",
+                hint="Fetch the file again.",
+            )
+        factors[norm.weight] = _factors(values)
+    return factors
 
 
 def _factors(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,12 +22,14 @@ from codex_windows_ai.models.convert.external_data import ExternalDataWriter
 from codex_windows_ai.models.convert.float_pass import first_pass
 from codex_windows_ai.models.convert.session import Session
 from codex_windows_ai.models.convert.source import SourceWeights
-from codex_windows_ai.models.convert.weights import WeightWriter, estimated_bytes
+from codex_windows_ai.models.convert.weights import WeightWriter, check_window, estimated_bytes, token_bytes
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.memory import require_memory
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.models.storage import require_space
 from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
+from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,13 +44,15 @@ def convert(source: Path, target: Path, progress: Progress) -> None:
     """Writes the model of the GGUF file `source` into the empty folder `target`.
 
     `progress` counts matrices. Raises ModelNotFoundError or ModelFileError: no or no sound GGUF file.
-    UnsupportedModelError: a model we cannot build. StorageError: not enough room on the disk.
+    UnsupportedModelError: a model we cannot build, or too large for this machine. StorageError: no room on the disk.
     """
     with GgufFile(source) as file:
         decoder = Decoder(read_spec(file))
         tokenizer = read_tokenizer(file)
         weights = SourceWeights(file, family_of(file).layout)
         weights.check(decoder)
+        check_window(decoder, str(source))
+        require_memory(estimated_bytes(decoder), token_bytes(decoder), source.name, decoder.spec.context_length)
         require_space(target, estimated_bytes(decoder) + _SMALL_FILES, f"The conversion of {source.name}")
         matrices = len(decoder.matrices)
         progress("convert", 0, matrices)
@@ -73,7 +77,7 @@ def _sample_tokens(target: Path, decoder: Decoder) -> list[int]:
     try:
         tokens = Tokenizer.from_file(str(target / folder.TOKENIZER)).encode(proof.SAMPLE).ids
     except Exception as error:  # the library raises bare Exceptions
-        raise ModelFileError(f"The converted tokenizer does not load: {error}") from error
+        raise ModelFileError(f"The tokenizer of the model does not load: {shown(str(error))}") from error
     return tokens[: decoder.spec.context_length] or [0]
 
 

@@ -80,7 +80,7 @@ class _LayerPass:
         inputs = AttentionInputs(self._build, [self._layer.attention], cascade=False)
         normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)
         self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
-        tables = zip(RotaryTables(), rotary_values(spec.attention.rope, length), strict=True)
+        tables = zip(RotaryTables(), rotary_values(spec.attention.rope, range(length)), strict=True)
         self._fixed = first_pass(self._layer.attention.past, length) | dict(tables)
         self._session: Session | None = None
 

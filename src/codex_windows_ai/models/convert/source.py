@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
+_MOST_VALUE = 1e30  # what is larger overflows in the first product
 _SLICE_ELEMENTS = 1_000_000  # dequantised at a time: some tens of megabytes with all temporaries
 
 
@@ -39,10 +40,10 @@ class SourceWeights:
             self._tensors_of_matrix(matrix)
 
     def vector(self, vector: Vector) -> Array:
-        """All values, [sum of sizes]."""
+        """All values, [sum of sizes]. Raises ModelFileError: values that are not finite."""
         parts = self._tensors_of_vector(vector)
         return np.concatenate(
-            [self.file.read_rows(part)[0][self._order(part, part.columns, vector.head_size)] for part in parts]
+            [self._read(part, 0, 1)[0][self._order(part, part.columns, vector.head_size)] for part in parts]
         )
 
     def slices(self, matrix: Matrix) -> Iterator[Array]:
@@ -55,10 +56,7 @@ class SourceWeights:
             order = self._order(part, part.rows, matrix.head_size)
             for start in range(0, part.rows, step):
                 stop = min(start + step, part.rows)
-                values = self.file.read_rows(part, start, stop)[order[start:stop] - start]
-                if not np.isfinite(values).all():
-                    raise ModelFileError(f"{self.file.path}: `{part.name}` holds values that are not finite numbers.")
-                yield values
+                yield self._read(part, start, stop)[order[start:stop] - start]
 
     def matrix(self, matrix: Matrix) -> Array:
         """All rows at once, [rows, columns]."""
@@ -71,7 +69,17 @@ class SourceWeights:
     def rows(self, matrix: Matrix, numbers: list[int]) -> Array:
         """Some rows, [len(numbers), columns], of a matrix that is one tensor in the graph's order."""
         (tensor,) = self._tensors_of_matrix(matrix)
-        return np.concatenate([self.file.read_rows(tensor, number, number + 1) for number in numbers])
+        return np.concatenate([self._read(tensor, number, number + 1) for number in numbers])
+
+    def _read(self, tensor: GgufTensor, start: int, stop: int) -> Array:
+        """Rows [rows, columns] as they are stored; all of them numbers that are far from the ends of float32."""
+        values = self.file.read_rows(tensor, start, stop)
+        if not (np.abs(values) <= _MOST_VALUE).all():  # nor what is no number
+            raise ModelFileError(
+                f"{self.file.path}: `{tensor.name}` holds values that are not finite numbers, or as good as infinite.",
+                hint="Fetch the file again.",
+            )
+        return values
 
     def _tensors_of_vector(self, vector: Vector) -> list[GgufTensor]:
         names = self.layout.tensors_of(vector.part, vector.layer)

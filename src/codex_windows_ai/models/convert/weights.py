@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE
 from codex_windows_ai.models.blocks.rope import rotary_values
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
@@ -22,14 +23,42 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.progress import Progress
 
 
+_SPARE_TABLE_BYTES = 1 << 29
+"""Enough for a window of a million tokens beside weights of any size."""
+_TABLE_ELEMENTS = 1_000_000  # computed at a time
+
+
 def estimated_bytes(decoder: Decoder) -> int:
     """Bytes that the folder will take, rounded up."""
+    return _matrix_bytes(decoder) + _table_bytes(decoder)
+
+
+def token_bytes(decoder: Decoder) -> int:
+    """Bytes of the float32 keys and values of one token."""
+    return sum(2 * layer.attention.key_size * 4 for layer in decoder.spec.layers)
+
+
+def check_window(decoder: Decoder, name: str) -> None:
+    """Holds the window, for whose every position there are cosines and sines, against the weights.
+
+    Raises ModelFileError: it is out of all proportion to them.
+    """
+    tables, weights = _table_bytes(decoder), _matrix_bytes(decoder)
+    if tables > max(weights, _SPARE_TABLE_BYTES):
+        raise ModelFileError(
+            f"{name}: a `context_length` of {decoder.spec.context_length} takes {tables:,} bytes of cosines and sines, "
+            f"beside {weights:,} bytes of weights; that is no model's.",
+            hint="Fetch the file again.",
+        )
+
+
+def _matrix_bytes(decoder: Decoder) -> int:
     block_bytes = BLOCK_SIZE + 4 + 1  # codes, float32 scale, zero point; scales of rows are far fewer
-    weights = sum(
-        matrix.rows * matrix.columns // BLOCK_SIZE * block_bytes + 3 * ALIGNMENT for matrix in decoder.matrices
-    )
-    tables = sum(decoder.spec.context_length * rope.size * 4 for rope in decoder.rotary)
-    return weights + tables
+    return sum(matrix.rows * matrix.columns // BLOCK_SIZE * block_bytes + 3 * ALIGNMENT for matrix in decoder.matrices)
+
+
+def _table_bytes(decoder: Decoder) -> int:
+    return sum(decoder.spec.context_length * rope.size * 4 for rope in decoder.rotary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +81,13 @@ class WeightWriter:
         self._alias_embedding()
 
     def _write_tables(self) -> None:
+        positions = self.decoder.spec.context_length
         for rope, tables in self.decoder.rotary.items():
-            values = rotary_values(rope, self.decoder.spec.context_length)
-            for name, table in zip(tables, values, strict=True):
-                self.output.add(name, table)
+            step = max(1, _TABLE_ELEMENTS // rope.size)
+            for number, name in enumerate(tables):
+                self.output.begin(name, np.dtype(np.float32), (positions, rope.size // 2))
+                for start in range(0, positions, step):
+                    self.output.write(rotary_values(rope, range(start, min(start + step, positions)))[number])
 
     def _write_vectors(self) -> None:
         """Norms, divided by their smoothing factors, and biases, all float32."""

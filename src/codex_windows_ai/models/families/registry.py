@@ -8,6 +8,7 @@ from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.blocks.decoder import problems
 from codex_windows_ai.models.families import llama, qwen2
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
+from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.families.family import Family
@@ -28,7 +29,7 @@ def family_of(file: GgufFile) -> Family:
     family = FAMILIES.get(file.architecture)
     if family is None:
         raise UnsupportedModelError(
-            f"{file.path} has the architecture `{file.architecture}`; supported are {', '.join(FAMILIES)}.",
+            f"{file.path} has the architecture {shown(file.architecture)}; supported are {', '.join(FAMILIES)}.",
             hint=f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format.",
         )
     return family
@@ -41,8 +42,11 @@ def read_spec(file: GgufFile) -> DecoderSpec:
     """
     family = family_of(file)
     parts = file.integer("split.count", 0)
-    if parts > 1:  # a single part is whole
-        raise UnsupportedModelError(f"{file.path} has `split.count` {parts}; such models are not supported.")
+    if parts not in (0, 1):  # a single part is whole
+        raise UnsupportedModelError(
+            f"{file.path} has `split.count` {parts}; such models are not supported.",
+            hint="Merge the parts first: `llama-gguf-split --merge` of llama.cpp writes one file.",
+        )
     spec = family.read(Hyperparameters(file))
     if found := problems(spec):
         raise UnsupportedModelError(f"{file.path} cannot be run: {'; '.join(found)}.")
