@@ -6,6 +6,7 @@ arrives is pinned by size and SHA-256.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -149,11 +150,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _largest_file(folder: Path) -> int:
     largest = 0
-    for file in folder.rglob("*"):
-        try:
-            largest = max(largest, file.stat().st_size)
-        except OSError:  # pip moved it while we looked
-            continue
+    for place, _, names in os.walk(folder):  # which passes over a folder that pip removes meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):  # pip moved it while we looked
+                largest = max(largest, (Path(place) / name).stat().st_size)
     return largest
 
 
