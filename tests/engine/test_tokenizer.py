@@ -162,3 +162,34 @@ def test_a_tokenizer_that_is_not_byte_level_is_unsupported(default_model: Path, 
 
     with pytest.raises(UnsupportedModelError, match="WordPiece"):
         Tokenizer(file)
+
+
+def with_id(file: Path, token: str, number: int, target: Path) -> Path:
+    """The tokenizer in a file, where one token has another id."""
+    description = json.loads(file.read_text(encoding="utf-8"))
+    description["model"]["vocab"][token] = number
+    target.write_text(json.dumps(description), encoding="utf-8")
+    return target
+
+
+def test_ids_may_have_gaps(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    tokenizer = Tokenizer(with_id(tiny_model.tokenizer_file, "the", 300, tmp_path / "tokenizer.json"))
+
+    assert tokenizer.encode_text("the") == [300]
+    assert [tokenizer.bytes_of(number) for number in (257, 299, 300, 301)] == [b"", b"", b"the", b""]
+
+
+def test_an_id_far_beyond_the_tokens_is_refused_before_a_table_is_made(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    tokenizer = Tokenizer(with_id(tiny_model.tokenizer_file, "the", 2**32 - 1, tmp_path / "tokenizer.json"))
+
+    with pytest.raises(ModelFileError, match=r"tokenizer\.json has 261 tokens.*4294967295"):
+        tokenizer.bytes_of(0)
+
+
+def test_a_special_token_without_text_is_found_nowhere(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    description = json.loads(tiny_model.tokenizer_file.read_text(encoding="utf-8"))
+    description["added_tokens"].append({**description["added_tokens"][0], "id": 261, "content": ""})
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(description), encoding="utf-8")
+
+    assert Tokenizer(file).encode_prompt("the the") == Tokenizer(tiny_model.tokenizer_file).encode_prompt("the the")

@@ -66,9 +66,7 @@ class Model:
         self.execution_provider: str = self._session.get_providers()[0]
         self.spec, self.names = self._read_state(folder)
         """What it remembers of each token, and the names of that in the graph."""
-        logits = self._session.get_outputs()[0]
-        self.vocabulary_size = int(logits.shape[-1])
-        self._logits_type = _TYPES[logits.type]
+        self.vocabulary_size, self._logits_type = self._read_logits(folder)
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
         self._keeps_logits = _LOGITS_TO_KEEP in optional
         self.shares_prefixes: bool = _SHARED_LENGTH in optional
@@ -153,7 +151,27 @@ class Model:
             raise UnsupportedModelError(
                 f"{self.file} keeps its keys and values as {past.type}; supported: {', '.join(_TYPES)}."
             )
-        return KeysAndValues(int(past.shape[1]), int(past.shape[3]), np.dtype(_TYPES[past.type]))
+        if len(past.shape) != 4 or not all(isinstance(size, int) and size > 0 for size in past.shape[1::2]):
+            raise UnsupportedModelError(
+                f"{self.file} keeps its keys and values as {past.shape}; needed is [batch, heads, past, head size], "
+                "with heads and head size as numbers."
+            )
+        return KeysAndValues(past.shape[1], past.shape[3], np.dtype(_TYPES[past.type]))
+
+    def _read_logits(self, folder: ModelFolder) -> tuple[int, type[np.generic]]:
+        """Size of the vocabulary, and the type of what its tokens are weighed by."""
+        logits = self._session.get_outputs()[0]
+        if logits.type not in _TYPES or not logits.shape or not isinstance(logits.shape[-1], int):
+            raise UnsupportedModelError(
+                f"{self.file} answers with {logits.type} {logits.shape}; needed are {', '.join(_TYPES)}, with the size "
+                "of the vocabulary as a number at the end."
+            )
+        size = int(logits.shape[-1])
+        if outside := [token for token in folder.eos_token_ids if token >= size]:
+            raise ModelFileError(
+                f"The token {outside[0]} is to end answers, but the vocabulary of {self.file} has {size} tokens."
+            )
+        return size, _TYPES[logits.type]
 
 
 def _load(file: Path, threads: int, configure_session: ConfigureSession | None) -> Any:

@@ -18,6 +18,9 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, UnsupportedModelError
 
+_MOST_GAPS = 4
+"""Ids for each token: some tokenizers leave a few out."""
+
 
 def _byte_level_alphabet() -> dict[str, int]:
     """The 256 printable characters that byte-level BPE writes bytes as (GPT-2, arXiv section 2.2).
@@ -37,6 +40,7 @@ class Tokenizer:
     """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         try:
             description = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
             self._tokenizer = HuggingFaceTokenizer.from_file(str(file))
@@ -55,7 +59,7 @@ class Tokenizer:
         self.special_ids: dict[str, int] = {
             str(token["content"]): int(token["id"])
             for token in cast("list[dict[str, Any]]", description.get("added_tokens") or [])
-            if token.get("special")
+            if token.get("special") and token["content"]  # an empty one would be found everywhere
         }
         self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
 
@@ -69,8 +73,12 @@ class Tokenizer:
     def token_bytes(self) -> list[bytes]:
         """The bytes each token id stands for; special tokens stand for their own text."""
         alphabet = _byte_level_alphabet()
-        table = [b""] * self.vocabulary_size
-        for token, token_id in self._tokenizer.get_vocab(with_added_tokens=True).items():
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        size = max(vocabulary.values(), default=0) + 1
+        if size > _MOST_GAPS * len(vocabulary):
+            raise ModelFileError(f"{self._file} has {len(vocabulary)} tokens, and one of them has the id {size - 1}.")
+        table = [b""] * size
+        for token, token_id in vocabulary.items():
             if token in self.special_ids or any(character not in alphabet for character in token):
                 table[token_id] = token.encode()
             else:
@@ -79,7 +87,7 @@ class Tokenizer:
 
     def bytes_of(self, token_id: int) -> bytes:
         """The bytes of one token; none for the ids that only pad a model's output."""
-        return self.token_bytes[token_id] if token_id < self.vocabulary_size else b""
+        return self.token_bytes[token_id] if token_id < len(self.token_bytes) else b""
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of ordinary text: special-token text in it becomes ordinary tokens.

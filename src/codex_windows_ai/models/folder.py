@@ -5,12 +5,14 @@ Format: https://onnxruntime.ai/docs/genai/reference/config.html.
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
+from codex_windows_ai.models.contents import MOST_TOKENIZER_BYTES, inner_file, read_object, read_text
+from codex_windows_ai.models.wording import shown
 
 CONFIGURATION = "genai_config.json"
 CPU_MODEL = "model.cpu.onnx"
@@ -24,6 +26,11 @@ ignore it.
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIGURATION = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+
+_MOST_SIZE = (1 << 31) - 1
+_MOST_LAYERS = 4096  # an order of magnitude beyond any model
+_MOST_END_TOKENS = 1024
+_LAYER_NAME = re.compile(r"[^%]{0,200}%d[^%]{0,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +60,42 @@ class ModelFolder:
 def read_model_folder(path: Path, *, name: str | None = None) -> ModelFolder:
     """Reads and checks a model folder; `name` is by default the folder's own.
 
-    Raises ModelNotFoundError: no such folder. ModelFileError: a file is missing or does not parse.
-    UnsupportedModelError: it is not a text decoder in one graph.
+    Raises ModelNotFoundError: no such folder. ModelFileError: a file is missing, lies elsewhere or does not parse, or
+    a number cannot be that of a model. UnsupportedModelError: it is not a text decoder in one graph.
     """
     path = path.absolute()
     if not path.is_dir():
         raise ModelNotFoundError(f"There is no model folder {path}.")
     file = path / CONFIGURATION
-    values = _Values(file, _read_json(file))
+    values = _Values(file, read_object(file, path))
     if "decoder" not in values.section("model"):
         raise UnsupportedModelError(f"{file} describes no text decoder (`model.decoder`).")
-    try:
-        return _parse(path, name or path.name, values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{file}: {error.args[0] if error.args else error}") from error
+    return _parse(path, name or path.name, values)
 
 
 def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
-    end = values.find("model.eos_token_id")
-    ends = tuple(int(number) for number in (cast("list[int]", end) if isinstance(end, list) else [end]))
-    decoder, tokenizer = "model.decoder", path / TOKENIZER
-    _read_json(tokenizer)
-    model_file = _existing(path / values.text(f"{decoder}.filename"))
+    decoder = "model.decoder"
+    read_object(path / TOKENIZER, path, MOST_TOKENIZER_BYTES)
+    model_file = inner_file(path, values.text(f"{decoder}.filename"), f"`{decoder}.filename` in {path / CONFIGURATION}")
+    has_cpu_model = (path / CPU_MODEL).exists() or (path / CPU_MODEL).is_symlink()
+    vocabulary_size = values.size("model.vocab_size")
     return ModelFolder(
         name=name,
         path=path,
         model_file=model_file,
-        cpu_model_file=path / CPU_MODEL if (path / CPU_MODEL).is_file() else model_file,
-        tokenizer_file=tokenizer,
-        context_length=values.integer("model.context_length"),
-        vocabulary_size=values.integer("model.vocab_size"),
-        layers=values.integer(f"{decoder}.num_hidden_layers"),
-        heads=values.integer(f"{decoder}.num_attention_heads"),
-        hidden_size=values.integer(f"{decoder}.hidden_size"),
-        eos_token_ids=ends,
+        cpu_model_file=inner_file(path, CPU_MODEL, str(path)) if has_cpu_model else model_file,
+        tokenizer_file=path / TOKENIZER,
+        context_length=values.size("model.context_length"),
+        vocabulary_size=vocabulary_size,
+        layers=values.size(f"{decoder}.num_hidden_layers", _MOST_LAYERS),
+        heads=values.size(f"{decoder}.num_attention_heads"),
+        hidden_size=values.size(f"{decoder}.hidden_size"),
+        eos_token_ids=values.tokens("model.eos_token_id", vocabulary_size),
         chat_template=_chat_template(path),
-        past_key_names=values.text(f"{decoder}.inputs.past_key_names"),
-        past_value_names=values.text(f"{decoder}.inputs.past_value_names"),
-        present_key_names=values.text(f"{decoder}.outputs.present_key_names"),
-        present_value_names=values.text(f"{decoder}.outputs.present_value_names"),
+        past_key_names=values.layer_names(f"{decoder}.inputs.past_key_names"),
+        past_value_names=values.layer_names(f"{decoder}.inputs.past_value_names"),
+        present_key_names=values.layer_names(f"{decoder}.outputs.present_key_names"),
+        present_value_names=values.layer_names(f"{decoder}.outputs.present_value_names"),
     )
 
 
@@ -119,37 +123,48 @@ class _Values:
     def text(self, key: str) -> str:
         value = self.find(key)
         if not isinstance(value, str):
-            raise ModelFileError(f"{self._file}: `{key}` must be a string, found {value!r}.")
+            raise self._wrong(key, "a string", value)
         return value
 
-    def integer(self, key: str) -> int:
+    def size(self, key: str, most: int = _MOST_SIZE) -> int:
         value = self.find(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ModelFileError(f"{self._file}: `{key}` must be a positive integer, found {value!r}.")
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise self._wrong(key, f"a whole number from 1 to {most}", value)
         return value
 
+    def tokens(self, key: str, vocabulary_size: int) -> tuple[int, ...]:
+        """One token of the vocabulary, or a list of them."""
+        value = self.find(key)
+        numbers = cast("list[Any]", value) if isinstance(value, list) else [value]
+        for number in numbers:
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < vocabulary_size:
+                raise self._wrong(key, f"tokens of the vocabulary, from 0 to {vocabulary_size - 1}", number)
+        if not 1 <= len(numbers) <= _MOST_END_TOKENS:
+            raise ModelFileError(f"{self._file}: `{key}` lists {len(numbers)} tokens.")
+        return tuple(numbers)
 
-def _existing(file: Path) -> Path:
-    if not file.is_file():
-        raise ModelFileError(f"The model file {file} is missing.", hint="Fetch or convert the model again.")
-    return file
+    def layer_names(self, key: str) -> str:
+        """A pattern with one `%d`."""
+        value = self.text(key)
+        if not _LAYER_NAME.fullmatch(value):
+            raise self._wrong(key, "a name with one `%d` for the layer", value)
+        return value
+
+    def _wrong(self, key: str, wanted: str, found: Any) -> ModelFileError:
+        return ModelFileError(f"{self._file}: `{key}` must be {wanted}, found {_described(found)}.")
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_existing(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelFileError(f"Cannot read the model file {file}: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelFileError(f"The model file {file} must hold a JSON object.")
-    return cast("dict[str, Any]", value)
+def _described(value: Any) -> str:
+    """A JSON value in a message: numbers and texts as they are, of others the kind."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return shown(str(value)) if not isinstance(value, int) or value.bit_length() < 4096 else "a far larger number"
 
 
 def _chat_template(path: Path) -> str | None:
     """The Jinja template of the conversation format: its own file, or a field of the tokenizer's configuration."""
-    file = path / CHAT_TEMPLATE
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    configuration = path / TOKENIZER_CONFIGURATION
-    template = _read_json(configuration).get("chat_template") if configuration.is_file() else None
+    file, configuration = path / CHAT_TEMPLATE, path / TOKENIZER_CONFIGURATION
+    template: Any = read_object(configuration, path).get("chat_template") if configuration.exists() else None
+    if file.exists():
+        template = read_text(file, path)
     return template if isinstance(template, str) else None
