@@ -123,14 +123,14 @@ class _Options:
         from codex_windows_ai.bench.context import Bench
         from codex_windows_ai.bench.run import check_available, run
         from codex_windows_ai.bench.sides.llama_server import parse_peer
-        from codex_windows_ai.models.store import ModelStore
         from codex_windows_ai.settings import load_settings
+        from codex_windows_ai.windows_ai.model_proof import model_store
 
         check_available(self._name)
         peer = parse_peer(self._peer, self._peer_model) if self._peer else None
         settings = load_settings(model=self._model)
         bench = Bench(
-            ModelStore().resolve(settings.model, progress=progress),
+            model_store().resolve(settings.model, progress=progress),
             children=children,
             progress=progress,
             repeat=self._repeat,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from codex_windows_ai.cli.interrupt import Interruption
-from codex_windows_ai.cli.output import bytes_text, write, write_json
+from codex_windows_ai.cli.output import bytes_text, say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ def add(
 ) -> None:
     """Install a model.
 
-    A GGUF file is converted, a model folder is copied, and the default model, given by its name, is fetched.
+    A GGUF file is converted, a model folder is copied, and the default model, given by its name, is fetched. It is
+    installed once it has answered; what is worth knowing about it is said. Links that lead out of a folder are refused.
     """
     model = _work(lambda store, progress: _add(store, path, name, progress))
+    for remark in model.remarks:
+        say(f"cwai: {model.name}: {remark}")
     if as_json:
         write_json({"model": _document(model)})
     else:
@@ -88,10 +91,10 @@ def path(
 
 def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
     """Run a step on the model store, with progress, so that Ctrl-C ends it."""
-    from codex_windows_ai.models.store import ModelStore
+    from codex_windows_ai.windows_ai.model_proof import model_store
 
     with ProgressReporter() as progress:
-        return Interruption().run_blocking(lambda: step(ModelStore(), progress))
+        return Interruption().run_blocking(lambda: step(model_store(), progress))
 
 
 def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> InstalledModel:
@@ -105,4 +108,10 @@ def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> 
 
 
 def _document(model: InstalledModel) -> dict[str, Any]:
-    return {"name": model.name, "path": str(model.path), "bytes": model.bytes, "source": model.source}
+    return {
+        "name": model.name,
+        "path": str(model.path),
+        "bytes": model.bytes,
+        "source": model.source,
+        "remarks": list(model.remarks),
+    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from codex_windows_ai.doctor.report import Finding
 from codex_windows_ai.errors import ModelError
-from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL, load_settings
+from codex_windows_ai.windows_ai.model_proof import model_store
 
 __all__ = ["check_model"]
 
@@ -13,7 +13,7 @@ __all__ = ["check_model"]
 def check_model() -> Finding:
     """Which model would answer, whether it is installed, and whether its files are sound."""
     name = load_settings().model
-    store = ModelStore()
+    store = model_store()
     installed = {model.name: model for model in store.list()}
     details = {"model": name, "installed": sorted(installed)}
     if name not in installed:

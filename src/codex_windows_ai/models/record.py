@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,16 +45,18 @@ class Record:
 
     source: Source
     files: dict[str, FileEntry]
+    remarks: tuple[str, ...] = ()
+    """What the proof of the model had to say to its user."""
 
 
-def write_record(folder: Path, source: Source) -> None:
+def write_record(folder: Path, source: Source, remarks: Sequence[str] = ()) -> None:
     """Writes the record of all files now in `folder`."""
     files = {
         file.relative_to(folder).as_posix(): asdict(FileEntry(file.stat().st_size, sha256(file)))
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != RECORD
     }
-    content = {"version": VERSION, "source": asdict(source), "files": files}
+    content = {"version": VERSION, "source": asdict(source), "remarks": list(remarks), "files": files}
     (folder / RECORD).write_text(json.dumps(content, indent=1), encoding="utf-8", newline="")
 
 
@@ -68,10 +71,10 @@ def read_record(folder: Path) -> Record | None:
         if content["version"] != VERSION:
             return None
         files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
-        return Record(Source(**content["source"]), files)
+        return Record(Source(**content["source"]), files, tuple(content.get("remarks", ())))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileError(
             f"Cannot read the model file {file}: {error}",
             hint=f"Remove the model (`cwai models remove {folder.name}`), then fetch or add it again.",

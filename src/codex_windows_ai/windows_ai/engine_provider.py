@@ -22,10 +22,10 @@ from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, 
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
-from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.protocol.request import GenerationRequest, Message
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
+from codex_windows_ai.windows_ai.model_proof import model_store
 
 __all__ = ["EngineProvider", "kernel_shares"]
 
@@ -44,7 +44,7 @@ class EngineProvider:
 
     def __init__(self, settings: Settings, *, device: Device | None = None, progress: Progress | None = None) -> None:
         report = progress or silent
-        self.folder: ModelFolder = ModelStore().resolve(settings.model, progress=progress)
+        self.folder: ModelFolder = model_store().resolve(settings.model, progress=progress)
         report("loading", 0, 1)
         if device is None:
             self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))

