@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from codex_windows_ai.settings import DEFAULT_MODEL
 from tests.cli.program import COMMAND, cwai, environment_with
+from tests.models import synthetic
+from tests.models.synthetic import Tiny
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +85,62 @@ def test_a_file_that_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
     assert ran.exit_code == 1
     assert "model.gguf" in ran.stderr
     assert not [file for file in (tmp_path / "home" / "cache" / "models").iterdir() if file.is_dir()]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return Tiny().write(tmp_path / "tiny.gguf")
+
+
+def test_a_model_that_cannot_be_spoken_to_is_refused_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic, "TEMPLATE", "")
+    base = Tiny().write(tmp_path / "base.gguf")
+
+    ran = cwai("models", "add", str(base), "--json", home=tmp_path / "home")
+
+    assert ran.exit_code == 1
+    assert "no chat template" in ran.stderr
+    assert json.loads(ran.stdout)["error"]["code"] == "model_file_invalid"
+    assert not [file for file in (tmp_path / "home" / "cache" / "models").iterdir() if file.is_dir()]
+
+
+def test_a_folder_that_does_not_load_is_refused_and_leaves_nothing_behind(tiny: Path, tmp_path: Path) -> None:
+    assert cwai("models", "add", str(tiny), home=tmp_path / "one").exit_code == 0
+    folder = tmp_path / "one" / "cache" / "models" / "tiny"
+    os.truncate(folder / "model.onnx.data", 5000)
+
+    ran = cwai("models", "add", str(folder), home=tmp_path / "two")
+
+    assert ran.exit_code == 1
+    assert "cannot load model.cpu.onnx" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not [file for file in (tmp_path / "two" / "cache" / "models").iterdir() if file.is_dir()]
+
+
+def test_what_is_to_be_said_of_a_model_is_said_when_it_is_added_and_listed(tiny: Path, tmp_path: Path) -> None:
+    assert json.loads(cwai("models", "add", str(tiny), "--json", home=tmp_path).stdout)["model"]["remarks"] == []
+    record = tmp_path / "cache" / "models" / "tiny" / "conversion.json"
+    content = json.loads(record.read_text(encoding="utf-8")) | {"remarks": ["It has two layers."]}
+    record.write_text(json.dumps(content), encoding="utf-8")
+
+    again = cwai("models", "add", str(tiny), "--json", home=tmp_path)
+
+    assert again.stderr == "cwai: tiny: It has two layers.\n"
+    assert json.loads(again.stdout)["model"]["remarks"] == ["It has two layers."]
+    (model,) = json.loads(cwai("models", "list", "--json", home=tmp_path).stdout)["models"]
+    assert model["remarks"] == ["It has two layers."]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.gguf")
+
+    ran = cwai("models", "add", str(tmp_path / "x.gguf"), home=tmp_path / "home")
+
+    assert ran.exit_code == 1
+    assert "x.gguf is no regular file" in ran.stderr
 
 
 def test_two_first_runs_at_once_end_with_one_sound_model(tmp_path: Path) -> None:
