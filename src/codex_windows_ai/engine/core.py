@@ -24,6 +24,7 @@ from codex_windows_ai.engine.statistics import Counters
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
 from codex_windows_ai.errors import DeadlineExceededError, EngineError, WindowsAiError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import FinishReason
 from codex_windows_ai.protocol.statistics import EngineStatistics
@@ -194,4 +195,6 @@ class EngineCore:
 
 
 def _failure(error: Exception) -> WindowsAiError:
-    return error if isinstance(error, WindowsAiError) else EngineError(f"The model failed in a step: {error}")
+    return (
+        error if isinstance(error, WindowsAiError) else EngineError(f"The model failed in a step: {first_line(error)}")
+    )

@@ -19,6 +19,7 @@ import psutil
 
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import EXACT_SUMS, ModelFolder
 
 Logits = npt.NDArray[np.float32]
@@ -178,7 +179,7 @@ def _load(file: Path, threads: int, configure_session: ConfigureSession | None) 
     options = _runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # a failure is reported by us, once
     try:
         if configure_session is None:
             options.add_session_config_entry(*EXACT_SUMS)
@@ -187,7 +188,7 @@ def _load(file: Path, threads: int, configure_session: ConfigureSession | None) 
         return _runtime.InferenceSession(str(file), options)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ModelFileError(
-            f"ONNX Runtime cannot load {file}: {error}",
+            f"ONNX Runtime cannot load {file}: {first_line(error)}",
             hint="`cwai models verify` checks an installed model's files; `cwai models remove` and a new "
             "`cwai exec` fetch the default one again.",
         ) from error

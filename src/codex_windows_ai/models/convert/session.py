@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import EXACT_SUMS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Session:
     def __init__(self, model: str | bytes, name: str) -> None:
         onnxruntime: Any = importlib.import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # the optional input draws a warning
+        options.log_severity_level = 4  # a failure is reported by us, once
         options.enable_cpu_mem_arena = False  # which would keep the memory of the largest pass
         options.add_session_config_entry(*EXACT_SUMS)
         self._name = name
@@ -41,4 +42,4 @@ class Session:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> ModelFileError:
-        return ModelFileError(f"The converted model {self._name} does not run: {error}")
+        return ModelFileError(f"The converted model {self._name} does not run: {first_line(error)}")
