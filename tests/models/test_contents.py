@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[ModelStore]:
     store = ModelStore(tmp_path / "models")
     yield store
     assert store.list() == []  # whatever is refused here leaves nothing
-    assert not store.root.exists() or not [entry for entry in store.root.iterdir() if entry.is_dir()]
+    assert not store.root.exists() or not list(store.root.iterdir())
 
 
 def configure(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:

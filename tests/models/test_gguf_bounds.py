@@ -1,9 +1,12 @@
 """Numbers in a GGUF file that no file of its size can mean are refused at once, in one sentence."""
 
+import math
+import re
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from gguf import GGUFValueType as Type
@@ -163,8 +166,40 @@ def test_sizes_of_a_tensor_that_overflow_when_multiplied_are_refused(value: int,
         GgufFile(path)
 
 
+@pytest.mark.parametrize("value", [0, 5, 2**31, 2**32 - 1])
+def test_more_dimensions_than_a_tensor_has_are_refused(value: int, tmp_path: Path):
+    path = Tiny().write(tmp_path / "tiny.gguf")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"blk.1.ffn_up.weight") + len(b"blk.1.ffn_up.weight")
+    content[at : at + 4] = value.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=rf"`blk\.1\.ffn_up\.weight` has {value} dimensions"):
+        GgufFile(path)
+
+
 def test_a_name_without_end_is_cut_in_the_message(tmp_path: Path):
     tiny = Tiny()
     changed = {"general.architecture": ("x\n" * 10_000, Type.STRING)}
     message = refused(replace(tiny, changed=changed).write(tmp_path / "tiny.gguf"), tmp_path).message
     assert r"x\nx\n" in message
+
+
+def hollow(tiny: Tiny, path: Path) -> Path:
+    """The file of a model whose weights are a hole of the right size, which takes no room on the disk."""
+    writer = gguf.GGUFWriter(path, tiny.architecture)
+    tiny._write_metadata(writer)
+    for name, shape in tiny.shapes().items():
+        writer.add_tensor_info(name, shape, np.dtype(np.float32), 4 * math.prod(shape))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + sum(4 * math.prod(shape) + 64 for shape in tiny.shapes().values()))
+    return path
+
+
+def test_weights_beyond_this_machines_memory_are_refused_with_both_figures(tmp_path: Path):
+    path = hollow(Tiny(hidden=2**28), tmp_path / "huge.gguf")
+    message = refused(path, tmp_path).message
+    assert re.search(r"huge\.gguf needs [0-9,]+ MB of memory.* this machine has [0-9,]+ MB", message)

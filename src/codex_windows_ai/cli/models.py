@@ -49,7 +49,7 @@ def add(
     A GGUF file is converted, a model folder is copied, and the default model, given by its name, is fetched. It is
     installed once it has answered; what is worth knowing about it is said. Links that lead out of a folder are refused.
     """
-    model = _work(lambda store, progress: _add(store, path, name, progress))
+    model = _work(lambda store, progress: _add(path, name, progress))
     for remark in model.remarks:
         say(f"cwai: {model.name}: {remark}")
     if as_json:
@@ -91,15 +91,17 @@ def path(
 
 def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
     """Run a step on the model store, with progress, so that Ctrl-C ends it."""
-    from codex_windows_ai.windows_ai.model_proof import model_store
+    from codex_windows_ai.models.store import ModelStore
 
     with ProgressReporter() as progress:
-        return Interruption().run_blocking(lambda: step(model_store(), progress))
+        return Interruption().run_blocking(lambda: step(ModelStore(), progress))
 
 
-def _add(store: ModelStore, path: str, name: str | None, progress: Progress) -> InstalledModel:
+def _add(path: str, name: str | None, progress: Progress) -> InstalledModel:
     from codex_windows_ai.settings import DEFAULT_MODEL
+    from codex_windows_ai.windows_ai.model_proof import model_store
 
+    store = model_store()
     if path == DEFAULT_MODEL:
         added = store.resolve(path, progress=progress)
     else:

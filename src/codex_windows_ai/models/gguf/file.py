@@ -274,7 +274,7 @@ class GgufFile:
 
     def _tensor_info(self) -> GgufTensor:
         name, dimensions = self._string(), int(self._scalar("I"))
-        if dimensions > MOST_DIMENSIONS:
+        if not 1 <= dimensions <= MOST_DIMENSIONS:
             raise ModelFileError(f"{self.path}: the tensor {shown(name)} has {dimensions} dimensions.")
         shape = tuple(reversed([self._count() for _ in range(dimensions)]))
         number, offset = int(self._scalar("I")), self._count()
@@ -286,7 +286,7 @@ class GgufFile:
                 hint="Use a GGUF file with another quantisation, such as Q8_0, Q4_1 or Q4_K.",
             ) from error
         block, block_bytes = GGML_QUANT_SIZES[kind]
-        if not shape or 0 in shape or shape[-1] % block:
+        if 0 in shape or shape[-1] % block:
             raise ModelFileError(
                 f"{self.path}: the tensor {shown(name)} has the impossible shape {shape} for {kind.name}."
             )

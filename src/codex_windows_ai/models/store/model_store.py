@@ -126,6 +126,8 @@ class ModelStore:
         source = Path(path).expanduser().absolute()
         if not source.exists():
             raise ModelNotFoundError(f"There is no model file or folder {source}.")
+        if not source.is_file() and not source.is_dir():  # opening a pipe would wait for who writes to it
+            raise ModelFileError(f"{source} is no regular file.", hint="Give a .gguf file or a model folder.")
         recipe = recipes.from_gguf
         if source.is_dir():
             folder_files(source)
