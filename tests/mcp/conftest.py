@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import httpx2
@@ -33,6 +33,13 @@ async def connect_to(url: str, token: str, mode: str) -> AsyncGenerator[Client]:
 def connect(request: pytest.FixtureRequest, live_host: LiveHost) -> Connect:
     """Opens a client of each protocol generation to the live host."""
     return lambda: connect_to(live_host.url, TOKEN, request.param)
+
+
+@pytest.fixture
+def http(live_host: LiveHost) -> Iterator[httpx2.Client]:
+    """Plain HTTP to the live host."""
+    with httpx2.Client(base_url=live_host.url, timeout=PATIENCE) as client:
+        yield client
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def test_nothing_is_promised_that_is_not_there(connect: Connect) -> None:
             assert client.protocol_version in ("2025-11-25", "2026-07-28")
             capabilities = client.server_capabilities
             assert capabilities is not None
-            assert capabilities.prompts is None and capabilities.logging is None and capabilities.completions is None
+            assert capabilities.logging is None and capabilities.completions is None
+            assert capabilities.prompts is not None and not capabilities.prompts.list_changed
             assert capabilities.resources is not None and not capabilities.resources.subscribe
             assert capabilities.tools is not None and not capabilities.tools.list_changed
             with pytest.raises(MCPError, match=r"no resource `windows-ai://absent`"):

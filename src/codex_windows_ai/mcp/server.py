@@ -2,7 +2,10 @@
 
 Clients of 2025 open a session and keep it; those of 2026-07-28 send everything with each request.
 Both reach the same tools. The low-level server is used, because the convenient one configures the
-process's logging, announces prompts that we do not have and ignores arguments it does not know.
+process's logging and ignores arguments it does not know.
+
+Clients ask for what was never announced, and some drop a server that answers "method not found". So there are lists of
+prompts and of resource templates, which are empty, and whoever wants completions or sets a log level is not refused.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ def create_mcp(
     """
     runtime = RuntimeAccess(open_runtime, loading)
     requests = _Requests((*built_in_tools(runtime), *extra_tools), built_in_resources(runtime), agent_of)
-    server: Server[Any] = Server(
+    server = _UnassumingServer(
         NAME,
         version=release(),
         title="Windows AI",
@@ -95,8 +98,21 @@ def create_mcp(
         on_list_resources=requests.list_resources,
         on_list_resource_templates=requests.list_resource_templates,
         on_read_resource=requests.read_resource,
+        on_list_prompts=requests.list_prompts,
+        on_get_prompt=requests.get_prompt,
+        on_completion=requests.complete,
     )
+    server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, requests.set_log_level)
     return McpDoor(server)
+
+
+class _UnassumingServer(Server[Any]):
+    """Announces neither completions nor log messages, although it answers whoever asks for them all the same."""
+
+    def get_capabilities(self, *given: Any, **named: Any) -> types.ServerCapabilities:
+        """What the server can do."""
+        capabilities = super().get_capabilities(*given, **named)
+        return capabilities.model_copy(update={"completions": None, "logging": None})
 
 
 class _Requests:
@@ -145,6 +161,20 @@ class _Requests:
             return await resource.contents()
         except WindowsAiError as error:
             raise MCPError(error.json_rpc_code, error.message_and_hint, {"code": error.code}) from error
+
+    async def list_prompts(
+        self, context: _Context, parameters: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=[])
+
+    async def get_prompt(self, context: _Context, parameters: types.GetPromptRequestParams) -> types.GetPromptResult:
+        raise MCPError(types.INVALID_PARAMS, f"There is no prompt `{parameters.name}`; this server has none.")
+
+    async def complete(self, context: _Context, parameters: types.CompleteRequestParams) -> types.CompleteResult:
+        return types.CompleteResult(completion=types.Completion(values=[], total=0, has_more=False))
+
+    async def set_log_level(self, context: _Context, parameters: types.SetLevelRequestParams) -> types.EmptyResult:
+        return types.EmptyResult()
 
 
 async def _answer_call(tool: Tool, given: Mapping[str, Any], call: Call) -> ProtocolResult:
