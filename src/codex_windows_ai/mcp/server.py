@@ -28,6 +28,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.mcp.accept import AcceptedKinds
+from codex_windows_ai.mcp.incoming import IncomingMessages
 from codex_windows_ai.mcp.resources import Resource, built_in_resources
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
 from codex_windows_ai.mcp.schema import describe_validation
@@ -63,7 +65,8 @@ class McpDoor:
             security_settings=None,
         )
         # A Route without methods gives every method to an endpoint that is an ASGI application.
-        self.routes = [Route(PATH, _DepartureWatch(StreamableHTTPASGIApp(self._manager)))]
+        door = IncomingMessages(StreamableHTTPASGIApp(self._manager))
+        self.routes = [Route(PATH, _DepartureWatch(AcceptedKinds(door)))]
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
