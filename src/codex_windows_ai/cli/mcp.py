@@ -17,9 +17,13 @@ def command() -> None:
     from codex_windows_ai.client.mcp.proxy import StdioProxy
 
     end_with_parent()
-    with ProgressReporter() as progress:
+    # Without a buffer, nothing is left to be written at the end, when the client may be gone.
+    with (
+        ProgressReporter() as progress,
+        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
+    ):
         StdioProxy(
             lambda suspicious: find_mcp_host(suspicious=suspicious, progress=progress),
             sys.stdin.buffer,
-            sys.stdout.buffer,
+            output,
         ).run()

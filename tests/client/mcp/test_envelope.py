@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.inbound import decode_header_value
 
-from codex_windows_ai.client.mcp.envelope import error_line, read_envelope
+from codex_windows_ai.client.mcp.envelope import read_envelope
+from codex_windows_ai.protocol.json_rpc import error_line
 
 VERSION = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
 
@@ -18,10 +19,10 @@ VERSION = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
     ("line", "method", "is_request"),
     [
         (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', "ping", True),
-        (b'{"jsonrpc":"2.0","id":null,"method":"ping"}\r\n', "ping", True),
+        (b'{"jsonrpc":"2.0","id":"1","method":"ping"}\r\n', "ping", True),
         (b'{"jsonrpc":"2.0","method":"notifications/initialized"}', "notifications/initialized", False),
         (b'{"jsonrpc":"2.0","id":1,"result":{}}', None, False),
-        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}', "x", True),
+        (b'{"jsonrpc":"2.0","method":"x","params":[1]}', "x", False),
     ],
 )
 def test_the_kind_of_a_message_is_read(line: bytes, method: str | None, is_request: bool) -> None:
@@ -38,14 +39,14 @@ def test_a_line_that_is_no_message_is_refused(line: bytes) -> None:
 
 
 def test_ids_of_different_types_are_different() -> None:
-    one, text = (read_envelope(line) for line in (b'{"id":1,"method":"a"}', b'{"id":"1","method":"a"}'))
+    one, text = (read_envelope(b'{"jsonrpc":"2.0","id":%b,"method":"a"}' % each) for each in (b"1", b'"1"'))
     cancellation = read_envelope(b'{"method":"notifications/cancelled","params":{"requestId":1}}')
     assert cancellation.cancelled_key == one.key != text.key
 
 
 @given(name=st.text(min_size=1).filter(lambda text: text.isprintable() or not text.isascii()))
 def test_headers_repeat_a_message_of_2026_as_the_sdk_reads_them(name: str) -> None:
-    content = {"id": 1, "method": "tools/call", "params": {"name": name, "_meta": VERSION}}
+    content = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "_meta": VERSION}}
     headers = read_envelope(json.dumps(content).encode()).own_headers()
     assert headers["mcp-protocol-version"] == "2026-07-28"
     assert headers["mcp-method"] == "tools/call"

@@ -2,88 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 import httpx2
 import pytest
 
 from codex_windows_ai.client.mcp.exchange import HostAddress
-from codex_windows_ai.client.mcp.proxy import StdioProxy
 from codex_windows_ai.errors import HostUnreachableError
+from tests.client.mcp.conftest import PipedClient
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
 from tests.mcp.conftest import held_engine, wait_until
 
-LONG = {"name": "generate", "arguments": {"prompt": "the", "max_output_tokens": 400}}
-SHORT = {"name": "generate", "arguments": {"prompt": "the", "max_output_tokens": 2}}
-VERSION = {
+LONG: dict[str, Any] = {"name": "generate", "arguments": {"prompt": "the", "max_output_tokens": 400}}
+SHORT: dict[str, Any] = {"name": "generate", "arguments": {"prompt": "the", "max_output_tokens": 2}}
+VERSION: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-
-
-class PipedClient:
-    """A client that writes and reads JSON lines."""
-
-    def __init__(self, find_host: Any) -> None:
-        client_reads, proxy_writes = os.pipe()
-        proxy_reads, client_writes = os.pipe()
-        self._in: BinaryIO = os.fdopen(client_reads, "rb")
-        self._out: BinaryIO = os.fdopen(client_writes, "wb")
-        self._proxy_ends = [os.fdopen(proxy_reads, "rb"), os.fdopen(proxy_writes, "wb")]
-        self.proxy = StdioProxy(find_host, *self._proxy_ends)
-        self._thread = threading.Thread(target=self.proxy.run, name="proxy")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        for end in (self._in, *self._proxy_ends):
-            end.close()
-
-    def close(self) -> None:
-        """Closes the proxy's input, and waits until it has ended."""
-        if not self._out.closed:
-            self._out.close()
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive()
-
-    def say(self, **message: Any) -> None:
-        self.write(json.dumps({"jsonrpc": "2.0", **message}).encode())
-
-    def write(self, line: bytes) -> None:
-        self._out.write(line + b"\n")
-        self._out.flush()
-
-    def hear(self) -> dict[str, Any]:
-        return json.loads(self._in.readline())
-
-    def ask(self, request_id: int, method: str, **params: Any) -> dict[str, Any]:
-        self.say(id=request_id, method=method, params=params)
-        return self.hear()
-
-    def shake_hands(self) -> dict[str, Any]:
-        answer = self.ask(
-            0,
-            "initialize",
-            protocolVersion="2025-06-18",
-            capabilities={},
-            clientInfo={"name": "test", "version": "1"},
-        )
-        self.say(method="notifications/initialized")
-        return answer
-
-
-@pytest.fixture
-def piped(live_host: LiveHost) -> Iterator[PipedClient]:
-    with PipedClient(lambda suspicious: HostAddress(live_host.url, TOKEN)) as client:
-        yield client
 
 
 def test_the_version_that_codex_asks_for_is_agreed_on(piped: PipedClient) -> None:

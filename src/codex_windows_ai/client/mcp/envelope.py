@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-PARSE_ERROR = -32700
+from codex_windows_ai.protocol.json_rpc import read_message
 
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _NAME_KEYS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -17,7 +17,7 @@ _ENCODED = "=?base64?"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A message that a client wrote, as the bytes it wrote, and what they hold."""
+    """A message that a client wrote: its text, and what that holds."""
 
     line: bytes
     content: Mapping[str, Any]
@@ -59,7 +59,7 @@ class Envelope:
         version = self.protocol_version
         if version is None:
             return {}
-        headers = {"mcp-protocol-version": version, "mcp-method": _header_value(self.method or "")}
+        headers = {"mcp-protocol-version": _header_value(version), "mcp-method": _header_value(self.method or "")}
         name = self._parameters.get(_NAME_KEYS.get(self.method or "", ""))
         if isinstance(name, str):
             headers["mcp-name"] = _header_value(name)
@@ -71,23 +71,8 @@ class Envelope:
 
 
 def read_envelope(line: bytes) -> Envelope:
-    """The message in a line. Raises ValueError: it holds none."""
-    line = line.strip()
-    try:
-        content = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if not isinstance(content, dict):
-        raise ValueError("it is no object")  # of the line, not of an argument
-    return Envelope(line, cast("dict[str, Any]", content))
-
-
-def error_line(request_id: object, code: int, message: str, data: Mapping[str, Any] | None = None) -> bytes:
-    """A line that answers a request with an error."""
-    error: dict[str, Any] = {"code": code, "message": message}
-    if data:
-        error["data"] = data
-    return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode()
+    """The message in a line. Raises BadMessageError."""
+    return Envelope(*read_message(line))
 
 
 def _header_value(text: str) -> str:

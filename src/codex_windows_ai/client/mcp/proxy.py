@@ -17,19 +17,23 @@ import contextlib
 import http.client
 import threading
 import uuid
-from collections.abc import Callable
-from typing import BinaryIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO
 
-from codex_windows_ai.client.mcp.envelope import PARSE_ERROR, Envelope, error_line, read_envelope
+from codex_windows_ai.client.mcp.envelope import Envelope, read_envelope
 from codex_windows_ai.client.mcp.exchange import Exchange, HostAddress, NotSentError
 from codex_windows_ai.client.mcp.session import Session
 from codex_windows_ai.errors import HostUnreachableError, WindowsAiError
+from codex_windows_ai.protocol.json_rpc import INTERNAL_ERROR, BadMessageError, error_line
 
 LAST_WORDS_SECONDS = 1.0
-"""How long requests may go on when the client has closed our input; then they are cancelled."""
+"""How long requests may go on when the client has closed our input; then they are cancelled. So long may it take, too,
+to tell that to the client and to the host."""
 
 _ATTEMPTS = 3
 _UNAUTHORIZED, _NOT_FOUND, _STOPPING = 401, 404, 503
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What an empty line may hold: white space and a byte order mark."""
 
 
 class StdioProxy:
@@ -49,8 +53,10 @@ class StdioProxy:
         self._host: HostAddress | None = None
         # One program on standard input is one agent.
         self._session = Session(agent=f"stdio-{uuid.uuid4().hex}")
-        self._running: dict[str, Exchange] = {}
+        # A list, because two requests may have the same id.
+        self._running: list[Exchange] = []
         self._changed = threading.Condition()
+        self._client_is_deaf = False
 
     @property
     def session_id(self) -> str | None:
@@ -60,52 +66,66 @@ class StdioProxy:
     def run(self) -> None:
         """Serves until the client closes its end."""
         for line in self._source:
-            if line.strip():
+            if line.strip(_BLANK):
                 self._take(line)
+            if self._client_is_deaf:
+                break
         self._finish()
 
     def _take(self, line: bytes) -> None:
         try:
             message = read_envelope(line)
-        except ValueError as error:
-            self._write(error_line(None, PARSE_ERROR, f"This line is not a JSON-RPC message: {error}."))
+        except BadMessageError as error:
+            self._write(error_line(error.request_id, error.code, error.message))
             return
+        exchange = Exchange(message)
         if message.method == "notifications/cancelled":
             self._cancel(message.cancelled_key)
         elif message.is_request and message.method != "initialize":
-            threading.Thread(target=self._serve, args=[message], daemon=True).start()
+            self._begin(exchange)
         else:
-            self._serve(message)  # their order matters, and they are answered at once
+            self._serve(exchange)  # their order matters, and they are answered at once
 
     def _cancel(self, key: str) -> None:
         """Closing the connection says it in every protocol generation: our host ends what nobody waits for."""
         with self._changed:
-            exchange = self._running.get(key)
-        if exchange is not None:
+            exchanges = [exchange for exchange in self._running if exchange.message.key == key]
+        for exchange in exchanges:
             exchange.cancel()
 
-    def _serve(self, message: Envelope) -> None:
-        exchange = Exchange(message)
+    def _begin(self, exchange: Exchange) -> None:
         with self._changed:
-            if message.is_request:
-                self._running[message.key] = exchange
+            self._running.append(exchange)
         try:
-            self._carry(message, exchange)
-        except WindowsAiError as error:
-            if message.is_request and not exchange.cancelled:
-                data = {"code": error.code}
-                self._write(error_line(message.id, error.json_rpc_code, error.message_and_hint, data))
-        finally:
-            with self._changed:
-                if self._running.get(message.key) is exchange:
-                    del self._running[message.key]
-                self._changed.notify_all()
+            threading.Thread(target=self._serve, args=[exchange], daemon=True).start()
+        except RuntimeError as error:  # the system gives no more threads
+            self._refuse(exchange, INTERNAL_ERROR, f"Too many requests are under way: {error}. Try again later.")
+            self._end(exchange)
 
-    def _carry(self, message: Envelope, exchange: Exchange) -> None:
+    def _end(self, exchange: Exchange) -> None:
+        with self._changed:
+            if exchange in self._running:
+                self._running.remove(exchange)
+            self._changed.notify_all()
+
+    def _serve(self, exchange: Exchange) -> None:
+        """Sees to it that a request is answered, whatever happens."""
+        try:
+            self._carry(exchange)
+        except WindowsAiError as error:
+            self._refuse(exchange, error.json_rpc_code, error.message_and_hint, {"code": error.code})
+        except Exception as error:
+            self._refuse(exchange, INTERNAL_ERROR, f"`cwai mcp` failed with {type(error).__name__}: {error}.")
+        finally:
+            self._end(exchange)
+
+    def _carry(self, exchange: Exchange) -> None:
         """Sends a message and writes what comes back.
 
         Raises WindowsAiError: there is no host to be had, or it went away before its answer was whole.
         """
+        message = exchange.message
+        reason = ""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 host = self._connect(message, suspicious=attempt > 1)
@@ -116,18 +136,19 @@ class StdioProxy:
                     answer.close()
                     self._forget()
                     continue
-                self._deliver(message, exchange, answer)
-            except NotSentError:
+                self._deliver(exchange, answer)
+            except NotSentError as error:
                 if exchange.cancelled:
                     return
                 self._forget()
+                reason = str(error)
                 continue
             except HostUnreachableError:
                 if not exchange.cancelled:
                     self._forget()
                 raise
             return
-        raise HostUnreachableError("No host could be reached.", hint="`cwai status` shows what runs.")
+        raise HostUnreachableError(reason, hint="`cwai status` shows what runs.")
 
     def _connect(self, message: Envelope, *, suspicious: bool) -> HostAddress:
         """The host. A new one is given the client's own handshake again, so that the client need not know."""
@@ -144,30 +165,69 @@ class StdioProxy:
         in_session = self._session.id is not None and message.protocol_version is None
         return status in (_STOPPING, _UNAUTHORIZED) or (status == _NOT_FOUND and in_session)
 
-    def _deliver(self, message: Envelope, exchange: Exchange, answer: http.client.HTTPResponse) -> None:
-        handshake = message.method == "initialize"
+    def _deliver(self, exchange: Exchange, answer: http.client.HTTPResponse) -> None:
+        handshake = exchange.message.method == "initialize"
         if handshake:
-            self._session.begin(message, answer)
+            self._session.begin(exchange.message, answer)
         for line in exchange.read(answer):
             if handshake:
                 self._session.agree(line)
-            self._write(line)
+            if exchange.has_answer:
+                self._answer(exchange, line)
+            else:
+                self._write(line)
 
     def _forget(self) -> None:
         with self._connecting:
             self._host = None
 
+    def _refuse(self, exchange: Exchange, code: int, reason: str, data: Mapping[str, Any] | None = None) -> None:
+        if exchange.message.is_request and not exchange.cancelled:
+            self._answer(exchange, error_line(exchange.message.id, code, reason, data))
+
+    def _answer(self, exchange: Exchange, line: bytes) -> None:
+        """Gives a request its one answer; a second one is dropped."""
+        with self._writing:
+            if not exchange.settled:
+                exchange.settled = True
+                self._put(line)
+
     def _write(self, line: bytes) -> None:
-        # A client that reads no more is about to close its end of our input, too.
-        with self._writing, contextlib.suppress(BrokenPipeError):
-            self._sink.write(line + b"\n")
+        with self._writing:
+            self._put(line)
+
+    def _put(self, line: bytes) -> None:
+        """Writes a line. When nobody reads any more, whatever runs is cancelled: nobody could be given its answer."""
+        if self._client_is_deaf:
+            return
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[self._sink.write(rest) :]
             self._sink.flush()
+        except (OSError, ValueError):
+            self._client_is_deaf = True
+            with self._changed:
+                exchanges = list(self._running)
+            for exchange in exchanges:
+                exchange.cancel()
 
     def _finish(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._running, LAST_WORDS_SECONDS)
-            for exchange in self._running.values():
-                exchange.cancel()
+            left = [exchange for exchange in self._running if not exchange.cancelled]
+        for exchange in left:
+            exchange.cancel()
+        # Not in this thread: a client that reads no more, or a host that hangs, must not keep us.
+        farewell = threading.Thread(target=self._say_goodbye, args=[left], daemon=True)
+        farewell.start()
+        farewell.join(LAST_WORDS_SECONDS)
+
+    def _say_goodbye(self, left: Sequence[Exchange]) -> None:
+        """Tells the client what it will get no answer to, and the host that the session is over."""
+        reason = "The client closed standard input before the answer was there, so the request was cancelled."
+        for exchange in left:
+            self._answer(exchange, error_line(exchange.message.id, INTERNAL_ERROR, reason, {"code": "cancelled"}))
         if self._host is not None and self._session.id is not None:
             with contextlib.suppress(NotSentError, WindowsAiError):
                 self._session.end(self._host)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from codex_windows_ai.client.mcp.envelope import Envelope, read_envelope
 from codex_windows_ai.client.mcp.exchange import Exchange, HostAddress
 
+_NOTHING = Envelope(b"", {})
 _INITIALIZED = read_envelope(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
 
 
@@ -24,12 +25,12 @@ class Session:
         self._version: str | None = None
         self._handshake: Envelope | None = None
 
-    def headers(self, message: Envelope | None) -> dict[str, str]:
+    def headers(self, message: Envelope) -> dict[str, str]:
         """The HTTP headers that a message goes with."""
         headers = {"session-id": self._agent}
-        if message is not None and message.protocol_version is not None:
+        if message.protocol_version is not None:
             return headers | message.own_headers()
-        if message is None or message.method != "initialize":
+        if message.method != "initialize":
             if self.id is not None:
                 headers["mcp-session-id"] = self.id
             if self._version is not None:
@@ -66,5 +67,5 @@ class Session:
 
     def end(self, host: HostAddress) -> None:
         """Tells the host that the session is over; raises as an exchange does."""
-        exchange = Exchange(None)
-        list(exchange.read(exchange.send(host, self.headers(None), method="DELETE")))
+        exchange = Exchange(_NOTHING)
+        list(exchange.read(exchange.send(host, self.headers(_NOTHING), method="DELETE")))
