@@ -70,12 +70,12 @@ def test_a_byte_order_mark_and_half_an_emoji_are_no_reason_to_refuse(http: httpx
     assert answer["result"]["structuredContent"]["usage"]["output_tokens"] == 2
 
 
-@pytest.mark.parametrize("kind", ["Application/JSON", "application/json; charset=utf-8", None])
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json; charset=utf-8", "", None])
 def test_the_content_type_is_read_as_http_has_it(http: httpx2.Client, kind: str | None) -> None:
     client = RawClient(http, "2025-11-25")
     client.open()
     body = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-    answer = client.post(body, content_type=kind) if kind else client.post(body)
+    answer = client.post(body, content_type=kind) if kind is not None else client.post(body)
     assert "result" in answer_in(answer)
     assert client.post(body, content_type="text/plain").status_code == 400
 

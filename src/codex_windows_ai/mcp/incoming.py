@@ -44,7 +44,7 @@ class IncomingMessages:
             await Response(body, 400, media_type="application/json")(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)
-        headers["content-type"] = headers.get("content-type", "application/json").lower()
+        headers["content-type"] = (headers.get("content-type") or "application/json").lower()
         if message.get("method") == "initialize":
             del headers[_SESSION]  # it begins a session: one that the client kept over the host's end is of no use
         elif _is_early_ping(message, headers):
