@@ -149,6 +149,14 @@ def test_the_best_of_a_kind_is_chosen_whatever_the_case_of_its_name() -> None:
     assert provider_rank("gpu", "DmlExecutionProvider") < provider_rank("gpu", "NobodyExecutionProvider")
 
 
+@pytest.mark.parametrize("unknown", ["AMDGPUExecutionProvider", "WinMLCGExecutionProvider", "NobodyExecutionProvider"])
+def test_a_provider_that_nobody_ranked_is_the_last_choice_and_not_none(unknown: str) -> None:
+    devices = [device("cpu", "CPUExecutionProvider"), device("gpu", unknown)]
+
+    assert choose_device("gpu", devices) is devices[1]
+    assert choose_device("gpu", [*devices, device("gpu", "DmlExecutionProvider")]).execution_provider.startswith("Dml")
+
+
 def test_without_a_device_of_the_kind_what_there_is_is_said() -> None:
     with pytest.raises(NotAvailableError, match=r"for an NPU is installed \(there is: CPUExecutionProvider on the CPU"):
         choose_device("npu", [device("cpu", "CPUExecutionProvider")])

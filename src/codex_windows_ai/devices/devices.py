@@ -95,13 +95,12 @@ def with_names_of_one(devices: Sequence[Device]) -> list[Device]:
 
 
 def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
-    """The best device of a kind.
+    """The best device of a kind; of those of one rank the first.
 
     Raises NotAvailableError: there is none; the message says what there is.
     """
-    for device in devices:
-        if device.kind == kind and _rank_of(device) < len(_RANKS[kind]):
-            return device
+    if of_kind := [device for device in devices if device.kind == kind]:
+        return min(of_kind, key=_rank_of)
     there = ", ".join(f"{device.execution_provider} on the {device.kind.upper()}" for device in devices)
     failed = [f"; {entry.name} could not be loaded: {entry.error}" for entry in register_libraries() if entry.error]
     raise NotAvailableError(
@@ -112,7 +111,7 @@ def choose_device(kind: Kind, devices: Sequence[Device]) -> Device:
 
 
 def provider_rank(kind: Kind, execution_provider: str) -> int:
-    """How good a provider is for a kind of device, 0 the best; the number of known ones for an unknown one."""
+    """How good a provider is for a kind of device, 0 the best; one that is not known ranks behind all that are."""
     plain = plain_name(execution_provider)
     names = _RANKS[kind]
     return names.index(plain) if plain in names else len(names)
