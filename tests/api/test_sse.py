@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
+import httpx2
 import pytest
+from sse_starlette import EventSourceResponse
 from starlette.requests import ClientDisconnect, Request
 
 from codex_windows_ai.api.shared import sse
@@ -80,6 +83,36 @@ def test_leaving_early_ends_the_source_where_it_waits() -> None:
 
     asyncio.run(leave())
     assert ended == ["ended"]
+
+
+def test_a_stream_has_heartbeats_and_no_comment_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(EventSourceResponse, "DEFAULT_PING_INTERVAL", 0.001)
+
+    async def events() -> AsyncGenerator[tuple[str | None, object]]:
+        enough, beats = asyncio.Event(), list[str]()
+
+        def beat() -> str:
+            beats.append("beat")
+            if len(beats) == 10:
+                enough.set()
+            return "beat"
+
+        async def source() -> AsyncGenerator[str]:
+            await enough.wait()
+            yield "last"
+
+        async for item in with_heartbeats(source(), beat):
+            yield None, item
+
+    async def read() -> list[str]:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await sse.event_stream(events())(scope, receive, send)
+
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
+            return (await client.get("/")).text.split("\n\n")
+
+    assert [line for line in asyncio.run(read()) if line] == ["data: beat"] * 10 + ["data: last"]
 
 
 def request_of(*messages: str) -> Request:

@@ -30,7 +30,8 @@ def event_stream(events: AsyncGenerator[tuple[str | None, object]]) -> EventSour
                 text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
                 yield ServerSentEvent(text, event=name, sep="\n")
 
-    return EventSourceResponse(encoded(), sep="\n", headers={"x-accel-buffering": "no"})
+    # No pings of the library's: those are comments, at which some clients break off. Heartbeats are data.
+    return EventSourceResponse(encoded(), sep="\n", ping=0, headers={"x-accel-buffering": "no"})
 
 
 async def with_heartbeats(items: AsyncIterator[Item], beat: Callable[[], Item]) -> AsyncGenerator[Item]:
