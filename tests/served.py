@@ -47,10 +47,11 @@ def read_host_file(home: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def serving(home: Path, *options: str, **environment: str) -> Generator[ServedHost]:
-    """Runs `cwai serve` until the end of the block."""
+def serving(home: Path, *options: str, limit: str = "", **environment: str) -> Generator[ServedHost]:
+    """Runs `cwai serve` until the end of the block; `limit` are arguments of the shell's `ulimit`."""
+    limited = ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh"] if limit else []
     with subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", *options],
+        [*limited, *COMMAND, "serve", "--port", "0", *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment_with(home, environment),
@@ -66,6 +67,15 @@ def serving(home: Path, *options: str, **environment: str) -> Generator[ServedHo
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
+
+
+def what_it_said(host: ServedHost) -> str:
+    """Ends a host; all that it wrote to standard error since it listens."""
+    host.process.terminate()
+    assert host.process.stderr
+    said = host.process.stderr.read()
+    host.process.wait(PATIENCE)
+    return said
 
 
 def stop_host_of(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -84,6 +85,60 @@ def test_a_file_that_is_not_toml_is_named(content: bytes) -> None:
     settings_file().write_bytes(content)
 
     with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings()
+
+
+def test_a_file_with_a_byte_order_mark_is_read() -> None:
+    write_file("")
+    settings_file().write_bytes(b"\xef\xbb\xbfthreads = 3\r\n")
+
+    assert load_settings().threads == 3
+
+
+ORIGINS = ("app://obsidian.md", "vscode-webview://*", "http://localhost:*", "null", "file://", "https://a.example")
+
+
+@pytest.mark.parametrize("text", [", ".join(ORIGINS), json.dumps(ORIGINS)])
+def test_a_list_is_json_or_has_commas_in_a_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_ALLOWED_ORIGINS", text)
+    monkeypatch.setenv("CODEX_WINDOWS_AI_ALLOWED_HOSTS", "host.docker.internal, 172.17.0.1,fe80::1")
+
+    assert load_settings().allowed_origins == ORIGINS
+    assert load_settings().allowed_hosts == ("host.docker.internal", "172.17.0.1", "fe80::1")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "http://*",
+        "https://*",
+        "http://*:80",
+        "http://local*",
+        "http://a.example/path",
+        "obsidian.md",
+        "http://u@a",
+    ],
+)
+def test_an_origin_that_is_none_or_stands_for_the_whole_web_is_refused(origin: str) -> None:
+    write_file(f"allowed_origins = [{json.dumps(origin)}]\n")
+
+    with pytest.raises(SettingsError, match="`allowed_origins"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["*", "a b", "http://a", "a:80", "user@a", ""])
+def test_a_host_name_is_a_name_alone(name: str) -> None:
+    write_file(f"allowed_hosts = [{json.dumps(name)}]\n")
+
+    with pytest.raises(SettingsError, match="`allowed_hosts"):
+        load_settings()
+
+
+def test_a_list_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_WINDOWS_AI_ALLOWED_HOSTS", "[a")
+
+    with pytest.raises(SettingsError, match="`allowed_hosts`"):
         load_settings()
 
 

@@ -6,6 +6,7 @@ The file is `settings.toml` in the user's configuration folder; the variables st
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codex_windows_ai.errors import SettingsError
 
@@ -46,6 +47,40 @@ Provider = Annotated[
     WithJsonSchema({"type": "string", "anyOf": [{"enum": list(_PROVIDERS)}, {"pattern": f"^{_ACTION}$"}]}),
 ]
 """Who may be asked for: by the setting, for everything the host answers; by a request, for itself."""
+
+
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*", re.IGNORECASE)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\*|[^\s/?#@*]*(:\*)?)", re.IGNORECASE)
+_ANY_SITE = re.compile(r"(https?|wss?)://\*", re.IGNORECASE)
+
+
+def _split(value: Any) -> Any:
+    """A list as it is; of a variable's text a JSON list, or entries with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise PydanticCustomError("host_name", "Must be names or addresses alone, such as host.docker.internal")
+    return value
+
+
+def _origin(value: str) -> str:
+    if value != "null" and (not _ORIGIN.fullmatch(value) or _ANY_SITE.fullmatch(value)):
+        raise PydanticCustomError(
+            "origin",
+            "Must be origins such as app://obsidian.md or http://localhost:3000, without a path; * may stand for the "
+            "whole name where that is no web site's (vscode-webview://*), or for the port (http://localhost:*)",
+        )
+    return value
+
+
+HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]
 
 
 def _home() -> Path | None:
@@ -81,7 +116,7 @@ class _TomlFile(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         file = settings_file()
         try:
-            return tomllib.loads(file.read_text(encoding="utf-8"))
+            return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editors write the mark
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -125,6 +160,20 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port of the host; default: 8417, or any free one where that is taken.",
+    )
+    allowed_origins: Origins = Field(
+        default=(),
+        description="Web pages and desktop programs' web views that may call the host, by their origins: "
+        "`app://obsidian.md`, `vscode-webview://*`, `http://localhost:3000`, `null`.",
+    )
+    allowed_hosts: HostNames = Field(
+        default=(),
+        description="Names that clients may call the host by, besides those of this machine: `host.docker.internal`.",
+    )
+    open_loopback: bool = Field(
+        default=False,
+        description="Programs of this machine, of every user, need no token for the endpoints below `/v1/`: for "
+        "clients that have no field for a key.",
     )
     idle_stop: float | None = Field(
         default=None,

@@ -129,6 +129,7 @@ class CodexHost(LiveHost):
             patch.setenv("CODEX_WINDOWS_AI_HOME", str(self.home))
             self._open.enter_context(discovery.host_lock())
             token_file = self.home / "state" / "token"
+            token_file.touch(0o600)
             token_file.write_text(TOKEN, encoding="utf-8")
             make_home(self.home, self.model)
             record = HostRecord(

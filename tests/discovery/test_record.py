@@ -172,6 +172,7 @@ def test_what_a_killed_host_left_half_written_is_removed_by_the_next(state: Path
 
 @pytest.mark.parametrize("content", ["", "short", "two words that are long enough", "ünïcödé-is-not-for-headers"])
 def test_a_token_that_protects_nothing_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text(content, encoding="utf-8")
 
     with pytest.raises(InvalidRequestError, match="16 or more"):

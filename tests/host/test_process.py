@@ -22,7 +22,7 @@ from codex_windows_ai.host import process
 from codex_windows_ai.host.process import ServeOptions, serve
 from codex_windows_ai.settings import Settings
 from tests.cli.program import COMMAND, cwai, environment_with
-from tests.served import PATIENCE, ServedHost, make_home, read_host_file, serving, stop_host_of
+from tests.served import PATIENCE, ServedHost, make_home, read_host_file, serving, stop_host_of, what_it_said
 
 
 @pytest.fixture
@@ -173,8 +173,72 @@ def test_other_machines_are_not_let_in_without_a_token_file(
     assert not (home / "state").exists()
 
 
+def write_token(file: Path) -> None:
+    file.touch(0o600)
+    file.write_text("a-token-that-is-long-enough\n", encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mode bits")
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o640, 0o660, 0o602, 0o620])
+def test_a_token_file_that_others_may_read_or_write_is_refused(mode: int, home: Path, tmp_path: Path) -> None:
+    write_token(tmp_path / "token")
+    (tmp_path / "token").chmod(mode)
+
+    ran = cwai("serve", "--port", "0", "--token-file", str(tmp_path / "token"), home=home)
+
+    assert ran.exit_code == 2
+    assert f"chmod 600 {tmp_path / 'token'}" in ran.stderr
+    assert read_host_file(home) is None
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the other loopback address."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no ::1 on this machine")
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1"])
+def test_both_loopback_addresses_are_served_whatever_localhost_means(address: str, home: Path) -> None:
+    with serving(home, "--host", address) as host:
+        port = httpx2.URL(host.url).port
+        urls = {f"http://127.0.0.1:{port}", f"http://[::1]:{port}"}
+        for url in urls:
+            answer = httpx2.get(f"{url}/status", headers=host.headers)
+            assert (answer.status_code, set(answer.json()["urls"]), answer.json()["remarks"]) == (200, urls, [])
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no ::1 on this machine")
+def test_a_host_whose_other_loopback_is_taken_goes_on_and_says_so(home: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        with serving(home, "--port", str(port)) as host:
+            assert host.url == f"http://127.0.0.1:{port}"
+            status = cwai("status", home=home).stdout
+            log = what_it_said(host)
+
+    for said in (status, log):
+        assert f"Another program listens on http://[::1]:{port}" in said
+
+
+def test_an_open_loopback_is_said_wherever_one_looks(home: Path) -> None:
+    setting = {"CODEX_WINDOWS_AI_OPEN_LOOPBACK": "true"}
+    with serving(home, **setting) as host:
+        assert httpx2.get(f"{host.url}/v1/models", timeout=PATIENCE).status_code == 200
+        status = cwai("status", home=home).stdout
+        doctor = json.loads(cwai("doctor", "--json", home=home, environment=setting).stdout)["checks"]
+        log = what_it_said(host)
+
+    assert doctor["config.settings"]["status"] == "warning"
+    for said in (status, log, doctor["config.settings"]["summary"]):
+        assert "need no token" in said
+
+
 def test_an_address_of_another_machine_is_named(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("a-token-that-is-long-enough\n", encoding="utf-8")
+    write_token(tmp_path / "token")
 
     ran = cwai("serve", "--host", "192.0.2.1", "--port", "0", "--token-file", str(tmp_path / "token"), home=home)
 
@@ -183,7 +247,7 @@ def test_an_address_of_another_machine_is_named(home: Path, tmp_path: Path) -> N
 
 
 def test_with_a_token_file_other_machines_may_call_it_by_the_names_of_this_one(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("a-token-that-is-long-enough\n", encoding="utf-8")
+    write_token(tmp_path / "token")
     with serving(home, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")) as host:
         assert host.token == "a-token-that-is-long-enough"
         named = {"host": socket.gethostname(), **host.headers}

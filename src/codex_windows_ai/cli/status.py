@@ -56,7 +56,8 @@ def _text(status: dict[str, Any]) -> str:
     lines["channels"] = f"{'open' if channels['open'] else 'none'}: {channels['detail']}"
     if queue := status["queue"]:
         lines["queue"] = f"{queue['waiting']} waiting, {queue['running']} running"
-    return "".join(f"{name + ':':<12}{value}\n" for name, value in lines.items())
+    text = "".join(f"{name + ':':<12}{value}\n" for name, value in lines.items())
+    return text + "".join(f"{'note:':<12}{remark}\n" for remark in status.get("remarks", ()))
 
 
 def _state(status: dict[str, Any]) -> str:

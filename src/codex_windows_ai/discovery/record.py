@@ -26,6 +26,9 @@ from codex_windows_ai.settings import state_folder
 
 _SCHEMA_VERSION = 2
 _LEAST_TOKEN_CHARACTERS = 16
+_MODE_OF_OTHERS = 0o066
+"""Reading and writing, by the file's group and by everybody."""
+
 _TEMPORARY = "~"
 _REPLACE_ATTEMPTS = 20
 _REPLACE_SECONDS = 0.05
@@ -179,9 +182,15 @@ def own_token_file() -> Path:
 def read_token(file: Path) -> str:
     """The token in a file.
 
-    Raises StorageError: it cannot be read. InvalidRequestError: it is too short to protect anything.
+    Raises StorageError: it cannot be read. InvalidRequestError: other users can read or write it, or it is too short
+    to protect anything.
     """
     try:
+        if os.name == "posix" and file.stat().st_mode & _MODE_OF_OTHERS:
+            raise InvalidRequestError(
+                f"Other users of this machine may read or write the token file {file}.",
+                hint=f"`chmod 600 {file}` keeps them out; write another token into it if one of them may have read it.",
+            )
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"Cannot read the token file {file}: {error}") from error

@@ -10,6 +10,7 @@ from codex_windows_ai.doctor.model import check_model
 from codex_windows_ai.doctor.report import Check, Finding, Report, examine
 from codex_windows_ai.doctor.windows import windows_checks
 from codex_windows_ai.errors import CodexNotFoundError
+from codex_windows_ai.host.host import OPEN_LOOPBACK_REMARK
 from codex_windows_ai.settings import load_settings, settings_file
 from codex_windows_ai.version import release
 
@@ -31,9 +32,13 @@ def _all_checks() -> Iterator[Check]:
 
 def _settings() -> Finding:
     file = settings_file()
-    settings = load_settings().model_dump(mode="json")
+    settings = load_settings()
     origin = f"{file} is valid" if file.is_file() else f"defaults and environment; there is no {file}"
-    return Finding("ok", origin, {"file": str(file), "settings": settings})
+    details = {"file": str(file), "settings": settings.model_dump(mode="json")}
+    if settings.open_loopback:
+        fix = "Take the setting `open_loopback` back where no client needs it."
+        return Finding("warning", f"{origin}; {OPEN_LOOPBACK_REMARK}", details, fix)
+    return Finding("ok", origin, details)
 
 
 def check_codex() -> Finding:

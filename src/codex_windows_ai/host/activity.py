@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.host import control, live_page, metrics, statistics, viewing
+from codex_windows_ai.host.access import DISCOVERY
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.serving.models import stopping_error
 
@@ -25,7 +26,7 @@ class ActivityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["type"] != "http" or scope["path"] in _LOOKING:
+        if scope["type"] != "http" or scope["path"] in _LOOKING or DISCOVERY in scope["path"]:
             await self._app(scope, receive, send)
             return
         if self._host.stopping.is_set():

@@ -56,7 +56,14 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
         routes=[*_routes(), *mcp.routes],
         lifespan=lifespan,
         middleware=[
-            Middleware(AccessControl, token=host.token, may_view=watching.allows, allowed_hosts=host.allowed_hosts),
+            Middleware(
+                AccessControl,
+                token=host.token,
+                may_view=watching.allows,
+                allowed_hosts=host.allowed_hosts,
+                origins=host.origins,
+                open_loopback=host.open_loopback,
+            ),
             Middleware(BodyLimit),
             Middleware(ActivityMiddleware, host=host),
         ],
@@ -95,5 +102,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 
 async def _report_fault(request: Request, error: Exception) -> Response:
     """A fault of ours; what it says stays in the log."""
-    fault = fault_of(error)
-    return JSONResponse(error_body(fault), status_code=fault.http_status)
+    fault, host = fault_of(error), cast("Host", request.app.state.host)
+    # This answer passes no middleware any more.
+    headers = host.origins.headers(request.headers.get("origin"))
+    return JSONResponse(error_body(fault), status_code=fault.http_status, headers=headers)

@@ -77,6 +77,8 @@ def describe(host: Host) -> dict[str, Any]:
         "requests": activity.requests,
         "active_requests": activity.active_requests,
         "agents": activity.active_agents,
+        "urls": list(host.reach.urls),
+        "remarks": list(host.remarks),
         "channels": asdict(host.channels),
         "queue": figures
         and {

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from codex_windows_ai.host.origins import AllowedOrigins
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.serving.activity import Activity
 from codex_windows_ai.serving.agents import AgentRecorder
@@ -19,6 +20,10 @@ from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
 State = Literal["loading", "ready", "failed", "stopping"]
+
+OPEN_LOOPBACK_REMARK = (
+    "Programs of this machine, of every user, need no token for the endpoints below /v1/ (the setting `open_loopback`)."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +36,25 @@ class ChannelState:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where clients reach a host: its addresses, and by which `names` besides those of loopback.
+
+    `only_loopback`: no other machine does. `remark` says what is odd about it.
+    """
+
+    urls: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    only_loopback: bool = True
+    remark: str | None = None
+
+
 class Host:
     """What the host's own routes share; at `request.app.state.host`. Endpoints get its `desk` and no more.
 
-    `token` is asked of every client; None asks for none, as inside a test or another program. `allowed_hosts` are
-    further names (besides this machine's own) that clients may call this host by. `stop` asks the process to end;
-    None where the host runs inside another program, which ends it. `on_loaded` is called with the source of every
-    model that is loaded.
+    `token` is asked of every client; None asks for none, as inside a test or another program. `stop` asks the process
+    to end; None where the host runs inside another program, which ends it. `on_loaded` is called with the source of
+    every model that is loaded.
     """
 
     def __init__(
@@ -45,13 +62,17 @@ class Host:
         settings: Settings,
         *,
         token: str | None = None,
-        allowed_hosts: tuple[str, ...] = (),
+        reach: Reach | None = None,
         stop: Callable[[], None] | None = None,
         on_loaded: Callable[[AnswerSource], None] | None = None,
         make_runtime: MakeRuntime = WindowsAiRuntime,
     ) -> None:
         self.token = token
-        self.allowed_hosts = allowed_hosts
+        self._settings = settings
+        self.reach = reach or Reach()
+        self.allowed_hosts = (*self.reach.names, *settings.allowed_hosts)
+        self.origins = AllowedOrigins(settings.allowed_origins)
+        self.open_loopback = settings.open_loopback and self.reach.only_loopback
         self.stop = stop
         self.started_at = time.monotonic()
         self.stopping = asyncio.Event()
@@ -80,6 +101,16 @@ class Host:
     def channels(self) -> ChannelState:
         """As `tell_channels` said last."""
         return self._channels
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What whoever looks after this host should know."""
+        found = [self.reach.remark] if self.reach.remark else []
+        if self.open_loopback:
+            found.append(OPEN_LOOPBACK_REMARK)
+        elif self._settings.open_loopback:
+            found.append("The setting `open_loopback` has no effect: other machines reach this host.")
+        return tuple(found)
 
     def tell_channels(self, *, open: bool, detail: str) -> None:
         """Says to whoever asks whether clients can have channels, and to the log when that changes."""

@@ -1,10 +1,13 @@
-"""The socket that the host listens on, and the names it may be called by."""
+"""The sockets that the host listens on, and the names it may be called by."""
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import sys
+from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
@@ -14,19 +17,62 @@ DEFAULT_PORT = 8417
 """Outside the ranges that Linux and Windows give to outgoing connections, so that it is rarely taken."""
 
 LOOPBACK = "127.0.0.1"
-_BACKLOG = 2048
+BACKLOG = 2048
+"""How many connections the system keeps until they are accepted."""
+
+_OTHER_LOOPBACK = {"127.0.0.1": "::1", "localhost": "::1", "::1": "127.0.0.1"}
 
 
-def open_listener(address: str, port: int | None) -> socket.socket:
-    """A listening TCP socket. Without `port` the default one, or any free one where that is taken; 0 is any.
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets of one host, all of one port, which the end of a `with` block closes; `urls` has the first's first.
+
+    `remark` says why clients may reach another program instead.
+    """
+
+    sockets: tuple[socket.socket, ...]
+    urls: tuple[str, ...]
+    port: int
+    remark: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for each in self.sockets:
+            each.close()
+
+
+def open_listeners(address: str, port: int | None) -> Listeners:
+    """Listens on an address, and where it is a loopback one on the other, so that `localhost` is this host either way.
+
+    Without `port` the default one, or any free one where that is taken; 0 is any.
 
     Raises HostStartError: the port is taken or not allowed, or the address is not of this machine.
     """
+    first = _listen_or_explain(address, port)
+    taken = int(first.getsockname()[1])
+    url, other = url_of(address, taken), _OTHER_LOOPBACK.get(address.lower())
+    if other is None:
+        return Listeners((first,), (url,), taken)
+    try:
+        return Listeners((first, _listen(other, taken)), (url, url_of(other, taken)), taken)
+    except OSError as error:
+        remark = None
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):  # else this machine has no such address
+            remark = (
+                f"Another program listens on {url_of(other, taken)}: clients that call `localhost` may reach that one. "
+                f"Configure them with {url}, or choose another port with the setting `port`."
+            )
+        return Listeners((first,), (url,), taken, remark)
+
+
+def _listen_or_explain(address: str, port: int | None) -> socket.socket:
     try:
         return _listen(address, DEFAULT_PORT if port is None else port)
     except OSError as error:
         if port is None:
-            return open_listener(address, 0)
+            return _listen_or_explain(address, 0)
         raise HostStartError(
             f"Cannot listen on {address}, port {port}: {error.strerror or error}.",
             hint="Choose another port with `--port` or the setting `port`, or leave it out: a free one is then found.",
@@ -43,7 +89,7 @@ def is_loopback(address: str) -> bool:
 
 def url_of(address: str, port: int) -> str:
     """Where clients on this machine find a host that listens there."""
-    if address in ("0.0.0.0", ""):  # noqa: S104  # compared, not bound
+    if address.lower() in ("0.0.0.0", "", "localhost"):  # noqa: S104  # compared, not bound
         address = LOOPBACK
     elif address == "::":
         address = "::1"
@@ -67,7 +113,7 @@ def _listen(address: str, port: int) -> socket.socket:
             # Connections of the last host that wait for their end must not keep the port from the next one.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except (OSError, OverflowError):
         listener.close()
         raise

@@ -28,7 +28,7 @@ from codex_windows_ai.errors import HostStartError, InvalidRequestError, Storage
 from codex_windows_ai.host import listener
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.channel.listening import open_channel_door
-from codex_windows_ai.host.host import Host
+from codex_windows_ai.host.host import Host, Reach
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.models.interruption import interrupt_workers
 from codex_windows_ai.protocol.source import AnswerSource
@@ -56,8 +56,8 @@ class ServeOptions:
     """How a host is run: the settings' companions that only the command line has.
 
     `address` other than a loopback one needs `token_file`. `on_demand` marks a host that a client
-    started: it ends when idle, and gives way to one of another version or model. `mcp_tools` and
-    `profiles` come from higher layers, see `create_app`.
+    started: it ends when idle, and gives way to one of another version or model.
+    `mcp_tools` and `profiles` come from higher layers, see `create_app`.
     """
 
     address: str = listener.LOOPBACK
@@ -83,11 +83,10 @@ def serve(
     with discovery.host_lock():
         token_file = (options.token_file or discovery.own_token_file()).absolute()
         token = discovery.read_token(token_file)
-        listening = listener.open_listener(options.address, settings.port)
-        port = listening.getsockname()[1]
+        listeners = listener.open_listeners(options.address, settings.port)
         record = HostRecord(
-            url=listener.url_of(options.address, port),
-            port=port,
+            url=listeners.urls[0],
+            port=listeners.port,
             token_file=str(token_file),
             pid=os.getpid(),
             process_start=discovery.process_start(os.getpid()) or "",
@@ -98,22 +97,31 @@ def serve(
             models=(),
             on_demand=options.on_demand,
         )
-        names = () if listener.is_loopback(options.address) else listener.names_of_machine(options.address)
         end = _End()
-        host = Host(settings, token=token, allowed_hosts=names, stop=end.ask, on_loaded=partial(_add_model, record))
+        host = Host(
+            settings, token=token, reach=_reach(options, listeners), stop=end.ask, on_loaded=partial(_add_model, record)
+        )
         app = create_app(host, mcp_tools=options.mcp_tools, profiles=options.profiles)
         server = _Server(host, app, end, idle_stop=_idle_stop(settings, options))
         try:
-            with listening, server.capture_signals():  # from here on everybody may think that it runs, and end it
+            with listeners, server.capture_signals():  # from here on everybody may think that it runs, and end it
                 discovery.write_record(record)
-                log.info("process %d listens on %s", record.pid, record.url)
                 if on_listening:
                     on_listening(record)
-                asyncio.run(server.run_until_stopped(listening, record))
+                log.info("process %d listens on %s", record.pid, " and ".join(listeners.urls))
+                for remark in host.remarks:
+                    log.warning("%s", remark)
+                asyncio.run(server.run_until_stopped(listeners, record))
         finally:
             discovery.remove_record(record)
     if not server.started:
         raise HostStartError("The host's doors did not open; what it printed says why.")
+
+
+def _reach(options: ServeOptions, listeners: listener.Listeners) -> Reach:
+    loopback = listener.is_loopback(options.address)
+    names = () if loopback else listener.names_of_machine(options.address)
+    return Reach(listeners.urls, names, only_loopback=loopback, remark=listeners.remark)
 
 
 def _add_model(record: HostRecord, source: AnswerSource) -> None:
@@ -199,13 +207,13 @@ class _Server(uvicorn.Server):
         self._idle_stop = idle_stop
         self._end = end
 
-    async def run_until_stopped(self, socket: socket.socket, record: HostRecord) -> None:
-        """Serves on a socket that listens already."""
+    async def run_until_stopped(self, listeners: listener.Listeners, record: HostRecord) -> None:
+        """Serves on sockets that listen already."""
         self._host.models.start()  # first, so that no host is idle, and may end, before its model was loaded
         ending = asyncio.create_task(self._end_in_order(record))
         try:
             async with open_channel_door(self._host):
-                await self.serve(sockets=[socket])
+                await self.serve(sockets=list(listeners.sockets))
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
