@@ -5,6 +5,7 @@
     │   ├── ContextLengthExceededError  the prompt leaves no room in the model's window
     │   ├── InvalidGrammarError         a grammar, schema or regex that cannot be compiled or satisfied
     │   ├── RequestTooLargeError        a body larger than the host takes
+    │   ├── RequestTimeoutError         a body that did not come in time
     │   ├── ProviderNotAvailableError   the provider that the request names is not open here
     │   ├── UnsupportedRequestError     who answers cannot do what the request asks for
     │   │   └── PromptTooLongError      the prompt does not fit Windows' own language model
@@ -90,6 +91,7 @@ __all__ = [
     "NotAvailableError",
     "PromptTooLongError",
     "ProviderNotAvailableError",
+    "RequestTimeoutError",
     "RequestTooLargeError",
     "SettingsError",
     "SetupConflictError",
@@ -167,6 +169,13 @@ class RequestTooLargeError(InvalidRequestError):
 
     code = "request_too_large"
     http_status = 413
+
+
+class RequestTimeoutError(InvalidRequestError):
+    """The request's body did not come in time."""
+
+    code = "request_timeout"
+    http_status = 408
 
 
 class ProviderNotAvailableError(InvalidRequestError):

@@ -64,26 +64,32 @@ def _serve(settings: Settings, host: str | None, token_file: Path | None, *, on_
 
     from codex_windows_ai.codex.agent_tools import codex_tools
     from codex_windows_ai.codex.client_profile import codex_profile
+    from codex_windows_ai.discovery.record import HostRecord, log_file
     from codex_windows_ai.host.listener import LOOPBACK, is_loopback
+    from codex_windows_ai.host.log import HostLog
     from codex_windows_ai.host.process import ServeOptions, serve
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    host_log = HostLog()
+    logging.basicConfig(level=logging.WARNING, handlers=[host_log])
     logging.getLogger("codex_windows_ai").setLevel(logging.INFO if on_demand else logging.WARNING)
     address = host or LOOPBACK
     options = ServeOptions(
         address,
         token_file,
         on_demand,
+        host_log,
         # Codex runs commands on this machine, which is no business of other machines.
         mcp_tools=codex_tools(settings) if is_loopback(address) else (),
         profiles=(codex_profile(settings),),
     )
+
+    def tell(record: HostRecord) -> None:
+        say(f"cwai: listening on {record.url} (token: {record.token_file})")
+        if on_demand:  # whoever started it has heard enough, and may be gone
+            host_log.move_to(log_file())
+
     try:
-        serve(
-            settings,
-            options,
-            on_listening=lambda record: say(f"cwai: listening on {record.url} (token: {record.token_file})"),
-        )
+        serve(settings, options, on_listening=tell)
     except HostRunsAlreadyError as error:
         if not on_demand:
             raise

@@ -1,59 +1,97 @@
-"""How large a request may be; header sizes are limited by uvicorn itself."""
+"""How large a request's body may be and how long it may take; its headers are limited by `connections.py`."""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_windows_ai.api.shared.errors import error_response
-from codex_windows_ai.errors import RequestTooLargeError
+from codex_windows_ai.errors import RequestTimeoutError, RequestTooLargeError, WindowsAiError
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 """Far more text than any window holds, with room for the images that some clients send along."""
 
+SILENCE_SECONDS = 15.0
+"""How long a client may send nothing of a body that it has begun."""
 
-class BodyLimit:
-    """Refuses a body that is too large, also one that does not say its size beforehand."""
+BODY_SECONDS = 120.0
+"""How long a body may take in all: as much as the largest takes over a slow network."""
 
-    def __init__(self, app: ASGIApp, limit: int = MOST_BODY_BYTES) -> None:
+
+class WholeBody:
+    """Hands a request on once its body is whole, so that nothing else waits for half of one, or works for it.
+
+    A body that is too large is refused, also when it does not say its size; so is one that comes too slowly.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit: int = MOST_BODY_BYTES,
+        silence_seconds: float = SILENCE_SECONDS,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._silence_seconds = silence_seconds
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, or refuses it."""
+        """Serves one request, or refuses it; a client that leaves before its body is whole gets no answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            body = await self._read(scope, receive)
+        except WindowsAiError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        if body is not None:
+            await self._app(scope, _after(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None if the client left. Raises RequestTooLargeError, RequestTimeoutError."""
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > self._limit:
-            await error_response(self._error())(scope, receive, send)
-            return
-        received, started = 0, False
+            raise self._too_large()
+        body, clock = bytearray(), asyncio.get_running_loop().time
+        latest = clock() + self._body_seconds
+        try:
+            async with asyncio.timeout(self._silence_seconds) as patience:
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > self._limit:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        return bytes(body)
+                    patience.reschedule(min(latest, clock() + self._silence_seconds))
+        except TimeoutError as error:
+            raise RequestTimeoutError(
+                f"The request's body did not come: {len(body)} bytes of it are here.",
+                hint=f"Send it without a pause of {self._silence_seconds:g} s, and within {self._body_seconds:g} s.",
+            ) from error
 
-        async def count() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise self._error()
-            return message
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            # A door may have made an answer of its own out of the error that it got for the body.
-            if received <= self._limit:
-                started = True
-                await send(message)
-
-        with contextlib.suppress(RequestTooLargeError):
-            await self._app(scope, count, watch)
-        if received > self._limit and not started:
-            await error_response(self._error())(scope, receive, send)
-
-    def _error(self) -> RequestTooLargeError:
+    def _too_large(self) -> RequestTooLargeError:
         return RequestTooLargeError(
             f"The request's body is larger than {self._limit} bytes.",
             hint="Send less: a prompt of that size fits no model here.",
         )
+
+
+def _after(body: bytes, receive: Receive) -> Receive:
+    """Gives the body in one piece, then whatever else the client does."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -28,7 +28,9 @@ from codex_windows_ai.errors import HostStartError, InvalidRequestError, Storage
 from codex_windows_ai.host import listener
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.channel.listening import open_channel_door
+from codex_windows_ai.host.connections import Connection, accepted_at_once, handle_loop_error
 from codex_windows_ai.host.host import Host, Reach
+from codex_windows_ai.host.log import HostLog
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.models.interruption import interrupt_workers
 from codex_windows_ai.protocol.source import AnswerSource
@@ -56,13 +58,14 @@ class ServeOptions:
     """How a host is run: the settings' companions that only the command line has.
 
     `address` other than a loopback one needs `token_file`. `on_demand` marks a host that a client
-    started: it ends when idle, and gives way to one of another version or model.
+    started: it ends when idle, and gives way to one of another version or model. `log` is kept small.
     `mcp_tools` and `profiles` come from higher layers, see `create_app`.
     """
 
     address: str = listener.LOOPBACK
     token_file: Path | None = None
     on_demand: bool = False
+    log: HostLog | None = None
     mcp_tools: Sequence[Tool] = ()
     profiles: Sequence[ClientProfile] = ()
 
@@ -102,7 +105,7 @@ def serve(
             settings, token=token, reach=_reach(options, listeners), stop=end.ask, on_loaded=partial(_add_model, record)
         )
         app = create_app(host, mcp_tools=options.mcp_tools, profiles=options.profiles)
-        server = _Server(host, app, end, idle_stop=_idle_stop(settings, options))
+        server = _Server(host, app, end, idle_stop=_idle_stop(settings, options), log=options.log)
         try:
             with listeners, server.capture_signals():  # from here on everybody may think that it runs, and end it
                 discovery.write_record(record)
@@ -191,10 +194,12 @@ class _Server(uvicorn.Server):
     It is told to exit last, because whoever streams through sse-starlette is cut off by that.
     """
 
-    def __init__(self, host: Host, app: Starlette, end: _End, *, idle_stop: float | None) -> None:
+    def __init__(self, host: Host, app: Starlette, end: _End, *, idle_stop: float | None, log: HostLog | None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
+                backlog=accepted_at_once(),
                 access_log=False,  # paths only, but nobody needs them, and prompts could end up in queries
                 log_config=None,
                 lifespan="on",
@@ -206,9 +211,11 @@ class _Server(uvicorn.Server):
         self._host = host
         self._idle_stop = idle_stop
         self._end = end
+        self._log = log
 
     async def run_until_stopped(self, listeners: listener.Listeners, record: HostRecord) -> None:
         """Serves on sockets that listen already."""
+        asyncio.get_running_loop().set_exception_handler(handle_loop_error)
         self._host.models.start()  # first, so that no host is idle, and may end, before its model was loaded
         ending = asyncio.create_task(self._end_in_order(record))
         try:
@@ -219,6 +226,12 @@ class _Server(uvicorn.Server):
             await asyncio.gather(ending, return_exceptions=True)
         if self._host.models.abandoned:
             await _end_while_loading(record)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens the doors."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(listener.BACKLOG)  # asyncio made it as short as what it accepts at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT, SIGTERM, on Windows Ctrl-Break: the first asks for a clean end, the second for an instant one."""
@@ -247,6 +260,8 @@ class _Server(uvicorn.Server):
         asked = asyncio.create_task(self._end.wait())
         try:
             while not asked.done():
+                if self._log is not None:
+                    self._log.keep_small()
                 remaining = limit
                 if activity.idle_since is not None:
                     if limit is not None:

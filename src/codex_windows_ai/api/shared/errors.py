@@ -17,4 +17,6 @@ def error_response(error: WindowsAiError) -> JSONResponse:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if error.http_status == 401:
         headers["www-authenticate"] = "Bearer"
+    if error.http_status == 408:
+        headers["connection"] = "close"  # the rest of the body must not be taken for the next request
     return JSONResponse(error_body(error), status_code=error.http_status, headers=headers)
