@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from codex_windows_ai.client.starter import ensure_host, stop_host
 from codex_windows_ai.discovery.record import HostRecord, read_record
 from codex_windows_ai.errors import HostStartError, HostUnreachableError, ModelNotFoundError
 from codex_windows_ai.settings import Settings
+from tests.cli.program import COMMAND, environment_with
 from tests.served import PATIENCE, make_home, serving
 
 
@@ -131,6 +133,48 @@ def test_a_host_that_dies_before_it_listens_is_said_with_the_end_of_its_log(
 
     assert "colour" in caught.value.message
     assert "host.log" in str(caught.value.hint)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_on_a_full_disk_the_reason_for_failing_to_start_is_said(home: Path) -> None:
+    ran = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *COMMAND, "exec", "--use-windows-ai", "hi"],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=environment_with(home),
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert f"Cannot write {home / 'state' / 'token'}" in ran.stderr
+    assert "CODEX_WINDOWS_AI_HOME" in ran.stderr
+
+
+START_AND_LEAVE = """
+import asyncio, os, subprocess
+from codex_windows_ai.client.starter import ensure_host
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        os.write(1, str(self.pid).encode())
+        os._exit(0)  # as if it were killed: nobody hears what the host says
+subprocess.Popen = Popen
+asyncio.run(ensure_host())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the process started there is Python's launcher")
+def test_a_host_whose_starter_is_gone_before_it_listens_starts_all_the_same(home: Path) -> None:
+    environment = environment_with(home, {"CODEX_WINDOWS_AI_PORT": "0"})
+    ran = subprocess.run([sys.executable, "-c", START_AND_LEAVE], capture_output=True, env=environment, check=True)
+    started = int(ran.stdout)
+    while read_record() is None:
+        assert psutil.pid_exists(started)
+
+    assert find().pid == started
+    assert "is loaded" in (home / "state" / "host.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -44,8 +45,9 @@ def write_json(fields: dict[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Write one line to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Write one line to standard error; that nobody takes it, or the disk is full, ends nothing."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def report_error(error: WindowsAiError, *, as_json: bool) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,7 @@ SILENCE_SECONDS = 15.0
 
 _STOP_PATIENCE_SECONDS = 3.0
 _STOP_SECONDS = 15.0
-_LOG_TAIL_LINES = 12
-_MOST_LOG_BYTES = 1_000_000
+_MOST_LINES = 12
 
 
 async def ensure_host(
@@ -208,23 +209,25 @@ class _Search:
 
 
 class _Start:
-    """A host process that was started and lives on when its starter ends."""
+    """A host process that was started and lives on when its starter ends.
+
+    Until it listens it speaks to its starter by a pipe, whatever becomes of the log; then it writes the log.
+    """
 
     def __init__(self, settings: Settings) -> None:
         make_folder(state_folder())
-        try:
-            with log_file().open("ab") as log:
-                if log.tell() > _MOST_LOG_BYTES:
-                    log.truncate(0)
-                self._said_from = log.tell()
-                self._process = _spawn(settings, log.fileno())
-        except OSError as error:
-            raise StorageError(
-                f"Cannot write {log_file()}: {error.strerror or error}.",
-                hint="Free some space or mend the permissions there, or set CODEX_WINDOWS_AI_HOME to another folder.",
-            ) from error
-        # Reaps the process when it ends; a program that lives longer than the host would keep a zombie.
-        threading.Thread(target=self._process.wait, name="host-reaper", daemon=True).start()
+        self._process = _spawn(settings)
+        self._said: deque[str] = deque(maxlen=_MOST_LINES)
+        self._listener = threading.Thread(target=self._listen, name="host-listener", daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        """Hears what the process says, and reaps it when it ends: a program that lives longer would keep a zombie."""
+        with self._process as process:
+            self._said.extend(line.decode("utf-8", errors="replace").strip() for line in process.stdout or ())
+        if process.returncode:
+            with contextlib.suppress(OSError), log_file().open("a", encoding="utf-8") as log:
+                log.writelines(f"{line}\n" for line in self._said)
 
     @property
     def returncode(self) -> int | None:
@@ -236,22 +239,21 @@ class _Start:
         self._process.terminate()
 
     def said(self) -> str:
-        """The end of what it wrote."""
-        with log_file().open("rb") as log:
-            log.seek(self._said_from)
-            lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
-        return " ".join(["It said:", *lines[-_LOG_TAIL_LINES:]]) if lines else "It said nothing."
+        """The end of what it said; it has ended."""
+        self._listener.join()
+        lines = [line for line in self._said if line]
+        return " ".join(["It said:", *lines]) if lines else "It said nothing."
 
 
-def _spawn(settings: Settings, log: int) -> subprocess.Popen[bytes]:
+def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "codex_windows_ai.cli", "serve", "--on-demand"]
 
     def popen(creationflags: int = 0) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=state_folder(),  # not the caller's, which could otherwise not be removed on Windows
             env=os.environ | _environment(settings),
             start_new_session=True,  # without effect on Windows
