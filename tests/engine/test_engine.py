@@ -135,6 +135,9 @@ def test_a_thousand_requests_at_once_are_answered_or_refused(
         outcomes = list(threads.map(submit, range(1000)))
     turnstile.open()
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Generation)]
+    said = {outcome.message for outcome in outcomes if isinstance(outcome, EngineBusyError)}
+
+    assert said == {"100 requests are waiting already; the limit is 100."}  # also before one is queued
 
     assert 100 <= len(accepted) <= 100 + engine.core.configuration.max_sequences
     for generation in accepted:

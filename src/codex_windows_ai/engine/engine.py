@@ -74,7 +74,7 @@ class Engine:
             if self.closing.is_set():
                 raise EngineClosedError("The engine was shut down.")
             if len(self._core.scheduler.waiting) + self._arriving >= self._core.scheduler.waiting.limit:
-                raise self._core.scheduler.busy_error()
+                raise self._core.scheduler.busy_error(self._arriving)
             self._arriving += 1
             self._inbox.append(lambda: self._enqueue(sequence))
             self._changed.notify_all()

@@ -92,11 +92,12 @@ class Scheduler:
         self.counters.arrive(sequence.agent)
         self.waiting.append(sequence)
 
-    def busy_error(self) -> EngineBusyError:
-        """The error for a full queue, with a wait in proportion to what is queued."""
+    def busy_error(self, arriving: int = 0) -> EngineBusyError:
+        """The error for a full queue, with a wait in proportion to what is queued, and is `arriving` there."""
+        waiting = len(self.waiting) + arriving
         return EngineBusyError(
-            f"{len(self.waiting)} requests are waiting already, which is the limit.",
-            retry_after=max(1.0, 0.5 * len(self.waiting) / self._configuration.max_sequences),
+            f"{waiting} requests are waiting already; the limit is {self.waiting.limit}.",
+            retry_after=max(1.0, 0.5 * waiting / self._configuration.max_sequences),
         )
 
     def forget(self, sequence: Sequence) -> None:

@@ -144,7 +144,9 @@ class LanguageModelProvider:
         waiting = len(self._answers)
         if waiting >= _QUEUE_LIMIT:
             raise EngineBusyError(
-                f"{waiting} requests wait for Windows' own language model.", retry_after=waiting * _SECONDS_A_REQUEST
+                f"Windows' own language model has {waiting} requests already, the one it answers among them; the limit "
+                f"is {_QUEUE_LIMIT}.",
+                retry_after=waiting * _SECONDS_A_REQUEST,
             )
         model, answer = self._opened(), LanguageModelAnswer(prompt, request)
         self._answers[answer] = None
