@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.api.shared.identity import PEER, agent_of
 from codex_windows_ai.errors import EngineClosedError
 from codex_windows_ai.host.activity import ActivityMiddleware
 from codex_windows_ai.host.host import Host
@@ -26,14 +26,20 @@ def request(client: tuple[str, int] | None = ("127.0.0.1", 5), **headers: str) -
         ({"session_id": "s", "thread_id": "t"}, "session-id:s"),
         ({"thread_id": "t", "mcp_session_id": "m"}, "thread-id:t"),
         ({"mcp_session_id": "m"}, "mcp-session-id:m"),
-        ({"session_id": "  "}, "connection:127.0.0.1:5"),
-        ({}, "connection:127.0.0.1:5"),
+        ({"session_id": "  "}, "address:127.0.0.1"),
+        ({}, "address:127.0.0.1"),
     ],
 )
-def test_an_agent_is_its_session_its_thread_its_mcp_session_or_its_connection(
-    headers: dict[str, str], agent: str
-) -> None:
+def test_an_agent_is_its_session_its_thread_its_mcp_session_or_its_machine(headers: dict[str, str], agent: str) -> None:
     assert agent_of(request(**headers)) == agent
+
+
+def test_a_process_that_the_host_found_is_an_agent_unless_it_names_itself() -> None:
+    anonymous, named = request(), request(session_id="s")
+    anonymous.scope[PEER] = named.scope[PEER] = 42
+
+    assert agent_of(anonymous) == "process:42"
+    assert agent_of(named) == "session-id:s"
 
 
 def test_a_name_is_bounded_and_a_client_without_an_address_has_one_too() -> None:

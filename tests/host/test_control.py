@@ -83,3 +83,15 @@ def test_a_challenge_is_answered_with_a_proof_of_the_token(open_client: OpenClie
             assert answer["proof"] != prove("another", "abc")
 
     asyncio.run(look())
+
+
+def test_who_is_known_by_his_machine_only_cancels_nobody_elses_answers(open_client: OpenClient) -> None:
+    async def look() -> None:
+        async with open_client() as client:
+            refused = await client.post("/cancel")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+            assert "session-id" in refused.json()["error"]["hint"]
+            named = await client.post("/cancel", headers={"session-id": "mine"})
+            assert named.json() == {"cancelled": 0}
+
+    asyncio.run(look())

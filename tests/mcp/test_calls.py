@@ -174,7 +174,7 @@ def test_an_agent_is_its_codex_thread_else_what_its_request_says(mode: str) -> N
             assert await name({"threadId": "t-1"}) == "session-id:t-1"
             first = await name()
             assert first == await name()
-            assert first.startswith("mcp-session-id:" if mode == "legacy" else "connection:")
+            assert first.startswith("mcp-session-id:" if mode == "legacy" else "address:")
 
     asyncio.run(look())
 

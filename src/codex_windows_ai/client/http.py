@@ -27,7 +27,7 @@ class HostClient:
     """A connection to one host; an asynchronous context manager.
 
     `patience` is how many seconds it may take to say how it is. `agent` names who asks, for fairness
-    between agents and to cancel what it asked for; without it that is the connection.
+    between agents and to cancel what it asked for; without it that is this process.
     Every call raises HostUnreachableError when the host does not answer (any more), and the error
     that the host tells of, as the class it is of there.
     """

@@ -32,6 +32,7 @@ class ActivityMiddleware:
         if self._host.stopping.is_set():
             await error_response(stopping_error())(scope, receive, send)
             return
+        await self._host.peers.name(scope)
         # A GET that stays open waits for news and takes no part in the grace that answers get at the end.
         receive = self._until_the_end(receive) if scope["method"] == "GET" else receive
         with self._host.desk.serving(agent_of(HTTPConnection(scope))):

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from codex_windows_ai.host.peers import CONNECTION
+
 REQUEST_SECONDS = 15.0
 """How long a client may take until its request line and headers are whole."""
 
@@ -52,6 +54,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # uvicorn's own type
         """Waits for a request; where there are too many connections one is closed."""
         super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, CONNECTION: {}}  # each request has a copy in its scope
         self._await_request()
         if len(self.connections) > most_connections():
             self._make_room()

@@ -11,12 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.api.shared.identity import PEER, agent_of, names_itself
 from codex_windows_ai.discovery.proof import prove
-from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.wire_errors import error_body
-from codex_windows_ai.serving.desk import Desk
 from codex_windows_ai.version import release
 
 _LONGEST_CHALLENGE = 128
@@ -61,9 +60,19 @@ async def shutdown(request: Request) -> JSONResponse:
 
 
 async def cancel(request: Request) -> JSONResponse:
-    """Ends the answers that the calling agent waits for: each ends as one that was cut off, with all its figures."""
-    desk: Desk = request.app.state.desk
-    return JSONResponse({"cancelled": desk.cancel(agent_of(request))})
+    """Ends the answers that the calling agent waits for: each ends as one that was cut off, with all its figures.
+
+    Without a session's name that is the calling process. Who is known by its machine only cancels nothing: the
+    answers could be those of another program there.
+    """
+    host: Host = request.app.state.host
+    await host.peers.name(request.scope)
+    if not (names_itself(request.scope) or PEER in request.scope):
+        raise InvalidRequestError(
+            "Nobody knows whose answers to cancel.",
+            hint="Send the header `session-id` with the requests and with this one.",
+        )
+    return JSONResponse({"cancelled": host.desk.cancel(agent_of(request))})
 
 
 def describe(host: Host) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codex_windows_ai.host.origins import AllowedOrigins
+from codex_windows_ai.host.peers import Peers
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.serving.activity import Activity
 from codex_windows_ai.serving.agents import AgentRecorder
@@ -83,6 +84,8 @@ class Host:
         self.models = ModelRegistry(
             settings, self.activity, observe=self.agents.follow, on_loaded=on_loaded, make_runtime=make_runtime
         )
+        self.peers = Peers()
+        """Which processes ask."""
         self.metrics = Metrics(self.models.engines)
         self.desk = Desk(self.models, self.activity, self.metrics)
         self._channels = ChannelState(False, "The channel door is not open yet.")

@@ -145,8 +145,8 @@ class AgentRecorder:
 def short_name(agent: str) -> str:
     """An agent's name as a person tells it from others: what it calls itself, cut in the middle, or its connection."""
     kind, _, detail = agent.partition(":")
-    if kind == "connection":
-        return f"connection {detail.rpartition(':')[2]}".strip()
+    if kind == "process":
+        return f"process {detail}"
     printable = "".join(character if character.isprintable() else "?" for character in detail or kind)
     if len(printable) <= _LONGEST_NAME:
         return printable
