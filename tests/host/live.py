@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from codex_windows_ai.codex.client_profile import codex_profile
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.host.app import create_app
+from codex_windows_ai.host.connections import Connection
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.serving.models import MakeRuntime
 from codex_windows_ai.settings import Settings
@@ -39,7 +40,7 @@ class LiveHost:
         app = make_app(self.host) if make_app else create_app(self.host, profiles=(codex_profile(settings),))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, http=Connection, log_level="warning", ws="none", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="live-host")
 

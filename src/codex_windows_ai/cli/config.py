@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -35,4 +35,5 @@ def show(as_json: JsonOption = False) -> None:
         write_json({"path": str(settings_file()), "settings": settings})
         return
     for name, value in settings.items():
-        write(f"{name} = {'' if value is None else value}\n")
+        shown = ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
+        write(f"{name} = {'' if shown is None else shown}\n")

@@ -57,7 +57,7 @@ class Connection(H11Protocol):
         self.app_state: dict[str, Any] = {**self.app_state, CONNECTION: {}}  # each request has a copy in its scope
         self._await_request()
         if len(self.connections) > most_connections():
-            self._make_room()
+            make_room(cast("set[Connection]", self.connections), newest=self)
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client sent."""
@@ -104,18 +104,33 @@ class Connection(H11Protocol):
             self.transport.write(_TOO_LATE)
         self.transport.close()
 
-    def _make_room(self) -> None:
-        """Closes the connection whose client was silent for longest: of those that wait, else of those not read."""
-        others = [other for other in cast("set[Connection]", self.connections) if other is not self]
-        closable = [other for other in others if not other._answers or other.flow.write_paused]
-        victim = min(closable, key=lambda other: (other._answers, other._heard_at), default=self)
+    @property
+    def closable(self) -> bool:
+        """It waits for its client, or its client does not read what it is sent."""
+        return not self._answers or self.flow.write_paused
+
+    @property
+    def worth(self) -> tuple[bool, float]:
+        """What is kept rather: whoever is answered, and whoever was heard last."""
+        return self._answers, self._heard_at
+
+
+def make_room(connections: set[Connection], newest: Connection | None = None) -> None:
+    """Closes the connection whose client was silent for longest: of those that wait, else of those not read.
+
+    Where there is none it is `newest`, the one that is too many.
+    """
+    closable = [each for each in connections if each is not newest and each.closable]
+    victim = min(closable, key=lambda each: each.worth, default=newest)
+    if victim is not None:
         victim.transport.abort()
-        self.connections.discard(victim)  # it is told of its end later, and must not be chosen again until then
+        connections.discard(victim)  # it is told of its end later, and must not be chosen again until then
 
 
-def handle_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Logs what went wrong in the event loop: one line where no connection could be taken, else as asyncio does."""
+def handle_loop_error(connections: set[Connection], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Makes room where no descriptor is left for a connection, which asyncio tries again; else logs as asyncio does."""
     if context.get("message") == _OUT_OF_DESCRIPTORS:
         log.error("no connection can be taken: %s", context.get("exception"))
+        make_room(connections)
     else:
         loop.default_exception_handler(context)

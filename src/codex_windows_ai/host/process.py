@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import psutil
 import uvicorn
@@ -215,7 +215,8 @@ class _Server(uvicorn.Server):
 
     async def run_until_stopped(self, listeners: listener.Listeners, record: HostRecord) -> None:
         """Serves on sockets that listen already."""
-        asyncio.get_running_loop().set_exception_handler(handle_loop_error)
+        connections = cast("set[Connection]", self.server_state.connections)
+        asyncio.get_running_loop().set_exception_handler(partial(handle_loop_error, connections))
         self._host.models.start()  # first, so that no host is idle, and may end, before its model was loaded
         ending = asyncio.create_task(self._end_in_order(record))
         try:
