@@ -45,6 +45,7 @@ def ask(open_client: OpenClient, path: str, headers: dict[str, str], host: Host 
     "path",
     [
         *("/status", "/ready", "/metrics", "/statistics", "/v1/models", "/absent"),
+        *("/v1/models/.well-known/openid-configuration", "/status/.well-known/x"),
         *("/health/", "http://127.0.0.1//health", "/page/", "/page/page.css/", "/view/codes"),
     ],
 )

@@ -16,8 +16,8 @@ from codex_windows_ai.host import live_page, statistics, viewing
 from codex_windows_ai.host.origins import AllowedOrigins, is_preflight, preflight_answer
 
 OPEN_PATHS = frozenset({"/health", viewing.TOKENS_PATH}) | live_page.paths
-DISCOVERY = "/.well-known/"
-"""Where clients ask how to log in, without a token: they must hear that there is nothing (404)."""
+DISCOVERY = ("/.well-known/", "/mcp/.well-known/")
+"""Below these clients ask how to log in, without a token: they must hear that there is nothing (404)."""
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 API = "/v1/"
@@ -91,7 +91,7 @@ class AccessControl:
 
     def _check_token(self, scope: Scope, headers: Headers) -> None:
         path = scope["path"]
-        if self._token is None or path in OPEN_PATHS or DISCOVERY in path:
+        if self._token is None or path in OPEN_PATHS or path.startswith(DISCOVERY):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         bearer = given.strip().encode() if scheme.lower() == "bearer" else b""

@@ -26,7 +26,7 @@ class ActivityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["type"] != "http" or scope["path"] in _LOOKING or DISCOVERY in scope["path"]:
+        if scope["type"] != "http" or scope["path"] in _LOOKING or scope["path"].startswith(DISCOVERY):
             await self._app(scope, receive, send)
             return
         if self._host.stopping.is_set():
