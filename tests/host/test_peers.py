@@ -11,11 +11,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from starlette.types import Scope
 
-from codex_windows_ai.host.peers import owner_of
+from codex_windows_ai.api.shared.identity import PEER
+from codex_windows_ai.host import peers
+from codex_windows_ai.host.peers import CONNECTION, owner_of
 from tests.served import PATIENCE, ServedHost, make_home, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
@@ -54,6 +58,44 @@ def test_the_process_behind_a_connection_is_found(address: str, program: str, li
             assert owner_of(peer, own, [client.pid]) == client.pid
             assert owner_of((address, 1), own, likely) is None
             client.communicate("\n", timeout=PATIENCE)
+
+
+def scope_of(port: int, connection: dict[str, Any], *headers: tuple[bytes, bytes], address: str = "127.0.0.1") -> Scope:
+    own = ("127.0.0.1", 8417)
+    return {
+        "type": "http",
+        "client": (address, port),
+        "server": own,
+        "headers": headers,
+        "state": {CONNECTION: connection},
+    }
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_looked_up_once_and_only_for_who_does_not_name_himself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up: list[tuple[int, list[int]]] = []
+
+    def find(peer: Any, own: Any, likely: list[int]) -> int:
+        looked_up.append((peer[1], likely))
+        return peer[1]
+
+    monkeypatch.setattr(peers, "owner_of", find)
+    found, connection = peers.Peers(), dict[str, Any]()
+    for _ in range(3):
+        scope = scope_of(1, connection)
+        await found.name(scope)
+        assert scope[PEER] == 1
+    await found.name(scope_of(2, {}, (b"session-id", b"mine")))
+    await found.name(scope_of(2, {}, address="192.0.2.7"))
+    assert looked_up == [(1, [])]
+
+    for port in range(2, 500):
+        await found.name(scope_of(port, {}))
+    assert looked_up[1] == (2, [1])
+    assert looked_up[-1][1][0] == 498
+    assert len(looked_up[-1][1]) < 100
 
 
 @pytest.fixture
