@@ -142,20 +142,24 @@ class InvalidRequestError(WindowsAiError):
 
 
 class ContextLengthExceededError(InvalidRequestError):
-    """The prompt leaves no room for an answer in the model's window."""
+    """The prompt leaves no room for an answer in the model's window.
+
+    A prompt far too long is not counted to its end: without `counted` it has `prompt_tokens` at least.
+    """
 
     code = "context_length_exceeded"
     exit_code = 1
 
-    def __init__(self, *, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, *, prompt_tokens: int, context_length: int, counted: bool = True) -> None:
         super().__init__(
-            f"The prompt has {prompt_tokens} tokens, but the model's window holds {context_length}, "
-            "the answer's among them.",
+            f"The prompt has {'' if counted else 'at least '}{prompt_tokens} tokens, but the model's window holds "
+            f"{context_length}, the answer's among them.",
             hint=f"Shorten the prompt by at least {prompt_tokens + 1 - context_length} tokens, "
             "or use a model with a larger window.",
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+        self.counted = counted
 
 
 class InvalidGrammarError(InvalidRequestError):

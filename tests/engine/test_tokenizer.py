@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import codecs
 import json
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as PlainTokenizer
 
+from codex_windows_ai.engine import tokenizer as tokenizer_module
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
-from codex_windows_ai.errors import InvalidRequestError, ModelFileError, UnsupportedModelError
+from codex_windows_ai.errors import (
+    ContextLengthExceededError,
+    InvalidRequestError,
+    ModelFileError,
+    UnsupportedModelError,
+)
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS
 
 SPECIAL = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 # What a person may type to be obeyed, and what collides with the marks that stand for it meanwhile.
@@ -87,6 +99,130 @@ def test_a_prompt_without_protected_text_is_encoded_as_it_is(tokenizer: Tokenize
     assert ids[0] == tokenizer.special_ids["<|im_start|>"]
     assert ids[-1] == tokenizer.special_ids["<|im_end|>"]
     assert text_of(tokenizer, ids) == "<|im_start|>user\nHi<|im_end|>"
+
+
+AWKWARD = (*" \n\r\t.,;'}_-1aé字²", "  ", "\n\n", "'s", "'LL", "e\u0301", "\u00a0", "\u3000", "123", "word", "\x85")
+awkward_text = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=3)), max_size=60).map("".join)
+
+
+def tokenizer_file_cutting_as(pre: str, default_model: Path, folder: Path) -> Path:
+    """The default model's tokenizer, but that text is cut before merging as by another model's."""
+    rules = PRE_TOKENIZERS[pre]
+    description = json.loads((default_model / "tokenizer.json").read_text(encoding="utf-8"))
+    cuts = [
+        {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        for pattern in rules.patterns
+    ]
+    description["pre_tokenizer"]["pretokenizers"] = [*cuts, description["pre_tokenizer"]["pretokenizers"][-1]]
+    description["normalizer"] = {"type": rules.normalizer} if rules.normalizer else None
+    description["model"]["ignore_merges"] = rules.whole_words_first
+    file = folder / f"{pre}.json"
+    file.write_text(json.dumps(description), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module", params=sorted(PRE_TOKENIZERS))
+def cutter(request: pytest.FixtureRequest, default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tokenizer_file_cutting_as(request.param, default_model, tmp_path_factory.mktemp("cutter"))
+
+
+def test_text_in_pieces_has_the_tokens_of_the_whole(cutter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_module, "PIECE", 4)
+    ours, whole = Tokenizer(cutter), PlainTokenizer.from_file(str(cutter))
+    whole.encode_special_tokens = True
+
+    @given(awkward_text)
+    @example("a\n\n b; }\n x\n\ty 's z'LL e \u0301 1234\n5")
+    @example("word " * 20 + "\n" * 20 + " " * 20 + "word")
+    def check(text: str) -> None:
+        assert ours.encode_text(text) == whole.encode(text, add_special_tokens=False).ids
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "text", ["word and word " * 15_000, "}\n" * 80_000 + "a b " * 40_000, "字。" * 60_000 + "\n x" * 9]
+)
+def test_long_text_has_the_tokens_of_the_whole(tokenizer: Tokenizer, plain: PlainTokenizer, text: str) -> None:
+    assert len(text) > 2 * tokenizer_module.PIECE - 20_000
+    assert tokenizer.encode_text(text) == plain.encode(text, add_special_tokens=False).ids
+
+
+def test_text_without_a_place_to_cut_comes_back_as_it_was(all_bytes: Tokenizer) -> None:
+    text = "字é" * 200_000
+
+    assert text_of(all_bytes, all_bytes.encode_text(text)) == text
+
+
+def test_others_run_while_a_long_text_is_encoded(all_bytes: Tokenizer) -> None:
+    text = "x" * 200_000  # one piece
+
+    assert min(_share_in_which_others_wait(lambda: all_bytes.encode_text(text)) for _ in range(3)) < 0.5
+
+
+def _share_in_which_others_wait(work: Callable[[], object]) -> float:
+    """The longest time for which a thread that does nothing else could not run, as a share of the work's time."""
+    done, longest = threading.Event(), 0.0
+
+    def tick() -> None:
+        nonlocal longest
+        last = time.perf_counter()
+        while not done.is_set():
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    begun = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - begun
+    done.set()
+    ticker.join()
+    return longest / seconds
+
+
+@pytest.mark.parametrize("length", [600, 3_000, 4_000_000])
+def test_a_prompt_too_long_is_left_before_it_is_encoded_whole(tiny_model: ModelFolder, length: int) -> None:
+    tokenizer = Tokenizer(tiny_model.tokenizer_file, window=512)
+
+    with pytest.raises(ContextLengthExceededError) as refused:
+        tokenizer.encode_prompt("<|im_start|>" + "ab" * (length // 2))
+    error = refused.value
+    assert not error.counted
+    assert 512 <= error.prompt_tokens <= length + 1
+    assert (error.output_tokens, error.context_length) == (1, 512)
+    assert f"at least {error.prompt_tokens} tokens" in error.message
+
+
+def test_of_a_prompt_too_long_only_what_fills_the_window_is_encoded(default_model: Path) -> None:
+    tokenizer = Tokenizer(default_model / "tokenizer.json", window=20_000)
+
+    with pytest.raises(ContextLengthExceededError) as refused:
+        tokenizer.encode_prompt("a b c " * 200_000)
+    # Its length is no proof by itself here: were all tokens the longest one, they were fewer.
+    assert 20_000 <= refused.value.prompt_tokens < 20_000 + tokenizer_module.PIECE
+
+
+def test_what_just_fits_is_encoded(tiny_model: ModelFolder) -> None:
+    tokenizer = Tokenizer(tiny_model.tokenizer_file, window=512)
+
+    assert len(tokenizer.encode_prompt("a" * 511)) == 511
+    with pytest.raises(ContextLengthExceededError):
+        tokenizer.encode_prompt("a" * 512)
+
+
+@given(awkward_text)
+def test_a_text_never_has_fewer_tokens_than_its_length_says(default_model: Path, text: str) -> None:
+    for pre in ("smollm", "qwen2"):
+        tokenizer = _bounded(pre, default_model)
+        for repeated in (text, text * 50, "\n" + " " * 161, "1\u0344\u0301" * 99, "\u0f71\u0f72" * 99):
+            assert tokenizer.fewest_tokens(repeated) <= len(tokenizer.encode_text(repeated))
+
+
+@cache
+def _bounded(pre: str, default_model: Path) -> Tokenizer:
+    with TemporaryDirectory() as folder:
+        return Tokenizer(tokenizer_file_cutting_as(pre, default_model, Path(folder)))
 
 
 def test_no_text_is_no_tokens(tokenizer: Tokenizer) -> None:

@@ -94,11 +94,13 @@ class ChatFormat(ABC):
     def prepare(self, request: GenerationRequest) -> PreparedPrompt:
         """What the engine is asked, and how its answer is read.
 
-        Raises InvalidRequestError, InvalidGrammarError.
+        Raises InvalidRequestError, InvalidGrammarError. ContextLengthExceededError: the messages alone fill the window.
         """
         if request.prompt_token_ids is not None:
             tokens = request.prompt_token_ids
         elif any(_says_something(message) for message in request.messages):
+            # Templates may leave out what an assistant thought, and the space around a text, but no words of others.
+            self.tokenizer.check_length(*(m.text.strip() for m in request.messages if m.role != "assistant"))
             tokens = tuple(self.render(request.messages, request.tools, request.template_options))
         else:
             tokens = ()

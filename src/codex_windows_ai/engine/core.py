@@ -56,7 +56,7 @@ class EngineCore:
         self._counters = Counters()
         self.scheduler = Scheduler(self.configuration, self.slots)
         self.runner = Runner(self.model, self.pool, self.slots, self.prefixes, self.shared, self._counters)
-        self.tokenizer = Tokenizer(folder.tokenizer_file)
+        self.tokenizer = Tokenizer(folder.tokenizer_file, window=folder.context_length)
         self._validator = RequestValidator(
             folder,
             self.configuration,

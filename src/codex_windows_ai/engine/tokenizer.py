@@ -2,6 +2,9 @@
 
 Two properties the doors rely on: text is data, so special-token text inside it is never obeyed;
 and bytes come out exactly as the model wrote them, however tokens cut through a character.
+
+Nobody waits for somebody else's text: the library works on it without the interpreter's lock, in pieces, and a prompt
+that cannot fit is left as soon as that is certain.
 """
 
 from __future__ import annotations
@@ -9,14 +12,33 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from codex_windows_ai.errors import InvalidRequestError, ModelFileError, UnsupportedModelError
+from codex_windows_ai.errors import (
+    ContextLengthExceededError,
+    InvalidRequestError,
+    ModelFileError,
+    UnsupportedModelError,
+)
+
+PIECE = 1 << 16
+"""Characters that are encoded, or looked through, in one go; pieces end where `_CUT` allows it next."""
+
+_LONGEST_PIECE = 1 << 18
+# Where no pattern that models cut text by has a token that crosses: a space begins a piece of text, and so does the
+# end of a line behind a letter or digit. Then text is cut there, whatever stands around it, and pieces of it have the
+# tokens that the whole has. A run of `_LONGEST_PIECE` without such a place is cut anyway; it fits into windows of a
+# hundred thousand tokens only where it repeats one character.
+_CUT = re.compile(r"(?<=\S)(?= )|(?<=[A-Za-z0-9])(?=\n)")
+
+_NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_COMPOSED = 4
+"""Characters, or bytes of one, that a normal form makes one byte of at most."""
 
 _MOST_GAPS = 4
 """Ids for each token: some tokenizers leave a few out."""
@@ -33,14 +55,15 @@ def _byte_level_alphabet() -> dict[str, int]:
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer.
+    """A byte-level BPE tokenizer, for a model whose `window` holds that many tokens; None is no limit.
 
     Raises ModelFileError: `tokenizer.json` is missing or does not parse.
     Raises UnsupportedModelError: the tokenizer is not byte-level.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, window: int | None = None) -> None:
         self._file = file
+        self._window = window
         try:
             description = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
             self._tokenizer = HuggingFaceTokenizer.from_file(str(file))
@@ -62,6 +85,7 @@ class Tokenizer:
             if token.get("special") and token["content"]  # an empty one would be found everywhere
         }
         self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        self._normalizer = cast("dict[str, Any]", description.get("normalizer") or {}).get("type")
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
@@ -94,8 +118,14 @@ class Tokenizer:
 
         Raises InvalidRequestError: it holds half a surrogate pair, which is no character.
         """
+        return [token for piece in self._encoded(text) for token in piece]
+
+    def _encoded(self, text: str) -> Iterator[list[int]]:
+        """Token ids of ordinary text, some at a time."""
         try:
-            return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+            for piece in _pieces(text):
+                # Of the library's ways to encode, those for batches alone let go of the interpreter's lock.
+                yield self._tokenizer.encode_batch_fast([piece], add_special_tokens=False)[0].ids
         except TypeError as error:  # what the library says of a string that UTF-8 cannot write
             raise InvalidRequestError(
                 "The text is not valid Unicode: it holds a lone surrogate.",
@@ -106,28 +136,68 @@ class Tokenizer:
         """Token ids of a rendered prompt, in which special tokens are obeyed.
 
         `protected[n]` is put back as ordinary text wherever `protect` left its mark n.
+
+        Raises ContextLengthExceededError: it leaves no room in the window; found out before the rest is encoded.
         """
+        self.check_length(prompt)
         ids: list[int] = []
         position = 0
-        for match in self.special_pattern.finditer(prompt):
-            ids += self.encode_text(_unprotect(prompt[position : match.start()], protected))
+        for match in _matches(self.special_pattern, prompt):
+            self._append_text(ids, _unprotect(prompt[position : match.start()], protected))
             ids.append(self.special_ids[match.group()])
             position = match.end()
-        return ids + self.encode_text(_unprotect(prompt[position:], protected))
+        self._append_text(ids, _unprotect(prompt[position:], protected))
+        return ids
+
+    def _append_text(self, ids: list[int], text: str) -> None:
+        for piece in self._encoded(text):
+            ids += piece
+            if self._window is not None and len(ids) >= self._window:
+                raise self._too_long(len(ids))
+
+    def check_length(self, *texts: str) -> None:
+        """Refuses what is too long for certain, by its length alone.
+
+        Raises ContextLengthExceededError: were all tokens the longest one, the texts would fill the window.
+        """
+        if self._window is not None and (tokens := sum(map(self.fewest_tokens, texts))) >= self._window:
+            raise self._too_long(tokens)
+
+    def fewest_tokens(self, text: str) -> int:
+        """How many tokens a text has at least, by its length alone."""
+        if self._normalizer is None or (self._normalizer in _NORMAL_FORMS and text.isascii()):
+            return len(text) // self._longest_token
+        return len(text) // (_COMPOSED * self._longest_token) if self._normalizer in _NORMAL_FORMS else 0
+
+    @cached_property
+    def _longest_token(self) -> int:
+        """Bytes of the longest one."""
+        return max(map(len, self.token_bytes))
+
+    def _too_long(self, tokens: int) -> ContextLengthExceededError:
+        return ContextLengthExceededError(
+            prompt_tokens=tokens, output_tokens=1, context_length=self._window or 0, counted=False
+        )
 
     def protect(self, text: str, protected: list[str]) -> str:
         """Replaces special-token text by a mark that no template obeys, and keeps it in `protected`."""
-
-        def keep(match: re.Match[str]) -> str:
+        kept: list[str] = []
+        position = 0
+        for match in _matches(self._protected_pattern, text):
+            kept += (text[position : match.start()], f"{_MARK_BEGIN}{len(protected)}{_MARK_END}")
             protected.append(match.group())
-            return f"{_MARK_BEGIN}{len(protected) - 1}{_MARK_END}"
+            position = match.end()
+        return "".join([*kept, text[position:]]) if kept else text
 
-        return re.sub(f"{_MARK.pattern}|{self.special_pattern.pattern}", keep, text)
+    @cached_property
+    def _protected_pattern(self) -> re.Pattern[str]:
+        return re.compile(f"{_MARK.pattern}|{self.special_pattern.pattern}")
 
 
 # Noncharacters: never assigned, so text that really holds them is rarer than rare, and still protected.
 _MARK_BEGIN, _MARK_END = "\ufdd0", "\ufdd1"
 _MARK = re.compile(f"{_MARK_BEGIN}[0-9]{{1,18}}{_MARK_END}")
+_LONGEST_MARK = 1 << 10  # or special token
 
 
 def _unprotect(text: str, protected: Sequence[str]) -> str:
@@ -137,6 +207,29 @@ def _unprotect(text: str, protected: Sequence[str]) -> str:
         return protected[number] if number < len(protected) else match.group()
 
     return _MARK.sub(put_back, text) if protected else text
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """As `finditer`, which holds the interpreter's lock until it finds something."""
+    position = 0
+    while position < len(text):
+        end = position + PIECE
+        match = pattern.search(text, position, end + _LONGEST_MARK)
+        if match is None or match.start() >= end:
+            position = end
+        else:
+            yield match
+            position = match.end()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text in pieces that have the tokens of the whole; see `_CUT`."""
+    position = 0
+    while position < len(text):
+        cut = _CUT.search(text, position + PIECE, position + _LONGEST_PIECE) if len(text) > position + PIECE else None
+        end = cut.start() if cut else position + _LONGEST_PIECE
+        yield text[position:end]
+        position = end
 
 
 class Detokenizer:
