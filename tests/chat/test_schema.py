@@ -14,10 +14,12 @@ from llguidance import LLMatcher
 from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.chat import schema as tool_schema
 from codex_windows_ai.chat.formats.hermes import HermesParser, answer_grammar
-from codex_windows_ai.chat.grammar import check_answer
-from codex_windows_ai.chat.schema import MOST_TRIES, arguments_schema, closest_schema
+from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
+from codex_windows_ai.chat.schema import MOST_TRIES, Search, arguments_schema, closest_schema
+from codex_windows_ai.engine.sampling.grammar import check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.answer import CallEnded
+from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.tools import ToolSet
 from tests.api.responses.codex_requests import APPLY_PATCH, EXEC_COMMAND, MCP_SERVER
 from tests.chat.foreign_tools import FOLLOWED, LOOSENED, ForeignTool
@@ -25,6 +27,7 @@ from tests.chat.test_calls_properties import BYTES, write
 from tests.chat.test_grammar import accepts, function_call
 
 NOT_ROOT = {"type": "string", "not": {"const": "root"}}
+UNIQUE = {"type": "array", "uniqueItems": True}
 LOOKAHEAD = {"type": "string", "pattern": "^(?=a)"}
 
 
@@ -170,6 +173,103 @@ def test_a_schema_with_more_faults_than_are_looked_for_is_still_usable() -> None
     assert not takes(schema, '{"p0": 1}')
     assert takes(schema, f'{{"p{MOST_TRIES - 1}": 1}}')
     assert reason(schema).endswith(" more")
+
+
+def test_the_search_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = properties(timed=LOOKAHEAD, other={"type": "integer"})
+    monkeypatch.setattr(tool_schema, "SCHEMA_SECONDS", 0)
+
+    assert "not tried" in reason(schema)
+    assert takes(schema, '{"other": "anything"}')
+
+
+def test_of_thousands_of_properties_those_that_fit_are_found_together() -> None:
+    schema = properties(**{f"q{number}": {"type": "integer"} for number in range(300)}, bad=LOOKAHEAD)
+
+    assert reason(schema).startswith("#/properties/bad/pattern: ")
+    assert not takes(schema, '{"q299": "x"}')
+
+
+def test_what_one_request_has_no_time_for_is_looked_at_with_the_next() -> None:
+    tool = offered(properties(later=LOOKAHEAD)).tools[0]
+
+    assert closest_schema(tool, Search(0)).loosened.endswith("any object is taken")
+    assert closest_schema(tool).loosened.startswith("#/properties/later/pattern: ")
+
+
+def test_a_strict_tool_for_which_there_is_no_time_is_refused() -> None:
+    tool = offered(properties(strictly=LOOKAHEAD), strict=True).tools[0]
+
+    with pytest.raises(InvalidGrammarError, match="not tried"):
+        closest_schema(tool, Search(0))
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [
+        (properties(**{f"p{number}": {} for number in range(5000)}), "5,000 optional properties"),
+        (properties(a={"enum": [f"{number} {'x' * 100}" for number in range(3000)]}), "characters"),
+    ],
+)
+def test_a_huge_schema_is_not_even_tried(schema: dict[str, Any], what: str) -> None:
+    assert what in reason(schema)
+    assert takes(schema, '{"anything": 1}')
+    grammar, loosened = closest_json_grammar(schema, strict=False)
+    assert what in loosened
+    check_grammar(grammar)
+    with pytest.raises(InvalidGrammarError, match=what):
+        closest_json_grammar(schema, strict=True)
+    with pytest.raises(InvalidGrammarError, match=what):
+        check_grammar(Grammar("json_schema", json.dumps(schema)))
+    with pytest.raises(InvalidGrammarError, match=what):
+        check_answer(offered(schema, strict=True))
+
+
+def test_as_many_schemas_are_remembered_as_one_request_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = [
+        {"type": "function", "name": f"t{number}", "parameters": properties(a={"not": {}, "title": str(number)})}
+        for number in range(600)
+    ]
+    tool_set = make_tool_set(read_tools(tools))
+    while "not tried" in str(said := check_answer(tool_set)):
+        pass
+
+    monkeypatch.delattr(tool_schema, "schema_support")
+
+    assert check_answer(tool_set) == said
+    assert len(said) == 600
+
+
+def test_an_answers_schema_is_loosened_unless_it_is_strict() -> None:
+    schema = properties(to={"type": "string", "format": "email", "pattern": "^(?!\\.)[a-z.]+@[a-z]+$"}, n=UNIQUE)
+
+    grammar, loosened = closest_json_grammar(schema, strict=False)
+
+    assert "pattern" in loosened
+    assert accepts(grammar, '{"to": "a@b.cd", "n": [1, 1]}')
+    assert not accepts(grammar, '{"to": 3}')
+    assert accepts(answer_grammar(offered(properties()), grammar), function_call("it", "{}"))
+    with pytest.raises(InvalidGrammarError, match="not valid"):
+        closest_json_grammar(schema, strict=True)
+
+
+def test_what_is_ignored_of_an_answers_schema_is_named() -> None:
+    grammar, loosened = closest_json_grammar(
+        {"type": "array", "uniqueItems": True, "items": {"const": 1}}, strict=False
+    )
+
+    assert "uniqueItems" in loosened
+    check_grammar(grammar)
+    assert accepts(grammar, "[1, 1]")
+    assert not accepts(grammar, "[2]")
+    tool_set = make_tool_set(read_tools([{"type": "function", "name": "it", "parameters": properties()}]))
+    assert accepts(answer_grammar(tool_set, grammar), "[1, 1]")
+
+
+def test_an_answers_schema_may_be_of_any_type_and_open() -> None:
+    for schema, answer in (({}, "3"), ({"type": "string"}, '"x"'), (properties(a={}), '{"a": 1, "b": 2}')):
+        grammar, loosened = closest_json_grammar(schema, strict=True)
+        assert (loosened, accepts(grammar, answer)) == ("", True)
 
 
 def test_a_tool_may_have_hundreds_of_optional_properties() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from codex_windows_ai.chat.schema import closest_schema
+from codex_windows_ai.chat.schema import Search, closest_schema, closest_text_schema
 from codex_windows_ai.engine.sampling.grammar import check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.grammar import Grammar
@@ -18,13 +19,12 @@ def json_grammar(schema: dict[str, Any]) -> Grammar:
 
 
 def closest_json_grammar(schema: dict[str, Any], *, strict: bool) -> tuple[Grammar, str]:
-    """JSON that matches a schema.
+    """JSON that matches a schema, or the closest one that can be followed, and the reason why it is not the same.
 
-    Raises InvalidGrammarError: it cannot be followed.
+    Raises InvalidGrammarError: it is strict, and cannot be followed as it is.
     """
-    grammar = json_grammar(schema)
-    check_grammar(grammar)
-    return grammar, ""
+    found = closest_text_schema(schema, strict=strict)
+    return replace(json_grammar(found.schema), lenient=found.lenient), found.loosened
 
 
 def check_answer(tools: ToolSet, text: Grammar | None = None) -> list[dict[str, str]]:
@@ -32,17 +32,18 @@ def check_answer(tools: ToolSet, text: Grammar | None = None) -> list[dict[str, 
 
     Raises InvalidGrammarError: names the strict or custom tool whose schema or grammar cannot be followed.
     """
-    reasons = [(tool.qualified_name, _check_tool(tool)) for tool in tools.tools]
+    search = Search()
+    reasons = [(tool.qualified_name, _check_tool(tool, search)) for tool in tools.tools]
     if text is not None:
         check_grammar(text)
     return [{"tool": name, "reason": reason} for name, reason in reasons if reason]
 
 
-def _check_tool(tool: Tool) -> str:
+def _check_tool(tool: Tool, search: Search) -> str:
     """Why its schema is not wholly kept to; nothing where it is."""
     try:
         if tool.kind == "function":
-            return closest_schema(tool).loosened
+            return closest_schema(tool, search).loosened
         if tool.grammar is not None:
             check_grammar(tool.grammar)
     except InvalidGrammarError as error:

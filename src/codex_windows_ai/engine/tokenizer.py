@@ -176,7 +176,7 @@ class Tokenizer:
 
     def _too_long(self, tokens: int) -> ContextLengthExceededError:
         return ContextLengthExceededError(
-            prompt_tokens=tokens, output_tokens=1, context_length=self._window or 0, counted=False
+            prompt_tokens=tokens, context_length=self._window or 0, counted=False
         )
 
     def protect(self, text: str, protected: list[str]) -> str:

@@ -14,7 +14,9 @@ class Grammar:
 
     A "composed" one is several Lark grammars that refer to one another as `@name`, in llguidance's
     own JSON form: `{"grammars": [{"lark_grammar": …}, {"name": …, "lark_grammar": …}]}`.
+    `lenient`: keywords of a JSON schema that cannot be followed are ignored; else they are refused.
     """
 
     kind: GrammarKind
     definition: str
+    lenient: bool = False

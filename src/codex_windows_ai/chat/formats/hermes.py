@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codex_windows_ai.chat.format import AnswerParser, ChatFormat
-from codex_windows_ai.chat.schema import closest_schema
+from codex_windows_ai.chat.schema import Search, closest_schema
 from codex_windows_ai.engine.sampling.grammar import JSON_STYLE
 from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece
 from codex_windows_ai.protocol.grammar import Grammar
@@ -192,6 +192,7 @@ def answer_grammar(tool_set: ToolSet, text: Grammar | None = None) -> Grammar | 
 def _compose(tool_set: ToolSet, tools: Sequence[Tool], text: Grammar | None) -> list[dict[str, Any]]:
     """The start first, then one grammar for each body."""
     bodies: list[dict[str, Any]] = []
+    search = Search()
     begin, call = json.dumps(CALL_BEGIN), " | ".join(f"call_{n}" for n in range(len(tools)))
     more = f" ({json.dumps(chr(10) + CALL_BEGIN)} call){{0,{MOST_CALLS - 1}}}" if tool_set.parallel else ""
     rules = [f"call: {call}"]
@@ -212,7 +213,7 @@ def _compose(tool_set: ToolSet, tools: Sequence[Tool], text: Grammar | None) -> 
             rules += [f"call_{n}: {opening} text_{n}", f"text_{n}[suffix={ending}]: {pattern}"]
         else:
             rules.append(f"call_{n}: {opening} @body_{n} {ending}")
-            bodies.append({"name": f"body_{n}", **(_part(body) if body else closest_schema(tool).part)})
+            bodies.append({"name": f"body_{n}", **(_part(body) if body else closest_schema(tool, search).part)})
     return [{"lark_grammar": "%llguidance {}\n" + "\n".join(rules)}, *bodies]
 
 
@@ -233,7 +234,8 @@ _IN_SLASHES = {"/": "\\/", "\n": "\\n"}
 def _part(grammar: Grammar) -> dict[str, Any]:
     """A part of a composed grammar, in llguidance's JSON form."""
     if grammar.kind == "json_schema":
-        return {"json_schema": {**json.loads(grammar.definition), "x-guidance": JSON_STYLE}}
+        style = {**JSON_STYLE, "lenient": grammar.lenient}
+        return {"json_schema": {**json.loads(grammar.definition), "x-guidance": style}}
     definition = f"start: {_slashed(grammar.definition)}" if grammar.kind == "regex" else grammar.definition
     return {"lark_grammar": definition}
 

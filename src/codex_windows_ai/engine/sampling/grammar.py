@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
+from codex_windows_ai.engine.sampling.remembered import Remembered
+from codex_windows_ai.engine.sampling.schemas import MOST_CHARACTERS, size_fault
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.request import Grammar
@@ -34,6 +36,9 @@ Models have seen that form most, and with free whitespace small ones fill whole 
 # A schema with hundreds of optional properties, or a list of hundreds of tools, has that many ways to go on at once.
 _LIMITS = LLParserLimits(max_items_in_row=50_000)
 
+MOST_COMPOSED_CHARACTERS = 4 * 1024 * 1024
+"""Of all that a composed grammar is made of."""
+
 
 class GrammarCompiler:
     """Compiles grammars for one model's tokenizer."""
@@ -51,13 +56,19 @@ class GrammarCompiler:
         return GrammarMatcher(start_matcher(self._tokenizer, grammar), self._vocabulary_size)
 
 
-@lru_cache(maxsize=256)
+_checked = Remembered[bool](8 * 1024 * 1024)
+
+
 def check_grammar(grammar: Grammar) -> None:
     """Refuses what no model could follow; cheap, because agents offer the same tools again and again.
 
     Raises InvalidGrammarError: it does not parse, or nothing can match it.
     """
-    start_matcher(_byte_tokenizer(), grammar)
+    _checked.get(lambda: bool(start_matcher(_byte_tokenizer(), grammar)), *_key(grammar))
+
+
+def _key(grammar: Grammar) -> tuple[str, ...]:
+    return grammar.kind, "lenient" if grammar.lenient else "", grammar.definition
 
 
 @cache
@@ -89,9 +100,10 @@ def start_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
 
     Raises InvalidGrammarError: it does not parse, or nothing can match it.
     """
+    _check_size(grammar)
     try:
         if grammar.kind == "json_schema":
-            compiled = LLMatcher.grammar_from_json_schema(json.loads(grammar.definition), overrides=JSON_STYLE)
+            compiled = _json_grammar(grammar)
         elif grammar.kind == "regex":
             compiled = LLMatcher.grammar_from_regex(grammar.definition)
         elif grammar.kind == "lark":
@@ -104,6 +116,22 @@ def start_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
     if fault := _fault(matcher):
         raise InvalidGrammarError(f"The {_name(grammar)} is not valid: {fault}")
     return matcher
+
+
+def _check_size(grammar: Grammar) -> None:
+    most = MOST_COMPOSED_CHARACTERS if grammar.kind == "composed" else MOST_CHARACTERS
+    if len(grammar.definition) > most:
+        raise InvalidGrammarError(
+            f"The {_name(grammar)} has {len(grammar.definition):,} characters; up to {most:,} can be followed."
+        )
+
+
+def _json_grammar(grammar: Grammar) -> str:
+    schema: Any = json.loads(grammar.definition)
+    if fault := size_fault(schema, grammar.definition):
+        raise ValueError(fault)
+    style: JsonCompileOptions = {**JSON_STYLE, "lenient": grammar.lenient}
+    return LLMatcher.grammar_from_json_schema(schema, overrides=style)
 
 
 def _fault(matcher: LLMatcher) -> str:
