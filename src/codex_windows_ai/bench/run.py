@@ -10,10 +10,10 @@ from codex_windows_ai.bench.context import Bench
 from codex_windows_ai.bench.figures import Outcome
 from codex_windows_ai.bench.report import Report, describe_machine, versions
 from codex_windows_ai.bench.sides.status_quo import require_genai
-from codex_windows_ai.bench.workloads import agents, curve, edit, intruder, plan, soak, transport
+from codex_windows_ai.bench.workloads import agents, curve, edit, flood, intruder, plan, soak, transport
 
 WORKLOADS: dict[str, Callable[[Bench], Coroutine[Any, Any, Outcome]]] = {
-    workload.NAME: workload.run for workload in (agents, curve, edit, intruder, plan, soak, transport)
+    workload.NAME: workload.run for workload in (agents, curve, edit, flood, intruder, plan, soak, transport)
 }
 ALL = "all"
 """The name that stands for every workload that can run here."""

@@ -30,6 +30,7 @@ class WorkloadName(StrEnum):
     AGENTS = "agents"
     CURVE = "curve"
     EDIT = "edit"
+    FLOOD = "flood"
     INTRUDER = "intruder"
     PLAN = "plan"
     SOAK = "soak"
@@ -40,7 +41,7 @@ class WorkloadName(StrEnum):
 def command(
     name: Annotated[
         WorkloadName,
-        typer.Argument(metavar="NAME", help="agents, curve, edit, intruder, plan, soak, transport, or all."),
+        typer.Argument(metavar="NAME", help="agents, curve, edit, flood, intruder, plan, soak, transport, or all."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     output: Annotated[

@@ -175,9 +175,7 @@ class Tokenizer:
         return max(map(len, self.token_bytes))
 
     def _too_long(self, tokens: int) -> ContextLengthExceededError:
-        return ContextLengthExceededError(
-            prompt_tokens=tokens, context_length=self._window or 0, counted=False
-        )
+        return ContextLengthExceededError(prompt_tokens=tokens, context_length=self._window or 0, counted=False)
 
     def protect(self, text: str, protected: list[str]) -> str:
         """Replaces special-token text by a mark that no template obeys, and keeps it in `protected`."""

@@ -28,7 +28,7 @@ from codex_windows_ai.host import control, live_page, metrics, statistics, viewi
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import ActivityMiddleware
 from codex_windows_ai.host.host import Host
-from codex_windows_ai.host.limits import WholeBody
+from codex_windows_ai.host.limits import MOST_MCP_BYTES, WholeBody
 from codex_windows_ai.mcp.server import create_mcp
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.protocol.wire_errors import error_body, fault_of
@@ -64,7 +64,9 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
                 origins=host.origins,
                 open_loopback=host.open_loopback,
             ),
-            Middleware(WholeBody),
+            Middleware(
+                WholeBody, of_paths={route.path: MOST_MCP_BYTES for route in mcp.routes if isinstance(route, Route)}
+            ),
             Middleware(ActivityMiddleware, host=host),
         ],
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},

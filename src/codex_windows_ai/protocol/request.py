@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codex_windows_ai.protocol.grammar import Grammar
-from codex_windows_ai.protocol.message import Message
+from codex_windows_ai.protocol.message import Call, Image, Message, Part
 from codex_windows_ai.protocol.tools import ToolSet
 
 __all__ = ["GenerationRequest", "Grammar", "Message", "SamplingParameters", "ToolSet"]
@@ -58,3 +58,28 @@ class GenerationRequest:
     provider: str | None = None
     model: str | None = None
     template_options: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def size(self) -> int:
+        """How much is to be read, in characters and roughly; not counted beyond `ENOUGH`, as that is done at once."""
+        size = len(self.prompt_token_ids or ()) + (len(self.grammar.definition) if self.grammar else 0)
+        size += _TOOL * len(self.tools.tools)
+        for message in self.messages:
+            if size >= ENOUGH:
+                break
+            size += _TURN + sum(_length(part) for part in message.parts)
+        return size
+
+
+ENOUGH = 1 << 20
+_TOOL, _TURN = 500, 20  # about what a tool's schema and a turn's mark-up have
+
+
+def _length(part: Part) -> int:
+    match part:
+        case Call(body=body):
+            return len(body)
+        case Image():
+            return 0
+        case _:
+            return len(part.text)

@@ -26,6 +26,7 @@ from codex_windows_ai.protocol.source import AnswerSource, Refusal
 from codex_windows_ai.settings import Settings, load_settings
 from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUMMARISE, Action, messages_for
 from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver
+from codex_windows_ai.windows_ai.beside import beside
 
 if TYPE_CHECKING:
     from codex_windows_ai.engine.engine import Engine
@@ -199,7 +200,7 @@ class WindowsAiRuntime:
 
         Raises as `stream`.
         """
-        return await asyncio.to_thread(self.stream, request)
+        return await beside(request.size, self.stream, request)
 
     async def invoke_action(
         self,

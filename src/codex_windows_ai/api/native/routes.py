@@ -6,7 +6,6 @@ and `error`, and hold what the channel's messages of that kind do; `alive` says 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -19,6 +18,7 @@ from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.codec import decode_request, encode_delta, encode_error, encode_source
 from codex_windows_ai.protocol.source import AnswerSource
+from codex_windows_ai.windows_ai.beside import beside
 
 PATH = "/generate"
 
@@ -61,7 +61,8 @@ class NativeWriter:
 
 async def generate(request: Request) -> Response:
     """Answers one request of a program of ours; the agent is the connection's, whatever the request says."""
-    asked = await asyncio.to_thread(decode_request, await request.body())
+    payload = await request.body()
+    asked = await beside(len(payload), decode_request, payload)
     asked = replace(asked, agent=agent_of(request))
     writer = NativeWriter(tokens=asked.top_logprobs is not None)
     return await answer(request, Question(asked), writer, operation="generate", stream=True)

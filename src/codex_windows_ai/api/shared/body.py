@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
+from codex_windows_ai.api.shared.parsing import parse_json
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.large_json import LARGE
+from codex_windows_ai.windows_ai.beside import beside
 
 ASKS_NOTHING = {"cache_prompt": True, "moderation": False, "truncation": "disabled", "verbosity": "medium"}
 """Parameters that have no effect here, with the value for which none is missed."""
@@ -53,7 +56,14 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
 
     Raises InvalidRequestError: it is not JSON, or a parameter is missing, wrong or refused.
     """
-    content = _parse(await request.body())
+    raw = await request.body()
+    if len(raw) < LARGE:
+        return _read(raw, model, not_supported)
+    return await beside(len(raw), _read, raw, model, not_supported)
+
+
+def _read(raw: bytes, model: type[Body], not_supported: Mapping[str, str]) -> Body:
+    content = parse_json(raw)
     if not isinstance(content, dict):
         raise InvalidRequestError(f"The request's body must be a JSON object, found {_shown(content)}.")
     try:
@@ -61,44 +71,6 @@ async def read_body(request: Request, model: type[Body], *, not_supported: Mappi
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise _named(errors, cast("dict[str, Any]", content), not_supported) from error
-
-
-def _parse(raw: bytes) -> object:
-    """The JSON value in a body; half a character, which an escape can name, is U+FFFD."""
-    try:
-        text = raw.decode(json.detect_encoding(raw), "surrogatepass").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(
-            f"The request's body is not UTF-8: the byte {raw[error.start]:#04x} at {error.start} is not.",
-            hint="Send the text as UTF-8. Windows PowerShell 5.1 does with "
-            "`-Body ([Text.Encoding]::UTF8.GetBytes($json)) -ContentType 'application/json; charset=utf-8'`.",
-        ) from error
-    try:
-        content: object = json.loads(text, parse_constant=_refuse_constant)
-        return _without_surrogates(content) if "\\u" in text or _has_surrogates(text) else content
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"The request's body is not valid JSON: {error}.", hint="Send one JSON object as application/json."
-        ) from error
-
-
-def _has_surrogates(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _without_surrogates(content: object) -> object:
-    text = json.dumps(content, ensure_ascii=False)
-    if not _has_surrogates(text):
-        return content
-    return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _named(
@@ -138,5 +110,13 @@ def _path(error: ErrorDetails, content: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    # What is shown is the beginning; the rest is not even written.
+    pieces = json.JSONEncoder(ensure_ascii=False, default=str).iterencode(
+        value[: _LONGEST_VALUE + 1] if isinstance(value, str) else value
+    )
+    text = ""
+    for piece in pieces:
+        text += piece[: _LONGEST_VALUE + 1]
+        if len(text) > _LONGEST_VALUE:
+            break
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

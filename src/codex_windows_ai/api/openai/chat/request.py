@@ -53,7 +53,7 @@ class StreamOptions(BodyPart):
 class ChatRequest(GenerationBody):
     """A conversation to be continued."""
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, fail_fast=True)]
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,12 +13,13 @@ from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
+from codex_windows_ai.windows_ai.beside import beside
 
 
 async def create_chat_completion(request: Request) -> Response:
     """Continues a conversation."""
     chat = await read_body(request, ChatRequest, not_supported=NOT_SUPPORTED)
-    question = await asyncio.to_thread(read_chat, chat, agent=agent_of(request))
+    question = await beside(len(await request.body()), read_chat, chat, agent=agent_of(request))
     writer = CompletionWriter(
         chat.model,
         stream=bool(chat.stream),

@@ -54,7 +54,7 @@ class ReasoningOptions(BodyPart):
 class ResponsesRequest(GenerationBody):
     """A conversation to be continued; `input` is its items, or what a user says."""
 
-    input: str | list[dict[str, Any]]
+    input: str | Annotated[list[dict[str, Any]], Field(fail_fast=True)]
     instructions: str | None = None
     text: TextOptions | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

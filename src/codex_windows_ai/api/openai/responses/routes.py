@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,13 +15,14 @@ from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
 from codex_windows_ai.api.shared.profiles import profile_of
+from codex_windows_ai.windows_ai.beside import beside
 
 
 async def create_response(request: Request) -> Response:
     """Answers one request, as a stream or in one piece."""
     body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
     profile = profile_of(request)
-    question = await asyncio.to_thread(read_response, body, agent=agent_of(request))
+    question = await beside(len(await request.body()), read_response, body, agent=agent_of(request))
     writer = ResponseWriter(
         new_response(body),
         completes_cut_text=profile.completes_cut_text,

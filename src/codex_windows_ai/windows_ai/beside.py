@@ -1,0 +1,31 @@
+"""Work that takes a while, beside the event loop: small requests at once, large ones one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from codex_windows_ai.protocol.large_json import LARGE
+
+Parameters = ParamSpec("Parameters")
+Value = TypeVar("Value")
+
+HUGE = 1 << 20
+"""Bytes or characters of a request that most likely cannot be served."""
+
+# A thread for each kind: however many large requests come, others find a thread, and a processor.
+_large = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
+_huge = ThreadPoolExecutor(max_workers=1, thread_name_prefix="huge requests")
+
+
+async def beside(
+    size: int, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Value:
+    """What a function returns, called in another thread; `size` are bytes or characters of the request it is for."""
+    call = partial(function, *args, **kwargs)
+    if size < LARGE:
+        return await asyncio.to_thread(call)
+    return await asyncio.get_running_loop().run_in_executor(_large if size < HUGE else _huge, call)
