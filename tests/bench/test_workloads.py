@@ -8,7 +8,7 @@ from codex_windows_ai.bench.context import Bench, in_turn
 from codex_windows_ai.bench.figures import Outcome, ratio
 from codex_windows_ai.bench.measure import Round
 from codex_windows_ai.bench.sides.side import Reply
-from codex_windows_ai.bench.workloads import agents, curve, edit, intruder, plan, soak, transport
+from codex_windows_ai.bench.workloads import agents, curve, edit, flood, intruder, plan, soak, transport
 from codex_windows_ai.bench.workloads.text import ConversationSize
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +79,27 @@ async def test_intruder_asks_while_the_long_prompt_is_read(bench: Bench) -> None
     tail = next(c for c in outcome.comparisons if c.name == "latency p95 of short requests")
     assert outcome.targets[0].value == ratio(tail.ours, tail.baseline)
     assert figure(outcome, "ours", "first_token_s", "the intruder itself") > 0
+
+
+async def test_flood_sends_what_no_host_can_serve_while_short_requests_are_asked(bench: Bench) -> None:
+    outcome = await flood.run(bench, flood.FloodSize(requests=3, output=2, senders=2, scale=50))
+
+    assert figure(outcome, "ours", "flood_requests", flood.FLOODED) >= 1
+    for case in (flood.QUIET, flood.FLOODED):
+        assert 0 < figure(outcome, "ours", "health_p95_s", case) <= figure(outcome, "ours", "health_longest_s", case)
+    tail = next(c for c in outcome.comparisons if c.name == "latency p95 of short requests")
+    assert outcome.targets[0].value == ratio(tail.ours, tail.baseline)
+    assert [target.must for target in outcome.targets] == ["<= 2", "<= 0.05"]
+
+
+def test_the_flood_has_megabytes_thousands_and_depth() -> None:
+    sent = flood.bodies("a-model")
+
+    assert len(sent["a prompt of 15 MB"]) > 15_000_000
+    assert sent["100,000 messages"].count(b"role") == 100_000
+    assert sent["10,000 tools"].count(b"parameters") == 10_000
+    assert sent["lists 7,000,000 deep"].count(b"[") == 7_000_000
+    assert all(len(body) < 16 * 1024 * 1024 for body in sent.values())
 
 
 async def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from codex_windows_ai.errors import RequestTooLargeError
 from codex_windows_ai.protocol import large_json
 from codex_windows_ai.protocol.large_json import MOST_DEPTH, MOST_VALUES, read_large_json
 
@@ -83,10 +84,10 @@ def test_constants_are_the_callers() -> None:
 
 def test_there_is_a_bound_for_values_and_depth() -> None:
     assert len(read_large_json("[" + "0," * (MOST_VALUES - 2) + "0]")) == MOST_VALUES - 1
-    with pytest.raises(ValueError, match="more than 150,000 values"):
+    with pytest.raises(RequestTooLargeError, match="more than 150,000 values"):
         read_large_json("[" + "0," * MOST_VALUES + "0]")
     read_large_json("[" * MOST_DEPTH + "]" * MOST_DEPTH)
-    with pytest.raises(ValueError, match="900 lists and objects inside one another"):
+    with pytest.raises(RequestTooLargeError, match="900 lists and objects inside one another"):
         read_large_json("[" * 7_000_000)
 
 

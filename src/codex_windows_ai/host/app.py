@@ -28,10 +28,12 @@ from codex_windows_ai.host import control, live_page, metrics, statistics, viewi
 from codex_windows_ai.host.access import AccessControl
 from codex_windows_ai.host.activity import ActivityMiddleware
 from codex_windows_ai.host.host import Host
-from codex_windows_ai.host.limits import MOST_MCP_BYTES, WholeBody
+from codex_windows_ai.host.limits import WholeBody
 from codex_windows_ai.mcp.server import create_mcp
 from codex_windows_ai.mcp.tool import Tool
 from codex_windows_ai.protocol.wire_errors import error_body, fault_of
+
+_MOST_MCP_BYTES = 2 * 1024 * 1024
 
 
 def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence[ClientProfile] = ()) -> Starlette:
@@ -42,6 +44,8 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
     """
     watching = viewing.Viewing()
     mcp = create_mcp(host.models.runtime, loading=host.models.loading, agent_of=agent_of, extra_tools=mcp_tools)
+    for route in mcp.routes:  # the MCP library reads a message in one go, in which nobody else is served
+        route.app = WholeBody(route.app, _MOST_MCP_BYTES)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -64,9 +68,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
                 origins=host.origins,
                 open_loopback=host.open_loopback,
             ),
-            Middleware(
-                WholeBody, of_paths={route.path: MOST_MCP_BYTES for route in mcp.routes if isinstance(route, Route)}
-            ),
+            Middleware(WholeBody),
             Middleware(ActivityMiddleware, host=host),
         ],
         exception_handlers={WindowsAiError: _refuse, HTTPException: _refuse_http, Exception: _report_fault},

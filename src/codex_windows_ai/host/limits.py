@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,15 +19,11 @@ SILENCE_SECONDS = 15.0
 BODY_SECONDS = 120.0
 """How long a body may take in all: as much as the largest takes over a slow network."""
 
-MOST_MCP_BYTES = 2 * 1024 * 1024
-"""The MCP library reads a message in one go, in which nobody else is served."""
-
 
 class WholeBody:
     """Hands a request on once its body is whole, so that nothing else waits for half of one, or works for it.
 
-    A body that is too large is refused, also when it does not say its size; so is one that comes too slowly. Those
-    `of_paths` have less room.
+    A body that is too large is refused, also when it does not say its size; so is one that comes too slowly.
     """
 
     def __init__(
@@ -37,11 +32,9 @@ class WholeBody:
         limit: int = MOST_BODY_BYTES,
         silence_seconds: float = SILENCE_SECONDS,
         body_seconds: float = BODY_SECONDS,
-        of_paths: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
         self._limit = limit
-        self._of_paths = of_paths or {}
         self._silence_seconds = silence_seconds
         self._body_seconds = body_seconds
 
@@ -60,10 +53,9 @@ class WholeBody:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body; None if the client left. Raises RequestTooLargeError, RequestTimeoutError."""
-        limit = self._of_paths.get(scope["path"], self._limit)
         declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdecimal() and int(declared) > limit:
-            raise _too_large(limit)
+        if declared.isdecimal() and int(declared) > self._limit:
+            raise self._too_large()
         body, clock = bytearray(), asyncio.get_running_loop().time
         latest = clock() + self._body_seconds
         try:
@@ -73,8 +65,8 @@ class WholeBody:
                     if message["type"] == "http.disconnect":
                         return None
                     body += message.get("body", b"")
-                    if len(body) > limit:
-                        raise _too_large(limit)
+                    if len(body) > self._limit:
+                        raise self._too_large()
                     if not message.get("more_body", False):
                         return bytes(body)
                     patience.reschedule(min(latest, clock() + self._silence_seconds))
@@ -84,12 +76,11 @@ class WholeBody:
                 hint=f"Send it without a pause of {self._silence_seconds:g} s, and within {self._body_seconds:g} s.",
             ) from error
 
-
-def _too_large(limit: int) -> RequestTooLargeError:
-    return RequestTooLargeError(
-        f"The request's body is larger than {limit} bytes.",
-        hint="Send less: a prompt of that size fits no model here.",
-    )
+    def _too_large(self) -> RequestTooLargeError:
+        return RequestTooLargeError(
+            f"The request's body is larger than {self._limit} bytes.",
+            hint="Send less: a prompt of that size fits no model here.",
+        )
 
 
 def _after(body: bytes, receive: Receive) -> Receive:
