@@ -9,6 +9,7 @@
     │   ├── ProviderNotAvailableError   the provider that the request names is not open here
     │   ├── UnsupportedRequestError     who answers cannot do what the request asks for
     │   │   └── PromptTooLongError      the prompt does not fit Windows' own language model
+    │   ├── TemplateOverLimitError      the model's chat template takes too much time or memory, or writes too much
     │   └── ContentFilteredError        Windows' content filter blocked the prompt or the answer
     ├── AccessError                     the host does not serve this client
     │   ├── AuthenticationError         without the host's token, or with another one
@@ -96,6 +97,7 @@ __all__ = [
     "SettingsError",
     "SetupConflictError",
     "StorageError",
+    "TemplateOverLimitError",
     "UnsupportedModelError",
     "UnsupportedRequestError",
     "WindowsAiError",
@@ -269,6 +271,12 @@ class PromptTooLongError(UnsupportedRequestError):
 
     code = "context_length_exceeded"
     exit_code = 1
+
+
+class TemplateOverLimitError(InvalidRequestError):
+    """The model's chat template takes more time or memory than it may, or writes more."""
+
+    code = "template_over_limit"
 
 
 class ContentFilteredError(InvalidRequestError):

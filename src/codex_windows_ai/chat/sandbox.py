@@ -1,0 +1,171 @@
+"""Chat templates under bounds: compiled and rendered in a process of their own (`sandbox_worker.py`).
+
+A template that takes too long is ended with its process, the work and not only the wait for it; one that takes too
+much memory or writes too much is stopped by the process itself. The next template gets a new process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from codex_windows_ai.errors import EngineError, InvalidRequestError, ModelFileError, TemplateOverLimitError
+
+_WORKER = Path(__file__).with_name("sandbox_worker.py")
+_MOST_IDLE = 2
+_ENDING_SECONDS = 10.0
+_LATE = 1
+"""The exit code of a process that ended at its deadline, as `faulthandler` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a template may take. Rendering takes milliseconds, and no request is as long as `characters`."""
+
+    seconds: float = 5.0
+    """From when it begins, for compiling it or rendering it once."""
+    bytes: int = 1 << 30
+    """Address space of its process, Python's own included."""
+    characters: int = 32 << 20
+    """What it may write."""
+
+
+BOUNDS = Bounds()
+
+
+def literals(source: str, bounds: Bounds = BOUNDS) -> tuple[str, ...]:
+    """Compiles a template; the texts that stand in it.
+
+    Raises ModelFileError: it does not compile, or not within its bounds.
+    """
+    try:
+        return tuple(cast("list[str]", _ask({"source": source}, bounds)["literals"]))
+    except InvalidRequestError as error:
+        raise ModelFileError(error.message) from error
+
+
+def render(source: str, variables: Mapping[str, Any], bounds: Bounds = BOUNDS) -> str:
+    """What the template writes; the variables are JSON values.
+
+    Raises InvalidRequestError: it fails. TemplateOverLimitError: it takes too much.
+    """
+    request = {"source": source, "variables": variables, "most_characters": bounds.characters}
+    return cast("str", _ask(request, bounds)["text"])
+
+
+def _ask(request: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    line = json.dumps({**request, "seconds": bounds.seconds}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    worker = _take(bounds.bytes)
+    answer = worker.ask(line)
+    if answer is None and worker.exit_code() != _LATE:  # somebody ended it, perhaps while it waited
+        worker = _Worker(bounds.bytes)
+        answer = worker.ask(line)
+    if answer is None:
+        code = worker.exit_code()
+        late = f"it does not end within {bounds.seconds:g} seconds"
+        raise TemplateOverLimitError(late if code == _LATE else f"its process ended with exit code {code}")
+    if "limit" in answer:
+        worker.end()  # with the memory that it took
+        raise TemplateOverLimitError(answer["limit"])
+    _give_back(worker)
+    if "refused" in answer:
+        raise InvalidRequestError(answer["refused"])
+    return answer
+
+
+class _Worker:
+    """One process, which answers one request after the other."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        # `-P`: modules in the folder of the script, or in the user's, are not what its imports mean.
+        command = [sys.executable, "-P", str(_WORKER), str(most_bytes)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            )
+        except OSError as error:
+            raise _not_started(str(error)) from error
+        self._requests, self._replies = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        if self.ask(json.dumps({"source": "", "seconds": BOUNDS.seconds * 10}).encode()) is None:
+            raise _not_started(f"it ended with exit code {self.exit_code()}")
+
+    def ask(self, line: bytes) -> dict[str, Any] | None:
+        """Its answer; None where it ended instead."""
+        try:
+            self._requests.write(line + b"\n")
+            self._requests.flush()
+            answer = self._replies.readline()
+        except OSError:
+            return None
+        except BaseException:
+            self.end()
+            raise
+        return cast("dict[str, Any]", json.loads(answer)) if answer.endswith(b"\n") else None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def exit_code(self) -> int:
+        """How it ended, once it gave no answer."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_SECONDS)
+        self.end()
+        return self._process.returncode
+
+    def end(self) -> None:
+        """Ends the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._replies.close()
+        with suppress(OSError):  # what it did not read
+            self._requests.close()
+
+
+def _not_started(reason: str) -> EngineError:
+    return EngineError(f"The process for chat templates could not be started: {reason}.")
+
+
+_idle: list[_Worker] = []
+_lock = threading.Lock()
+
+
+def _take(most_bytes: int) -> _Worker:
+    """One that waits for work, or a new one."""
+    with _lock:
+        for worker in list(_idle):
+            if worker.most_bytes == most_bytes:
+                _idle.remove(worker)
+                if worker.runs:
+                    return worker
+                worker.end()
+    return _Worker(most_bytes)
+
+
+def _give_back(worker: _Worker) -> None:
+    with _lock:
+        if len(_idle) < _MOST_IDLE:
+            _idle.append(worker)
+            return
+    worker.end()
+
+
+@atexit.register
+def _end_all() -> None:
+    with _lock:
+        while _idle:
+            _idle.pop().end()

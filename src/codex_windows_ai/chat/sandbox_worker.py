@@ -1,0 +1,195 @@
+"""The process in which chat templates run: JSON lines in, JSON lines out, one template at a time.
+
+A template is a program of whoever made the model. Jinja's sandbox keeps it from files and from Python; it bounds
+neither time nor memory, and a single expression can take all of both (`'a' * 10**12`). A process is the only place
+where both can be ended from outside, on every system. `sandbox.py` starts it and speaks with it.
+
+It loads nothing of ours, and what Transformers gives to templates is here as Transformers 5 has it
+(utils/chat_template_utils.py).
+"""
+
+from __future__ import annotations
+
+import datetime
+import faulthandler
+import importlib
+import json
+import os
+import signal
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import Template, TemplateError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+_KEPT = 8
+"""Compiled templates that are kept, the last used ones."""
+
+
+class Generation(Extension):
+    """The tag `{% generation %}`, by which training knows what the assistant said: it renders what it holds."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """What stands up to `{% endgeneration %}`, in a scope of its own as Transformers has it."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return [nodes.Scope(body, lineno=line)]
+
+
+class GuardedNamespace(Namespace):
+    """A `namespace` without names that begin with an underscore."""
+
+    def __init__(*arguments: Any, **values: Any) -> None:
+        names = dict(*arguments[1:], **values)
+        for name in names:
+            _check_name(name)
+        Namespace.__init__(arguments[0], names)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _check_name(name)
+        super().__setitem__(name, value)
+
+
+class DictFactory:
+    """`dict`, of which a template gets what it makes and not the type."""
+
+    def __call__(self, *arguments: Any, **values: Any) -> dict[Any, Any]:
+        """A dictionary, as of `dict`."""
+        return dict(*arguments, **values)
+
+    def fromkeys(self, *arguments: Any) -> dict[Any, Any]:
+        """A dictionary with these keys."""
+        return dict.fromkeys(*arguments)
+
+
+def _check_name(name: Any) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise SecurityError(f"A namespace cannot hold {name!r}.")
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.datetime.now().astimezone().strftime(pattern)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    # Jinja's own filter escapes for HTML, which a model was never trained on.
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols], autoescape=False
+    )
+    environment.filters["tojson"] = _tojson
+    names: dict[str, Any] = {
+        "raise_exception": _raise_exception,
+        "strftime_now": _strftime_now,
+        "dict": DictFactory(),
+        "namespace": GuardedNamespace,
+    }
+    environment.globals.update(names)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(source: str) -> Template:
+    return _ENVIRONMENT.from_string(source)
+
+
+def _literals(source: str) -> list[str]:
+    """The texts that stand in a template: what it writes as it is, and the constants of its expressions."""
+    tree = _ENVIRONMENT.parse(source)
+    texts = [node.data for node in tree.find_all(nodes.TemplateData)]
+    constants = [node.value for node in tree.find_all(nodes.Const)]
+    return list(dict.fromkeys([*texts, *(value for value in constants if isinstance(value, str))]))
+
+
+def _render(source: str, variables: dict[str, Any], most_characters: int) -> str:
+    pieces: list[str] = []
+    room = most_characters
+    for piece in _compiled(source).generate(**variables):
+        room -= len(piece)
+        if room < 0:
+            raise _OverLimitError(f"it writes more than {most_characters:,} characters")
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+class _OverLimitError(Exception):
+    pass
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    """`text` or `literals`, or what went wrong: `refused` where the template failed, `limit` where it took too much."""
+    source = request["source"]
+    try:
+        if "variables" in request:
+            return {"text": _render(source, request["variables"], request["most_characters"])}
+        _compiled(source)
+        return {"literals": _literals(source)}
+    except _OverLimitError as error:
+        return {"limit": str(error)}
+    except MemoryError:
+        return {"limit": "it takes more memory than it may"}
+    except Exception as error:  # a template is a program: it may fail in any way
+        return {"refused": str(error) or type(error).__name__}
+
+
+def _limit_memory(most_bytes: int) -> Any:
+    """Has the system refuse this process more; what is returned must be kept."""
+    if sys.platform != "win32":
+        import resource
+
+        return resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    jobs: Any = importlib.import_module("win32job")  # pywin32 ships no types
+    job = jobs.CreateJobObject(None, "")
+    limits = jobs.QueryInformationJobObject(job, jobs.JobObjectExtendedLimitInformation)
+    limits["BasicLimitInformation"]["LimitFlags"] |= jobs.JOB_OBJECT_LIMIT_PROCESS_MEMORY
+    limits["ProcessMemoryLimit"] = most_bytes
+    jobs.SetInformationJobObject(job, jobs.JobObjectExtendedLimitInformation, limits)
+    jobs.AssignProcessToJobObject(job, importlib.import_module("win32api").GetCurrentProcess())
+    return job
+
+
+def main(most_bytes: int) -> None:
+    """Answers until the standard input ends; a request past its deadline ends the process where it stands."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    _ENVIRONMENT.from_string("{{ [1] | map('string') | join }}").render()  # loads what Jinja loads late
+    kept = _limit_memory(most_bytes)
+    replies = sys.stdout.buffer
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for line in sys.stdin.buffer:
+            request = json.loads(line)
+            # A watchdog in C: it needs no lock of the interpreter, and ends also a single operation.
+            faulthandler.dump_traceback_later(request["seconds"], exit=True, file=nowhere)
+            answer = _answer(request)
+            text = json.dumps(answer, ensure_ascii=False)
+            faulthandler.cancel_dump_traceback_later()
+            replies.write(text.encode("utf-8", "surrogatepass") + b"\n")
+            replies.flush()
+    del kept
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
