@@ -1,122 +1,165 @@
-"""The model's own chat template (Jinja as Hugging Face tokenizers use it), rendered in a sandbox."""
+"""The model's own chat template (Jinja as Transformers uses it): from turns to token ids.
+
+It is read and tried when it is loaded: which turns it takes (`turns.py`), and by which tokens it says who speaks
+(`control_tokens.py`). It runs in a process of its own, under bounds (`sandbox.py`).
+"""
 
 from __future__ import annotations
 
-import datetime
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
-from jinja2 import TemplateError, meta
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+from codex_windows_ai.chat import sandbox
+from codex_windows_ai.chat.control_tokens import take_control_tokens
+from codex_windows_ai.chat.sandbox import BOUNDS, Bounds
+from codex_windows_ai.chat.template_files import read_template_files
+from codex_windows_ai.chat.turns import Turn, TurnForm, learn_form
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.errors import InvalidRequestError, ModelFileError
+from codex_windows_ai.errors import InvalidRequestError, ModelFileError, TemplateOverLimitError
 
-_OWN_VARIABLES = {"messages", "tools", "add_generation_prompt"}
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
-    # Jinja's own filter escapes for HTML, which a model was never trained on.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _strftime_now(pattern: str) -> str:
-    return datetime.datetime.now().astimezone().strftime(pattern)
+_SAMPLE = tuple({"role": role, "content": "word"} for role in ("system", "user", "assistant", "user"))
+_CONTINUES_HERE = "\ufdd2"
+"""A noncharacter, as those that protect texts are."""
 
 
 class ChatTemplate:
-    """The chat template of one model folder; `source` is its text.
+    """The chat template of one model folder; `source` is its text, `tool_source` that of the one for tools.
+
+    What it writes is found in the tokenizer's vocabulary, which may change how the tokenizer reads prompts: nobody
+    else encodes meanwhile. `remarks` say what of a conversation, or of the tokenizer, is not as it should be.
 
     Raises ModelFileError: the template is missing or does not compile.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+    def __init__(self, folder: Path, tokenizer: Tokenizer, *, bounds: Bounds = BOUNDS) -> None:
         self._tokenizer = tokenizer
-        self.source, self._special_tokens = _read(folder)
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols], autoescape=False
-        )
-        environment.filters["tojson"] = _tojson
-        functions: dict[str, Any] = {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
-        environment.globals.update(functions)
+        self._bounds = bounds
+        files = read_template_files(folder)
+        self.source, self.tool_source = files.source, files.tool_source
+        self._special_tokens = files.special_tokens
+        sources = dict.fromkeys((self.source, self.tool_source))
+        texts = [text for source in sources for text in self._literals(source, folder)]
+        self._over_limit: TemplateOverLimitError | None = None
+        self._form = TurnForm()
         try:
-            self._template = environment.from_string(self.source)
-            free = meta.find_undeclared_variables(environment.parse(self.source))
-        except TemplateError as error:
-            raise ModelFileError(f"The chat template in {folder} does not compile: {error}") from error
-        self.variables = frozenset(free - _OWN_VARIABLES - self._special_tokens.keys() - functions.keys())
-        """What a request may tell the template besides the conversation, by name."""
+            texts.append(self._sample())
+            self._form = learn_form(lambda turns: self._write(turns, None))
+        except TemplateOverLimitError as error:
+            self._over_limit = error  # every request would take as much again
+        written = take_control_tokens(texts, files.special_tokens.values(), tokenizer)
+        self.remarks: tuple[str, ...] = (*written.remarks, *self._form.remarks)
+        self._bos, self._adds_bos = self._beginning(adds=files.adds_bos)
 
-    def encode(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> list[int]:
+    def encode(self, messages: Sequence[Turn], tools: Sequence[dict[str, Any]] | None = None) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
         Every text in `messages`, `tools` and `options` is data: special tokens in it are not obeyed. Of the options
         those are used that the template knows (`variables`).
 
-        Raises InvalidRequestError: the template refuses these messages.
+        Raises InvalidRequestError: the template refuses these messages. TemplateOverLimitError: it takes too much.
         """
         protected: list[str] = []
-        conversation = [
-            {name: value if name == "role" else self._protect(value, protected) for name, value in message.items()}
-            for message in messages
-        ]
-        definitions = None if tools is None else [self._protect(tool, protected) for tool in tools]
-        try:
-            prompt = self._template.render(
-                messages=conversation,
-                tools=definitions,
-                add_generation_prompt=True,
-                **self._special_tokens,
-                **{
-                    name: self._protect((options or {})[name], protected)
-                    for name in self.variables & (options or {}).keys()
-                },
-            )
-        except Exception as error:  # a template is a program: it may fail in any way
-            raise InvalidRequestError(f"The model's chat template refuses these messages: {error}") from error
-        return self._tokenizer.encode_prompt(prompt, protected)
+        prompt = self._render(self._turns(messages, protected), self._protected(tools, protected))
+        return self._tokens(prompt, protected)
 
-    def _protect(self, value: Any, protected: list[str]) -> Any:
-        """Every text in a JSON value as data, as messages are."""
+    def encode_continued(
+        self, messages: Sequence[Turn], tools: Sequence[dict[str, Any]] | None = None
+    ) -> list[int] | None:
+        """Token ids of the conversation, up to the end of the last message's words, which an answer goes on from.
+
+        None where the template does not write these words as they are. Raises as `encode`.
+        """
+        protected: list[str] = []
+        turns = self._turns(messages, protected)
+        words = turns[-1]["content"]
+        turns[-1]["content"] = f"{words}{_CONTINUES_HERE}"
+        prompt = self._render(turns, self._protected(tools, protected), add_generation_prompt=False)
+        before, mark, _ = prompt.rpartition(_CONTINUES_HERE)
+        # Templates strip what stands around a message's words; the mark keeps what stands behind them.
+        return self._tokens(before, protected) if mark and before.endswith(words.lstrip()) else None
+
+    def _literals(self, source: str, folder: Path) -> tuple[str, ...]:
+        try:
+            return sandbox.literals(source, self._bounds)
+        except ModelFileError as error:
+            message = f"The chat template in {folder} does not compile: {error.message}"
+            raise ModelFileError(message, hint="Use another file of this model, whose template is sound.") from error
+
+    def _sample(self) -> str:
+        """What the template writes around a conversation: it may put tokens together from pieces."""
+        for form in (self._form, *self._form.stricter):
+            try:
+                return self._write(form.apply(_SAMPLE), None)
+            except TemplateOverLimitError:
+                raise
+            except InvalidRequestError:
+                continue
+        return ""
+
+    def _render(self, turns: Sequence[Turn], tools: Sequence[Any] | None, **options: bool) -> str:
+        """What the template writes of the turns, in the form that it takes."""
+        if self._over_limit is not None:
+            raise _over_limit(self._over_limit)
+        refused: InvalidRequestError | None = None
+        for form in (self._form, *self._form.stricter):
+            try:
+                return self._write(form.apply(turns), tools, **options)
+            except TemplateOverLimitError as error:
+                raise _over_limit(error) from error
+            except InvalidRequestError as error:
+                refused = refused or error
+        reason = refused.message if refused else ""
+        raise InvalidRequestError(f"The model's chat template refuses these messages: {reason}") from refused
+
+    def _write(self, turns: Sequence[Turn], tools: Sequence[Any] | None, *, add_generation_prompt: bool = True) -> str:
+        variables = {
+            **self._special_tokens,
+            "messages": turns,
+            "tools": tools,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+        }
+        return sandbox.render(self.source if tools is None else self.tool_source, variables, self._bounds)
+
+    def _beginning(self, *, adds: bool | None) -> tuple[int | None, bool]:
+        """The token that begins a sequence, and whether it is put before a prompt whose template does not write it.
+
+        The configuration says so, or else the tokenizer's post-processor. (`add_eos_token` is about texts that end:
+        a prompt goes on.)
+        """
+        name, leading = self._special_tokens.get("bos_token"), self._tokenizer.leading_ids
+        named = None if name is None else self._tokenizer.id_of(name)
+        bos = named if named is not None else leading[0] if leading else None
+        return bos, bos is not None and (bool(leading) if adds is None else adds)
+
+    def _tokens(self, prompt: str, protected: Sequence[str]) -> list[int]:
+        """Token ids of a rendered prompt, with one token that begins a sequence, whoever is to write it."""
+        ids = self._tokenizer.encode_prompt(prompt, protected)
+        if not ids or self._bos is None:
+            return ids
+        while ids[:2] == [self._bos, self._bos]:
+            del ids[0]
+        return [self._bos, *ids] if self._adds_bos and ids[0] != self._bos else ids
+
+    def _turns(self, messages: Sequence[Turn], protected: list[str]) -> list[dict[str, Any]]:
+        """Turns with every text in them as data; their roles are names, which templates compare."""
+        return [{**self._protected(dict(turn), protected), "role": turn["role"]} for turn in messages]
+
+    def _protected(self, value: Any, protected: list[str]) -> Any:
+        """A JSON value with every text in it as data."""
         if isinstance(value, str):
             return self._tokenizer.protect(value, protected)
-        if isinstance(value, list):
-            return [self._protect(item, protected) for item in cast("list[Any]", value)]
+        if isinstance(value, (list, tuple)):
+            return [self._protected(item, protected) for item in cast("Sequence[Any]", value)]
         if isinstance(value, dict):
             entries = cast("dict[str, Any]", value).items()
-            return {self._protect(name, protected): self._protect(item, protected) for name, item in entries}
+            return {self._protected(name, protected): self._protected(item, protected) for name, item in entries}
         return value
 
 
-def _read(folder: Path) -> tuple[str, dict[str, str]]:
-    """The template's source and the special tokens that it may name."""
-    try:
-        config = cast("dict[str, Any]", json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")))
-        file = folder / "chat_template.jinja"
-        source = file.read_text(encoding="utf-8") if file.exists() else config.get("chat_template")
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"Cannot read the tokenizer's configuration in {folder}: {error}") from error
-    if not isinstance(source, str):
-        raise ModelFileError(
-            f"The model in {folder} has no chat template.",
-            hint="It may be a base model; use one that was trained for chat (`-Instruct`).",
-        )
-    tokens: dict[str, str] = {}
-    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        value: Any = config.get(name)
-        value = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
-        if isinstance(value, str):
-            tokens[name] = value
-    return source, tokens
+def _over_limit(error: TemplateOverLimitError) -> TemplateOverLimitError:
+    return TemplateOverLimitError(
+        f"The model's chat template takes too much: {error.message}.",
+        hint="Shorten the conversation, or use another file of this model, whose template is sound.",
+    )

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from tokenizers import AddedToken
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from codex_windows_ai.errors import (
@@ -52,6 +53,9 @@ def _byte_level_alphabet() -> dict[str, int]:
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+_ANY = "a"
 
 
 class Tokenizer:
@@ -92,6 +96,33 @@ class Tokenizer:
         """Matches any special token's text, the longest first."""
         names = sorted(self.special_ids, key=len, reverse=True)
         return re.compile("|".join(re.escape(name) for name in names) or r"(?!)")
+
+    def id_of(self, token: str) -> int | None:
+        """The id of one entry of the vocabulary, by its text; None where there is none."""
+        return self._tokenizer.token_to_id(token)
+
+    def add_token(self, token: str, *, control: bool) -> None:
+        """Takes an entry of the vocabulary as one token whatever merges say: a control token, or one found in any text.
+
+        Not while others encode.
+        """
+        number = self.id_of(token)
+        if number is None:
+            raise ValueError(f"{token!r} is not in the vocabulary.")
+        self._tokenizer.add_tokens(  # pyright: ignore[reportUnknownMemberType]
+            [AddedToken(token, special=control, normalized=False)]
+        )
+        if control:
+            self.special_ids[token] = number
+        for derived in ("special_pattern", "token_bytes"):  # what was computed without it
+            self.__dict__.pop(derived, None)
+
+    @cached_property
+    def leading_ids(self) -> tuple[int, ...]:
+        """What the tokenizer's own post-processor puts before a text: none, or the token that begins a sequence."""
+        text, framed = self.encode_text(_ANY), self._tokenizer.encode(_ANY).ids
+        starts = range(len(framed) - len(text) + 1)
+        return tuple(framed[: next((n for n in starts if framed[n : n + len(text)] == text), 0)])
 
     @cached_property
     def token_bytes(self) -> list[bytes]:

@@ -1,0 +1,111 @@
+"""The turns that a chat template takes: some want user and assistant to alternate, some know no system message.
+
+What a template refuses is tried once for each model, on a few words, and then done alike for every conversation:
+decided turn by turn, a conversation would begin otherwise than the last time, and be read again from its start. For
+the same reason a system message that comes late stays where it came, as words of the user: put to the front, it
+would change the beginning of the prompt. No words are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from codex_windows_ai.errors import InvalidRequestError, TemplateOverLimitError
+
+Turn = Mapping[str, Any]
+_SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnForm:
+    """What a template takes, and how conversations are brought into that form."""
+
+    systems: Literal["anywhere", "first", "never"] = "anywhere"
+    """Where system messages may stand."""
+    neighbours: bool = True
+    """Turns of one role may follow each other."""
+    assistant_first: bool = True
+    """The assistant may have the first word (after the system)."""
+
+    def apply(self, turns: Sequence[Turn]) -> list[dict[str, Any]]:
+        """The turns in this form; one with more than a role and words is left as it is."""
+        formed: list[dict[str, Any]] = []
+        moved: list[bool] = []
+        for turn in turns:
+            was_system = turn["role"] == "system" and not self._may_stand(formed)
+            placed = {**turn, "role": "user"} if was_system else dict(turn)
+            if formed and _joinable(formed[-1], placed) and (not self.neighbours or was_system or moved[-1]):
+                formed[-1]["content"] += _SEPARATOR + placed["content"]
+                moved[-1] |= was_system
+            else:
+                formed.append(placed)
+                moved.append(was_system)
+        if not self.assistant_first:
+            start = int(bool(formed) and formed[0]["role"] == "system")
+            if formed[start:] and formed[start]["role"] == "assistant":
+                formed.insert(start, {"role": "user", "content": ""})
+        return formed
+
+    def _may_stand(self, before: Sequence[Turn]) -> bool:
+        """Whether a system message may follow on these turns."""
+        return self.systems == "anywhere" or (self.systems == "first" and not before)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is done to conversations, in words."""
+        systems = {
+            "anywhere": (),
+            "first": (
+                "The chat template takes a system message at the beginning only: "
+                "later ones stand where they came as words of the user.",
+            ),
+            "never": ("The chat template takes no system message: it stands in the user's turn, before what follows.",),
+        }
+        alternate = "The chat template wants user and assistant to alternate: neighbours of one role are joined."
+        begins = "The chat template wants the user first: an empty turn stands before an assistant that begins."
+        return (
+            *systems[self.systems],
+            *(() if self.neighbours else (alternate,)),
+            *(() if self.assistant_first else (begins,)),
+        )
+
+    @property
+    def stricter(self) -> tuple[TurnForm, ...]:
+        """Forms that change more, for a conversation that a template still refuses; from least to most."""
+        joined = replace(self, neighbours=False)
+        first = replace(joined, systems="never" if self.systems == "never" else "first")
+        forms = [joined, first, replace(joined, systems="never")]
+        return tuple(dict.fromkeys(form for form in forms if form != self))
+
+
+def learn_form(render: Callable[[list[dict[str, Any]]], str]) -> TurnForm:
+    """The form that a template takes, found by rendering short conversations.
+
+    Raises TemplateOverLimitError: rendering takes too much.
+    """
+
+    def takes(roles: str) -> bool:
+        names = {"s": "system", "u": "user", "a": "assistant"}
+        turns = [{"role": names[role], "content": f"{role}-word-{n}"} for n, role in enumerate(roles)]
+        try:
+            text = render(turns)
+        except TemplateOverLimitError:
+            raise
+        except InvalidRequestError:
+            return False
+        return all(turn["content"] in text for turn in turns)  # some leave out in silence what they do not know
+
+    if not takes("uau"):
+        return TurnForm()  # whatever is wrong, these forms do not mend it
+    return TurnForm(
+        systems="never" if not takes("su") else "anywhere" if takes("suasu") and takes("suas") else "first",
+        neighbours=takes("uu") and takes("uaau"),
+        assistant_first=takes("au"),
+    )
+
+
+def _joinable(before: Turn, turn: Turn) -> bool:
+    words = all(set(one) == {"role", "content"} and isinstance(one["content"], str) for one in (before, turn))
+    return words and before["role"] == turn["role"] != "tool"
