@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import gguf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
 from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS
-from tests.models.synthetic import MERGES, Tiny, byte_alphabet
+from tests.models.synthetic import MERGES, NORMAL, Tiny, byte_alphabet
 
 
 def tokenizer_of(tiny: Tiny, tmp_path: Path) -> Tokenizer:
@@ -93,6 +94,26 @@ def test_user_defined_tokens_are_one_token_and_stay_in_decoded_text(tmp_path: Pa
     number = tiny.vocabulary().index("<tool_call>")
     assert tokenizer.encode("hello<tool_call>").ids[-1] == number
     assert tokenizer.decode([number]) == "<tool_call>"
+
+
+@pytest.mark.parametrize("kinds", [None, [NORMAL] * 512])
+def test_what_ends_a_turn_is_a_control_token_whatever_the_file_says(
+    kinds: list[int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    original = gguf.GGUFWriter.add_token_types
+
+    def add_token_types(writer: gguf.GGUFWriter, written: list[int]) -> None:
+        if kinds is not None:
+            original(writer, kinds[: len(written)])
+
+    monkeypatch.setattr(gguf.GGUFWriter, "add_token_types", add_token_types)
+
+    with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
+        files = read_tokenizer(file)
+
+    special = [token["content"] for token in files.tokenizer["added_tokens"] if token["special"]]
+    assert special == ["<|endoftext|>", "<|im_end|>"]
+    assert files.special.end == (2, 0)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ SUPPORTED_TOKENIZER = "gpt2"
 END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>")
 """Control tokens that end an answer whatever the metadata says, as llama.cpp has it."""
 
-_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # values of tokenizer.ggml.token_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def read_tokenizer(file: GgufFile) -> TokenizerFiles:
     vocabulary = {token: number for number, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens):
         raise ModelFileError(f"{file.path} has {len(tokens) - len(vocabulary)} tokens twice in its vocabulary.")
-    special = _special_tokens(file, vocabulary, kinds)
+    kinds = _with_ends_of_turns(kinds or [_NORMAL] * len(tokens), vocabulary)
+    special = _special_tokens(file, vocabulary)
     add_bos = _add_bos(file, pre) and special.bos is not None
     return TokenizerFiles(
         tokenizer={
@@ -114,7 +115,13 @@ def _pre_tokenizer(file: GgufFile) -> PreTokenizer:
     return rules
 
 
-def _special_tokens(file: GgufFile, vocabulary: dict[str, int], kinds: list[int]) -> SpecialTokens:
+def _with_ends_of_turns(kinds: list[int], vocabulary: dict[str, int]) -> list[int]:
+    """The kinds of tokens, where files lose them: what ends a turn is a control token, as llama.cpp has it, too."""
+    ends = {vocabulary[token] for token in END_OF_TURN_TOKENS if token in vocabulary}
+    return [_CONTROL if number in ends else kind for number, kind in enumerate(kinds)]
+
+
+def _special_tokens(file: GgufFile, vocabulary: dict[str, int]) -> SpecialTokens:
     def identifier(role: str) -> int | None:
         number = file.integer(f"tokenizer.ggml.{role}_token_id", -1)
         if number >= len(vocabulary):
@@ -123,8 +130,7 @@ def _special_tokens(file: GgufFile, vocabulary: dict[str, int], kinds: list[int]
 
     declared = [number for role in ("eos", "eot", "eom") if (number := identifier(role)) is not None]
     known = [vocabulary[token] for token in END_OF_TURN_TOKENS if token in vocabulary]
-    controls = [number for number in known if kinds and kinds[number] == _CONTROL]
-    end = tuple(dict.fromkeys(declared + controls))
+    end = tuple(dict.fromkeys(declared + known))
     if not end:
         raise ModelFileError(f"{file.path} names no token that ends an answer (`tokenizer.ggml.eos_token_id`).")
     padding = identifier("padding")
