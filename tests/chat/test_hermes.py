@@ -126,6 +126,74 @@ def test_a_custom_tool_says_how_its_text_is_written() -> None:
     assert 'start: "a"' in described
 
 
+ASSISTANT = Message("assistant", "The capital of France is ")
+
+
+@pytest.mark.parametrize("tools", [ToolSet(), TOOLS])
+def test_an_answer_goes_on_from_the_assistants_last_words(hermes: ChatFormat, tools: ToolSet) -> None:
+    asked = hermes.render([HELLO], tools)
+
+    prompt = hermes.prepare(GenerationRequest(messages=(HELLO, ASSISTANT), tools=tools))
+
+    assert list(prompt.tokens) == [*asked, *hermes.tokenizer.encode_text("The capital of France is ")]
+    assert prompt.left_out == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}",
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>{% endfor %}",
+        "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\n' ~ m.content ~ '<|im_end|>\n' }}{% endfor %}",
+    ],
+)
+def test_it_goes_on_whatever_the_template_does_around_words(write_template: WriteTemplate, source: str) -> None:
+    form = write_template(source)
+
+    prompt = form.prepare(GenerationRequest(messages=(HELLO, Message("assistant", " <|im_end|> is \ufdd2"))))
+
+    text = b"".join(form.tokenizer.token_bytes[token] for token in prompt.tokens).decode()
+    assert text.endswith("<|im_end|> is \ufdd2")
+    assert prompt.tokens.count(form.tokenizer.special_ids["<|im_end|>"]) == 1
+
+
+@pytest.mark.parametrize("last", [Message("assistant", " "), Message("assistant", (Reasoning("Hm."),)), HELLO])
+def test_without_words_of_the_assistants_there_is_nothing_to_go_on_from(hermes: ChatFormat, last: Message) -> None:
+    prompt = hermes.prepare(GenerationRequest(messages=(HELLO, last)))
+
+    assert list(prompt.tokens) == hermes.render([HELLO, last], ToolSet())
+    assert prompt.left_out == ()
+
+
+CHANGES = "{% for m in messages %}[{{ m.role }}]{{ m.content | upper }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("source", "last", "grammar", "reason"),
+    [
+        (None, Message("assistant", (Text("I look."), Call("function", "read", "{}", "1"))), None, "calls a tool"),
+        (None, Message("assistant", '{"a":'), Grammar("json_schema", '{"type": "object"}'), "schema or grammar"),
+        (CHANGES, ASSISTANT, None, "does not write it as it is"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_answered_in_a_new_turn_and_said(
+    hermes: ChatFormat,
+    write_template: WriteTemplate,
+    source: str | None,
+    last: Message,
+    grammar: Grammar | None,
+    reason: str,
+) -> None:
+    form = hermes if source is None else write_template(source)
+
+    prompt = form.prepare(GenerationRequest(messages=(HELLO, last), grammar=grammar))
+
+    assert list(prompt.tokens) == form.render([HELLO, last], ToolSet())
+    [left_out] = prompt.left_out
+    assert reason in left_out
+    assert "new turn" in left_out
+
+
 def test_a_request_is_prepared_once_with_what_reads_its_answer(hermes: ChatFormat) -> None:
     tool = Tool("function", "read", parameters=SCHEMA)
     prompt = hermes.prepare(GenerationRequest(messages=(HELLO,), tools=ToolSet((tool,), mode="required")))

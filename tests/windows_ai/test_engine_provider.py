@@ -10,8 +10,9 @@ import pytest
 
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 from codex_windows_ai.models.folder import CHAT_TEMPLATE
-from codex_windows_ai.protocol.request import GenerationRequest, Message
+from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message
 from codex_windows_ai.settings import Settings
+from codex_windows_ai.windows_ai.answer import Answer
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 from tests.engine.tiny_model import make_tiny_model
 
@@ -52,6 +53,19 @@ def test_token_ids_are_taken_as_they_are_and_messages_as_the_template_writes_the
     assert written is not None
     # <|im_start|>, "user\nx", <|im_end|>, a new line, <|im_start|> and "assistant\n": a byte a token in this model.
     assert written.input_tokens == 1 + 6 + 1 + 1 + 1 + 10
+
+
+def test_an_answer_goes_on_from_the_assistants_words_or_says_why_not(provider: EngineProvider) -> None:
+    messages = (Message("user", "x"), Message("assistant", "y"))
+    continued = provider.stream(GenerationRequest(messages, max_output_tokens=1))
+    anew = provider.stream(GenerationRequest(messages, max_output_tokens=1, grammar=Grammar("regex", "z+")))
+
+    usage = list(continued)[-1].usage
+    assert usage is not None
+    assert usage.input_tokens == 1 + 6 + 1 + 1 + 1 + 10 + 1
+    assert continued.left_out == ()
+    [said] = Answer(anew, provider.source).left_out
+    assert "new turn" in said
 
 
 def test_a_model_without_a_chat_template_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.answer import AnswerPart, Delta
 from codex_windows_ai.protocol.grammar import Grammar
-from codex_windows_ai.protocol.message import Message, Result, Text
+from codex_windows_ai.protocol.message import Call, Message, Result, Text
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.tools import ToolSet
 
@@ -38,8 +38,8 @@ class AnswerParser(Protocol):
 class PreparedPrompt:
     """What is asked of the engine: token ids, and what the answer must match. `parser` reads the one answer.
 
-    Without a `parser` the answer is text and nothing else. `left_out` names what of the request the model's template
-    has no way to be told.
+    Without a `parser` the answer is text and nothing else. `left_out` says in words what of the request is not done
+    as asked.
     """
 
     tokens: tuple[int, ...]
@@ -80,6 +80,13 @@ class ChatFormat(ABC):
         Raises InvalidRequestError: the model's template refuses these messages.
         """
 
+    def render_continued(self, messages: Sequence[Message], tools: ToolSet) -> list[int] | None:
+        """Token ids up to the end of what the assistant says in the last message, which the answer goes on from.
+
+        None where this format, or the model's template, cannot do that. Raises as `render`.
+        """
+        return None
+
     @abstractmethod
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match; `text` is what its text must match where it does not call. None: anything.
@@ -96,12 +103,11 @@ class ChatFormat(ABC):
 
         Raises InvalidRequestError, InvalidGrammarError. ContextLengthExceededError: the messages alone fill the window.
         """
+        left_out: tuple[str, ...] = ()
         if request.prompt_token_ids is not None:
             tokens = request.prompt_token_ids
         elif any(_says_something(message) for message in request.messages):
-            # Templates may leave out what an assistant thought, and the space around a text, but no words of others.
-            self.tokenizer.check_length(*(m.text.strip() for m in request.messages if m.role != "assistant"))
-            tokens = tuple(self.render(request.messages, request.tools, request.template_options))
+            tokens, left_out = self._rendered(request)
         else:
             tokens = ()
         if not tokens:
@@ -112,13 +118,28 @@ class ChatFormat(ABC):
             tokens,
             self.grammar(request.tools, request.grammar),
             self.parser(request.tools, text_is_constrained=request.grammar is not None),
-            self._left_out(request.template_options),
+            left_out,
         )
 
-    def _left_out(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Options that the template does not know; not to reason is no wish that is missed."""
-        unknown = options.keys() - self.template.variables
-        return tuple(name for name in options if name in unknown and options[name] not in (None, False, "none"))
+    def _rendered(self, request: GenerationRequest) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """The prompt, which ends in the assistant's own words where they come last; else why not."""
+        last, reason = request.messages[-1], ""
+        if last.role == "assistant" and last.text.strip():
+            reason = _why_not_continued(last, request.grammar)
+            continued = None if reason else self.render_continued(request.messages, request.tools)
+            if continued is not None:
+                return tuple(continued), ()
+            reason = reason or "the model's chat template does not write it as it is"
+        left_out = (
+            (f"The assistant's last message is answered in a new turn, not continued: {reason}.",) if reason else ()
+        )
+        return tuple(self.render(request.messages, request.tools)), left_out
+
+
+def _why_not_continued(message: Message, grammar: Grammar | None) -> str:
+    if any(isinstance(part, Call) for part in message.parts):
+        return "it calls a tool"
+    return "the whole answer must match a schema or grammar" if grammar is not None else ""
 
 
 def _says_something(message: Message) -> bool:

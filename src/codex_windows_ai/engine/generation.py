@@ -120,6 +120,8 @@ class Generation:
         self.left_out: tuple[str, ...] = ()
         """What of the request is not done as asked, by name."""
         self.read = read
+        self.left_out: tuple[str, ...] = ()
+        """What of the request is not done as asked, in words."""
         self._cancel = cancel
         self._queue_position = queue_position
 

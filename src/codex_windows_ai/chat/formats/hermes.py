@@ -84,16 +84,28 @@ class Hermes(ChatFormat):
 
         Raises InvalidRequestError: the model's template refuses these messages.
         """
-        source = self.template.source
+        return self.template.encode(*self._conversation(messages, tools))
+
+    def render_continued(self, messages: Sequence[Message], tools: ToolSet) -> list[int] | None:
+        """Token ids up to the end of what the assistant says in the last message, which the answer goes on from.
+
+        None where the model's template does not write it as it is. Raises as `render`.
+        """
+        return self.template.encode_continued(*self._conversation(messages, tools))
+
+    def _conversation(
+        self, messages: Sequence[Message], tools: ToolSet
+    ) -> tuple[list[dict[str, str]], list[dict[str, Any]] | None]:
+        """The turns, and the tools that the template is told of."""
         turns = [{"role": message.role, "content": write_turn(message.parts)} for message in messages]
         # A template that has the model call tools in another form than ours is not used for them.
-        takes_tools = "tools" in source and "<tool_call>" in source
+        source = self.template.tool_source
+        takes_tools = bool(tools.tools) and "tools" in source and "<tool_call>" in source
         if tools.tools and not takes_tools:
             turns = _with_instructions(turns, instructions(tools))
-        if "tool_response" not in source:
+        if "tool_response" not in (source if takes_tools else self.template.source):
             turns = [_as_user(turn) if turn["role"] == "tool" else turn for turn in turns]
-        told = [described(tool) for tool in tools.tools] if tools.tools and takes_tools else None
-        return self.template.encode(turns, told, options)
+        return turns, [described(tool) for tool in tools.tools] if takes_tools else None
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match, so that every call is well formed.
