@@ -57,16 +57,15 @@ def render(source: str, variables: Mapping[str, Any], bounds: Bounds = BOUNDS) -
 
     Raises InvalidRequestError: it fails. TemplateOverLimitError: it takes too much.
     """
-    request = {"source": source, "variables": variables, "most_characters": bounds.characters}
-    return cast("str", _ask(request, bounds)["text"])
+    return cast("str", _ask({"source": source, "variables": variables}, bounds)["text"])
 
 
 def _ask(request: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
-    line = json.dumps({**request, "seconds": bounds.seconds}, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    worker = _take(bounds.bytes)
+    line = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    worker = _take(bounds)
     answer = worker.ask(line)
     if answer is None and worker.exit_code() != _LATE:  # somebody ended it, perhaps while it waited
-        worker = _Worker(bounds.bytes)
+        worker = _Worker(bounds)
         answer = worker.ask(line)
     if answer is None:
         code = worker.exit_code()
@@ -84,13 +83,13 @@ def _ask(request: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
 class _Worker:
     """One process, which answers one request after the other."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
         # `-P`: modules in the folder of the script, or in the user's, are not what its imports mean.
-        command = [sys.executable, "-P", str(_WORKER), str(most_bytes)]
+        limits = (str(bounds.seconds), str(bounds.bytes), str(bounds.characters))
         try:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-P", str(_WORKER), *limits],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -99,7 +98,7 @@ class _Worker:
         except OSError as error:
             raise _not_started(str(error)) from error
         self._requests, self._replies = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
-        if self.ask(json.dumps({"source": "", "seconds": BOUNDS.seconds * 10}).encode()) is None:
+        if self.ask(b'{"source": ""}') is None:
             raise _not_started(f"it ended with exit code {self.exit_code()}")
 
     def ask(self, line: bytes) -> dict[str, Any] | None:
@@ -137,31 +136,34 @@ class _Worker:
 
 
 def _not_started(reason: str) -> EngineError:
-    return EngineError(f"The process for chat templates could not be started: {reason}.")
+    return EngineError(
+        f"The process for chat templates could not be started: {reason}.",
+        hint=f"It is `{sys.executable}` with {_WORKER}; see whether something on this machine forbids that.",
+    )
 
 
 _idle: list[_Worker] = []
 _lock = threading.Lock()
 
 
-def _take(most_bytes: int) -> _Worker:
+def _take(bounds: Bounds) -> _Worker:
     """One that waits for work, or a new one."""
     with _lock:
         for worker in list(_idle):
-            if worker.most_bytes == most_bytes:
+            if worker.bounds == bounds:
                 _idle.remove(worker)
                 if worker.runs:
                     return worker
                 worker.end()
-    return _Worker(most_bytes)
+    return _Worker(bounds)
 
 
 def _give_back(worker: _Worker) -> None:
     with _lock:
-        if len(_idle) < _MOST_IDLE:
-            _idle.append(worker)
-            return
-    worker.end()
+        _idle.append(worker)
+        surplus = _idle.pop(0) if len(_idle) > _MOST_IDLE else None  # the one that waited longest
+    if surplus is not None:
+        surplus.end()
 
 
 @atexit.register

@@ -140,20 +140,25 @@ class _OverLimitError(Exception):
     pass
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(line: bytes, most_characters: int) -> bytes:
     """`text` or `literals`, or what went wrong: `refused` where the template failed, `limit` where it took too much."""
-    source = request["source"]
     try:
-        if "variables" in request:
-            return {"text": _render(source, request["variables"], request["most_characters"])}
-        _compiled(source)
-        return {"literals": _literals(source)}
+        answer = _done(json.loads(line), most_characters)
+        return json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass")
     except _OverLimitError as error:
-        return {"limit": str(error)}
+        return json.dumps({"limit": str(error)}).encode()
     except MemoryError:
-        return {"limit": "it takes more memory than it may"}
+        return b'{"limit": "it takes more memory than it may"}'
     except Exception as error:  # a template is a program: it may fail in any way
-        return {"refused": str(error) or type(error).__name__}
+        return json.dumps({"refused": str(error) or type(error).__name__}).encode()
+
+
+def _done(request: dict[str, Any], most_characters: int) -> dict[str, Any]:
+    source = request["source"]
+    if "variables" in request:
+        return {"text": _render(source, request["variables"], most_characters)}
+    _compiled(source)
+    return {"literals": _literals(source)}
 
 
 def _limit_memory(most_bytes: int) -> Any:
@@ -172,24 +177,22 @@ def _limit_memory(most_bytes: int) -> Any:
     return job
 
 
-def main(most_bytes: int) -> None:
-    """Answers until the standard input ends; a request past its deadline ends the process where it stands."""
+def main(seconds: float, most_bytes: int, most_characters: int) -> None:
+    """Answers until the standard input ends; what takes longer than `seconds` ends the process where it stands."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     _ENVIRONMENT.from_string("{{ [1] | map('string') | join }}").render()  # loads what Jinja loads late
     kept = _limit_memory(most_bytes)
     replies = sys.stdout.buffer
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         for line in sys.stdin.buffer:
-            request = json.loads(line)
             # A watchdog in C: it needs no lock of the interpreter, and ends also a single operation.
-            faulthandler.dump_traceback_later(request["seconds"], exit=True, file=nowhere)
-            answer = _answer(request)
-            text = json.dumps(answer, ensure_ascii=False)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+            answer = _answer(line, most_characters)
             faulthandler.cancel_dump_traceback_later()
-            replies.write(text.encode("utf-8", "surrogatepass") + b"\n")
+            replies.write(answer + b"\n")
             replies.flush()
     del kept
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
