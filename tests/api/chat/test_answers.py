@@ -46,6 +46,17 @@ def source_of(answer: ChatCompletion | ChatCompletionChunk) -> dict[str, Any]:
     return (answer.model_extra or {})["windows_ai"]
 
 
+def test_an_answer_goes_on_from_the_assistants_last_words_and_does_not_repeat_them(openai_client: OpenAI) -> None:
+    whole = ask(openai_client, max_tokens=24, seed=1).choices[0].message.content or ""
+    begun = whole[: len(whole) // 2]
+    messages = [*HELLO, {"role": "assistant", "content": begun}]
+
+    rest = ask(openai_client, max_tokens=24, seed=1, messages=messages).choices[0].message.content or ""
+
+    assert begun
+    assert f"{begun}{rest}".startswith(whole)
+
+
 def test_a_whole_answer_says_what_it_took_and_who_gave_it(openai_client: OpenAI) -> None:
     answer = ask(openai_client, max_tokens=5)
 
