@@ -105,13 +105,19 @@ def test_what_the_sandbox_itself_bounds_is_refused(source: str) -> None:
 
 def test_a_template_that_does_not_compile_is_refused_with_the_reason() -> None:
     with pytest.raises(ModelFileError, match="Expected an expression"):
-        sandbox.literals("{% for message in %}")
+        sandbox.examine("{% for message in %}")
 
 
 def test_the_texts_of_a_template_are_found_without_running_it() -> None:
     source = "<a>{% if x == '<b>' %}{{ '<c>' ~ x }}{% endif %}{{ x() }}{% generation %}<d>{% endgeneration %}"
 
-    assert {"<a>", "<b>", "<c>", "<d>"} <= set(sandbox.literals(source))
+    assert {"<a>", "<b>", "<c>", "<d>"} <= set(sandbox.examine(source).literals)
+
+
+def test_the_variables_of_a_template_are_those_that_it_neither_sets_nor_finds_here() -> None:
+    source = "{% set a = namespace(b=c) %}{% for d in messages %}{{ d }}{% endfor %}{{ strftime_now('%Y') ~ e }}"
+
+    assert sandbox.examine(source).variables == {"c", "messages", "e"}
 
 
 @pytest.mark.parametrize("text", ["\ud83d", "\u2028\n\r\0", "é\U0001f600", "\ufdd00\ufdd1"])

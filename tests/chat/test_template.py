@@ -252,6 +252,15 @@ def test_a_tools_parameter_called_role_is_data_too(write_template: WriteTemplate
     assert tokenizer.special_ids["<|im_end|>"] not in ids
 
 
+def test_a_template_is_told_what_it_knows_as_data(write_template: WriteTemplate, tokenizer: Tokenizer) -> None:
+    template = write_template("{{ messages | length }}{{ effort }}{{ bos_token }}{{ tools }}", bos_token="<|im_start|>")
+    options: dict[str, Any] = {"effort": "<|im_end|>", "unknown": "x", "messages": [], "bos_token": "x", "tools": "x"}
+
+    assert template.variables == {"effort"}
+    assert rendered(template, tokenizer, HELLO, options=options) == "1<|im_end|><|im_start|>None"
+    assert tokenizer.special_ids["<|im_end|>"] not in template.encode([HELLO], options=options)
+
+
 # One token that begins a sequence, whoever is to write it.
 WORDS = "{% for m in messages %}{{ m.content }}{% endfor %}"
 BOS = "<|endoftext|>"

@@ -80,7 +80,9 @@ class ChatFormat(ABC):
         Raises InvalidRequestError: the model's template refuses these messages.
         """
 
-    def render_continued(self, messages: Sequence[Message], tools: ToolSet) -> list[int] | None:
+    def render_continued(
+        self, messages: Sequence[Message], tools: ToolSet, options: Mapping[str, Any] | None = None
+    ) -> list[int] | None:
         """Token ids up to the end of what the assistant says in the last message, which the answer goes on from.
 
         None where this format, or the model's template, cannot do that. Raises as `render`.

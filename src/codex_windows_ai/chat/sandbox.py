@@ -41,15 +41,26 @@ class Bounds:
 BOUNDS = Bounds()
 
 
-def literals(source: str, bounds: Bounds = BOUNDS) -> tuple[str, ...]:
-    """Compiles a template; the texts that stand in it.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What stands in the source of a template."""
+
+    literals: tuple[str, ...]
+    """What it writes as it is, and the texts of its expressions."""
+    variables: frozenset[str]
+    """The names that it expects to be given."""
+
+
+def examine(source: str, bounds: Bounds = BOUNDS) -> Examined:
+    """Compiles a template, and does not run it.
 
     Raises ModelFileError: it does not compile, or not within its bounds.
     """
     try:
-        return tuple(cast("list[str]", _ask({"source": source}, bounds)["literals"]))
+        answer = cast("dict[str, list[str]]", _ask({"source": source}, bounds))
     except InvalidRequestError as error:
         raise ModelFileError(error.message) from error
+    return Examined(tuple(answer["literals"]), frozenset(answer["variables"]))
 
 
 def render(source: str, variables: Mapping[str, Any], bounds: Bounds = BOUNDS) -> str:

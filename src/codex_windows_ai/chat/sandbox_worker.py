@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jinja2 import Template, TemplateError, nodes
+from jinja2 import Template, TemplateError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
@@ -117,12 +117,14 @@ def _compiled(source: str) -> Template:
     return _ENVIRONMENT.from_string(source)
 
 
-def _literals(source: str) -> list[str]:
-    """The texts that stand in a template: what it writes as it is, and the constants of its expressions."""
+def _examined(source: str) -> dict[str, list[str]]:
+    """The texts that stand in a template, written or compared with, and the variables that it is to be given."""
     tree = _ENVIRONMENT.parse(source)
     texts = [node.data for node in tree.find_all(nodes.TemplateData)]
     constants = [node.value for node in tree.find_all(nodes.Const)]
-    return list(dict.fromkeys([*texts, *(value for value in constants if isinstance(value, str))]))
+    variables = meta.find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
+    literals = dict.fromkeys([*texts, *(value for value in constants if isinstance(value, str))])
+    return {"literals": list(literals), "variables": sorted(variables)}
 
 
 def _render(source: str, variables: dict[str, Any], most_characters: int) -> str:
@@ -141,7 +143,7 @@ class _OverLimitError(Exception):
 
 
 def _answer(line: bytes, most_characters: int) -> bytes:
-    """`text` or `literals`, or what went wrong: `refused` where the template failed, `limit` where it took too much."""
+    """`text`, or what was found in the source, or what went wrong: it is `refused`, or over a `limit`."""
     try:
         answer = _done(json.loads(line), most_characters)
         return json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -158,7 +160,7 @@ def _done(request: dict[str, Any], most_characters: int) -> dict[str, Any]:
     if "variables" in request:
         return {"text": _render(source, request["variables"], most_characters)}
     _compiled(source)
-    return {"literals": _literals(source)}
+    return _examined(source)
 
 
 def _limit_memory(most_bytes: int) -> Any:

@@ -6,19 +6,20 @@ It is read and tried when it is loaded: which turns it takes (`turns.py`), and b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.chat import sandbox
 from codex_windows_ai.chat.control_tokens import take_control_tokens
-from codex_windows_ai.chat.sandbox import BOUNDS, Bounds
+from codex_windows_ai.chat.sandbox import BOUNDS, Bounds, Examined
 from codex_windows_ai.chat.template_files import read_template_files
 from codex_windows_ai.chat.turns import Turn, TurnForm, learn_form
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, TemplateOverLimitError
 
 _SAMPLE = tuple({"role": role, "content": "word"} for role in ("system", "user", "assistant", "user"))
+_OWN_VARIABLES = ("messages", "tools", "documents", "add_generation_prompt")
 _CONTINUES_HERE = "\ufdd2"
 """A noncharacter, as those that protect texts are."""
 
@@ -38,20 +39,28 @@ class ChatTemplate:
         files = read_template_files(folder)
         self.source, self.tool_source = files.source, files.tool_source
         self._special_tokens = files.special_tokens
-        sources = dict.fromkeys((self.source, self.tool_source))
-        texts = [text for source in sources for text in self._literals(source, folder)]
+        examined = [self._examine(source, folder) for source in dict.fromkeys((self.source, self.tool_source))]
+        texts = [text for one in examined for text in one.literals]
+        known = {*_OWN_VARIABLES, *self._special_tokens}
+        self.variables: frozenset[str] = frozenset[str]().union(*(one.variables for one in examined)) - known
+        """What a request may tell the template besides the conversation, by name."""
         self._over_limit: TemplateOverLimitError | None = None
         self._form = TurnForm()
         try:
             texts.append(self._sample())
-            self._form = learn_form(lambda turns: self._write(turns, None))
+            self._form = learn_form(lambda turns: self._write(turns, {}))
         except TemplateOverLimitError as error:
             self._over_limit = error  # every request would take as much again
         written = take_control_tokens(texts, files.special_tokens.values(), tokenizer)
         self.remarks: tuple[str, ...] = (*written.remarks, *self._form.remarks)
         self._bos, self._adds_bos = self._beginning(adds=files.adds_bos)
 
-    def encode(self, messages: Sequence[Turn], tools: Sequence[dict[str, Any]] | None = None) -> list[int]:
+    def encode(
+        self,
+        messages: Sequence[Turn],
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[int]:
         """Token ids of the conversation, up to where the assistant's answer begins.
 
         Every text in `messages`, `tools` and `options` is data: special tokens in it are not obeyed. Of the options
@@ -60,28 +69,31 @@ class ChatTemplate:
         Raises InvalidRequestError: the template refuses these messages. TemplateOverLimitError: it takes too much.
         """
         protected: list[str] = []
-        prompt = self._render(self._turns(messages, protected), self._protected(tools, protected))
-        return self._tokens(prompt, protected)
+        turns, given = self._turns(messages, protected), self._given(tools, options, protected)
+        return self._tokens(self._render(turns, given), protected)
 
     def encode_continued(
-        self, messages: Sequence[Turn], tools: Sequence[dict[str, Any]] | None = None
+        self,
+        messages: Sequence[Turn],
+        tools: Sequence[dict[str, Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> list[int] | None:
         """Token ids of the conversation, up to the end of the last message's words, which an answer goes on from.
 
-        None where the template does not write these words as they are. Raises as `encode`.
+        None where the template does not write these words as they are. Otherwise as `encode`.
         """
         protected: list[str] = []
-        turns = self._turns(messages, protected)
+        turns, given = self._turns(messages, protected), self._given(tools, options, protected)
         words = turns[-1]["content"]
         turns[-1]["content"] = f"{words}{_CONTINUES_HERE}"
-        prompt = self._render(turns, self._protected(tools, protected), add_generation_prompt=False)
+        prompt = self._render(turns, {**given, "add_generation_prompt": False})
         before, mark, _ = prompt.rpartition(_CONTINUES_HERE)
         # Templates strip what stands around a message's words; the mark keeps what stands behind them.
         return self._tokens(before, protected) if mark and before.endswith(words.lstrip()) else None
 
-    def _literals(self, source: str, folder: Path) -> tuple[str, ...]:
+    def _examine(self, source: str, folder: Path) -> Examined:
         try:
-            return sandbox.literals(source, self._bounds)
+            return sandbox.examine(source, self._bounds)
         except ModelFileError as error:
             message = f"The chat template in {folder} does not compile: {error.message}"
             raise ModelFileError(message, hint="Use another file of this model, whose template is sound.") from error
@@ -90,21 +102,21 @@ class ChatTemplate:
         """What the template writes around a conversation: it may put tokens together from pieces."""
         for form in (self._form, *self._form.stricter):
             try:
-                return self._write(form.apply(_SAMPLE), None)
+                return self._write(form.apply(_SAMPLE), {})
             except TemplateOverLimitError:
                 raise
             except InvalidRequestError:
                 continue
         return ""
 
-    def _render(self, turns: Sequence[Turn], tools: Sequence[Any] | None, **options: bool) -> str:
-        """What the template writes of the turns, in the form that it takes."""
+    def _render(self, turns: Sequence[Turn], given: Mapping[str, Any]) -> str:
+        """What the template writes of the turns, in the form that it takes; `given` are further variables."""
         if self._over_limit is not None:
             raise _over_limit(self._over_limit)
         refused: InvalidRequestError | None = None
         for form in (self._form, *self._form.stricter):
             try:
-                return self._write(form.apply(turns), tools, **options)
+                return self._write(form.apply(turns), given)
             except TemplateOverLimitError as error:
                 raise _over_limit(error) from error
             except InvalidRequestError as error:
@@ -112,15 +124,20 @@ class ChatTemplate:
         reason = refused.message if refused else ""
         raise InvalidRequestError(f"The model's chat template refuses these messages: {reason}") from refused
 
-    def _write(self, turns: Sequence[Turn], tools: Sequence[Any] | None, *, add_generation_prompt: bool = True) -> str:
-        variables = {
-            **self._special_tokens,
-            "messages": turns,
-            "tools": tools,
-            "documents": None,
-            "add_generation_prompt": add_generation_prompt,
+    def _write(self, turns: Sequence[Turn], given: Mapping[str, Any]) -> str:
+        conversation = {"messages": turns, "tools": None, "documents": None, "add_generation_prompt": True}
+        variables = {**self._special_tokens, **conversation, **given}
+        return sandbox.render(self.source if variables["tools"] is None else self.tool_source, variables, self._bounds)
+
+    def _given(
+        self, tools: Sequence[dict[str, Any]] | None, options: Mapping[str, Any] | None, protected: list[str]
+    ) -> dict[str, Any]:
+        """What a template is told besides the turns."""
+        known = {name: value for name, value in (options or {}).items() if name in self.variables}
+        return {
+            **{name: self._protected(value, protected) for name, value in known.items()},
+            "tools": self._protected(tools, protected),
         }
-        return sandbox.render(self.source if tools is None else self.tool_source, variables, self._bounds)
 
     def _beginning(self, *, adds: bool | None) -> tuple[int | None, bool]:
         """The token that begins a sequence, and whether it is put before a prompt whose template does not write it.

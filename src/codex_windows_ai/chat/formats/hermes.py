@@ -84,14 +84,16 @@ class Hermes(ChatFormat):
 
         Raises InvalidRequestError: the model's template refuses these messages.
         """
-        return self.template.encode(*self._conversation(messages, tools))
+        return self.template.encode(*self._conversation(messages, tools), options)
 
-    def render_continued(self, messages: Sequence[Message], tools: ToolSet) -> list[int] | None:
+    def render_continued(
+        self, messages: Sequence[Message], tools: ToolSet, options: Mapping[str, Any] | None = None
+    ) -> list[int] | None:
         """Token ids up to the end of what the assistant says in the last message, which the answer goes on from.
 
         None where the model's template does not write it as it is. Raises as `render`.
         """
-        return self.template.encode_continued(*self._conversation(messages, tools))
+        return self.template.encode_continued(*self._conversation(messages, tools), options)
 
     def _conversation(
         self, messages: Sequence[Message], tools: ToolSet
