@@ -125,17 +125,16 @@ class ChatFormat(ABC):
 
     def _rendered(self, request: GenerationRequest) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""
-        last, reason = request.messages[-1], ""
-        if last.role == "assistant" and last.text.strip():
-            reason = _why_not_continued(last, request.grammar)
-            continued = None if reason else self.render_continued(request.messages, request.tools)
-            if continued is not None:
-                return tuple(continued), ()
-            reason = reason or "the model's chat template does not write it as it is"
-        left_out = (
-            (f"The assistant's last message is answered in a new turn, not continued: {reason}.",) if reason else ()
-        )
-        return tuple(self.render(request.messages, request.tools)), left_out
+        last = request.messages[-1]
+        if last.role != "assistant" or not last.text.strip():
+            return tuple(self.render(request.messages, request.tools)), ()
+        reason = _why_not_continued(last, request.grammar)
+        continued = None if reason else self.render_continued(request.messages, request.tools)
+        if continued is not None:
+            return tuple(continued), ()
+        reason = reason or "the model's chat template does not write it as it is"
+        left_out = f"The assistant's last message is answered in a new turn, not continued: {reason}."
+        return tuple(self.render(request.messages, request.tools)), (left_out,)
 
 
 def _why_not_continued(message: Message, grammar: Grammar | None) -> str:
