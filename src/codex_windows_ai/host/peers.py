@@ -30,6 +30,7 @@ _PATIENCE_SECONDS = 0.5
 _MOST_REMEMBERED = 64
 
 # linux/netlink.h and linux/inet_diag.h
+_AF_NETLINK = 16  # only Linux' Python knows it
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _NLM_F_REQUEST = 1
@@ -104,7 +105,7 @@ def _socket_of(peer: Address, own: Address) -> tuple[int, int] | None:
     identity = struct.pack(">HH16s16s", peer[1], own[1], *(address.packed for address in addresses))
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE, identity, 0, *_NO_COOKIE)
     header = _HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
+    with socket.socket(_AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
         kernel.settimeout(_PATIENCE_SECONDS)
         kernel.sendall(header + request)
         answer = kernel.recv(4096)
