@@ -12,7 +12,6 @@ from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 from codex_windows_ai.models.folder import CHAT_TEMPLATE
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message
 from codex_windows_ai.settings import Settings
-from codex_windows_ai.windows_ai.answer import Answer
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 from tests.engine.tiny_model import make_tiny_model
 
@@ -64,7 +63,7 @@ def test_an_answer_goes_on_from_the_assistants_words_or_says_why_not(provider: E
     assert usage is not None
     assert usage.input_tokens == 1 + 6 + 1 + 1 + 1 + 10 + 1
     assert continued.left_out == ()
-    [said] = Answer(anew, provider.source).left_out
+    [said] = anew.left_out
     assert "new turn" in said
 
 

@@ -120,21 +120,29 @@ class ChatFormat(ABC):
             tokens,
             self.grammar(request.tools, request.grammar),
             self.parser(request.tools, text_is_constrained=request.grammar is not None),
-            left_out,
+            (*left_out, *self._unknown_options(request.template_options)),
         )
+
+    def _unknown_options(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Options that the template does not know; not to reason is no wish that is missed."""
+        unknown = options.keys() - self.template.variables
+        return tuple(name for name in options if name in unknown and options[name] not in (None, False, "none"))
 
     def _rendered(self, request: GenerationRequest) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""
-        last = request.messages[-1]
+        messages, tools, options = request.messages, request.tools, request.template_options
+        # Templates may leave out what an assistant thought, and the space around a text, but no words of others.
+        self.tokenizer.check_length(*(each.text.strip() for each in messages if each.role != "assistant"))
+        last = messages[-1]
         if last.role != "assistant" or not last.text.strip():
-            return tuple(self.render(request.messages, request.tools)), ()
+            return tuple(self.render(messages, tools, options)), ()
         reason = _why_not_continued(last, request.grammar)
-        continued = None if reason else self.render_continued(request.messages, request.tools)
+        continued = None if reason else self.render_continued(messages, tools, options)
         if continued is not None:
             return tuple(continued), ()
         reason = reason or "the model's chat template does not write it as it is"
-        left_out = f"The assistant's last message is answered in a new turn, not continued: {reason}."
-        return tuple(self.render(request.messages, request.tools)), (left_out,)
+        left_out = f"messages: the assistant's last one is answered in a new turn and not continued, since {reason}"
+        return tuple(self.render(messages, tools, options)), (left_out,)
 
 
 def _why_not_continued(message: Message, grammar: Grammar | None) -> str:

@@ -117,11 +117,9 @@ class Generation:
     ) -> None:
         self._stream = stream
         self.output_limit = output_limit
-        self.left_out: tuple[str, ...] = ()
-        """What of the request is not done as asked, by name."""
         self.read = read
         self.left_out: tuple[str, ...] = ()
-        """What of the request is not done as asked, in words."""
+        """What of the request is not done as asked, by name."""
         self._cancel = cancel
         self._queue_position = queue_position
 

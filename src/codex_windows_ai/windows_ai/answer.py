@@ -31,7 +31,6 @@ class Answer(Generation):
         self._generation = generation  # kept, since a generation that nobody holds cancels itself
         super().__init__(generation.stream, generation.cancel, lambda: generation.queue_position, generation.read)
         self.source = source
-        self.left_out = generation.left_out
 
     def cancel(self) -> None:
         """Ends the request; the stream ends with the finish reason "cancelled"."""

@@ -83,7 +83,6 @@ class EngineProvider:
                 top_logprobs=request.top_logprobs,
             )
         )
-        generation.left_out = prompt.left_out
         if prompt.parser is not None:
             generation.read = prompt.read
         generation.left_out = (*prompt.left_out, *_clamped(request.max_output_tokens, generation.output_limit))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.chat.trial import try_chat
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.request import EngineRequest
@@ -39,8 +40,7 @@ def prove_chat(folder: Path) -> tuple[str, ...]:
     Returns what its user should know. Raises ModelFileError, UnsupportedModelError: it cannot be spoken to.
     """
     with _as_model_errors(folder):
-        chat_format(folder, Tokenizer(folder / TOKENIZER)).prepare(_GREETING)
-        return ()
+        return try_chat(folder, Tokenizer(folder / TOKENIZER))
 
 
 def prove_model(folder: ModelFolder) -> tuple[str, ...]:
