@@ -17,6 +17,7 @@ from tests.hosting import TOKEN, OpenClient
 pytestmark = pytest.mark.anyio
 
 CHAT, RESPONSES, GENERATE = "/v1/chat/completions", "/v1/responses", "/generate"
+TOO_LARGE, TOO_DEEP = (413, "request_too_large"), (400, "invalid_request")
 
 
 def chat(**fields: Any) -> dict[str, Any]:
@@ -67,21 +68,23 @@ async def test_a_prompt_of_megabytes_is_refused_as_too_long(open_client: OpenCli
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "refusal"),
     [
-        chat(metadata={f"k{number}": "v" for number in range(300_000)}),
-        chat(messages=[{"role": "user", "content": "hi"}] * 100_000),
-        chat(tools=[function(f"t{number}", a={"type": "string"}) for number in range(30_000)]),
-        b'{"model": "tiny", "messages": ' + b"[" * 7_000_000,
-        b'{"model": "tiny", "messages": ' + b'{"a":' * 100_000,
-        b'{"model": "tiny", "messages": [' + b"0," * 2_000_000 + b"0]}",
+        (chat(metadata={f"k{number}": "v" for number in range(300_000)}), TOO_LARGE),
+        (chat(messages=[{"role": "user", "content": "hi"}] * 100_000), TOO_LARGE),
+        (chat(tools=[function(f"t{number}", a={"type": "string"}) for number in range(30_000)]), TOO_LARGE),
+        (b'{"model": "tiny", "messages": ' + b"[" * 7_000_000, TOO_DEEP),
+        (b'{"model": "tiny", "messages": ' + b'{"a":' * 100_000, TOO_DEEP),
+        (b'{"model": "tiny", "messages": [' + b"0," * 2_000_000 + b"0]}", TOO_LARGE),
     ],
     ids=["keys", "messages", "tools", "lists", "objects", "numbers"],
 )
-async def test_more_than_a_request_can_mean_is_refused_by_its_number(open_client: OpenClient, body: object) -> None:
+async def test_more_than_a_request_can_mean_is_refused_by_its_number(
+    open_client: OpenClient, body: object, refusal: tuple[int, str]
+) -> None:
     for path in (CHAT, RESPONSES, GENERATE):
         status, error = await post(open_client, path, body)
-        assert (status, error["code"]) == (413, "request_too_large")
+        assert (status, error["code"]) == refusal
         assert "more than" in error["message"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from codex_windows_ai.errors import RequestTooLargeError
+from codex_windows_ai.errors import InvalidRequestError, RequestTooLargeError
 from codex_windows_ai.protocol import large_json
 from codex_windows_ai.protocol.large_json import MOST_DEPTH, MOST_VALUES, read_large_json
 
@@ -87,7 +87,7 @@ def test_there_is_a_bound_for_values_and_depth() -> None:
     with pytest.raises(RequestTooLargeError, match="more than 150,000 values"):
         read_large_json("[" + "0," * MOST_VALUES + "0]")
     read_large_json("[" * MOST_DEPTH + "]" * MOST_DEPTH)
-    with pytest.raises(RequestTooLargeError, match="900 lists and objects inside one another"):
+    with pytest.raises(InvalidRequestError, match="900 lists and objects inside one another"):
         read_large_json("[" * 7_000_000)
 
 

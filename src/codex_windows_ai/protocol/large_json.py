@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from codex_windows_ai.errors import RequestTooLargeError
+from codex_windows_ai.errors import InvalidRequestError, RequestTooLargeError
 
 LARGE = 1 << 16
 """Bytes or characters of a request from which on it is worked on beside smaller ones, and never in their way."""
@@ -25,6 +25,8 @@ MOST_DEPTH = 900
 
 PIECE = 1 << 18
 
+_HINT = "Send less: no model here has a window for as much."
+
 _space = re.compile(r"[ \t\n\r]*+").match
 _plain = re.compile(r'[^"\\\x00-\x1f]*+(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])[^"\\\x00-\x1f]*+)*+').match
 
@@ -34,7 +36,7 @@ ParseConstant = Callable[[str], Any]
 def read_large_json(text: str, *, parse_constant: ParseConstant | None = None) -> Any:
     """As `json.loads`, but half a character, which an escape can name, is U+FFFD.
 
-    Raises ValueError: it is not JSON. RequestTooLargeError: there is more of it than a request can mean.
+    Raises ValueError: it is not JSON. InvalidRequestError, RequestTooLargeError: there is more of it than can be meant.
     """
     return _Reader(text, json.JSONDecoder(parse_constant=parse_constant)).read()
 
@@ -68,7 +70,7 @@ class _Reader:
         """A value; for a list or object that is not empty only its beginning."""
         self._values += 1
         if self._values > MOST_VALUES:
-            raise _too_much(f"more than {MOST_VALUES:,} values")
+            raise RequestTooLargeError(f"The request has more than {MOST_VALUES:,} values in its JSON.", hint=_HINT)
         match self._text[self._place : self._place + 1]:
             case "{" | "[" as opening:
                 self._place += 1
@@ -77,7 +79,9 @@ class _Reader:
                     self._place += 1
                     return False, value
                 if len(self._inside) >= MOST_DEPTH:
-                    raise _too_much(f"more than {MOST_DEPTH} lists and objects inside one another")
+                    raise InvalidRequestError(
+                        f"The request has more than {MOST_DEPTH} lists and objects inside one another.", hint=_HINT
+                    )
                 self._inside.append((value, self._key() if opening == "{" else ""))
                 return True, value
             case '"':
@@ -145,12 +149,6 @@ class _Reader:
 
     def _error(self, message: str) -> json.JSONDecodeError:
         return json.JSONDecodeError(message, self._text, self._place)
-
-
-def _too_much(what: str) -> RequestTooLargeError:
-    return RequestTooLargeError(
-        f"The request has {what} in its JSON.", hint="Send less: no model here has a window for as much."
-    )
 
 
 def whole_characters(text: str) -> str:
