@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_windows_ai.agents.file_changes import apply, plan_entry, plan_file, plan_restore, restore
+from codex_windows_ai.agents.file_changes import apply, plan_entry, plan_file, plan_lines, plan_restore, restore
 from codex_windows_ai.errors import SetupConflictError, StorageError
 
 ENTRY = ("servers", "windows-ai")
@@ -193,3 +193,44 @@ def test_a_damaged_record_is_named(tmp_path: Path, home: Path) -> None:
 
     with pytest.raises(StorageError, match=r"setup\.json"):
         plan_file(tmp_path / "profile.toml", "a = 1\n")
+
+
+OURS = "# ours\nA=1\n"
+
+
+@pytest.mark.parametrize("original", [None, b"", b"B=2\n", b"B=2", b"B=2\r\n# \xc3\xa9"])
+def test_lines_go_to_the_end_and_restore_gives_the_very_bytes_back(original: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    if original is not None:
+        file.write_bytes(original)
+
+    apply([plan_lines(file, OURS)])
+    assert file.read_bytes().startswith(original or b"")
+    assert file.read_text(encoding="utf-8").endswith(OURS)
+    assert plan_lines(file, OURS).diff() == ""
+
+    restore(plan_restore([file]))
+    assert (file.read_bytes() if file.exists() else None) == original
+
+
+def test_lines_are_taken_out_of_a_file_that_was_edited_since(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("B=2\n", encoding="utf-8")
+    apply([plan_lines(file, OURS)])
+    file.write_text(f"{file.read_text(encoding='utf-8')}C=3\n", encoding="utf-8")
+    apply([plan_lines(file, OURS.replace("1", "4"))])
+    assert file.read_text(encoding="utf-8") == f"B=2\nC=3\n{OURS.replace('1', '4')}"
+
+    restore(plan_restore([file]))
+
+    assert file.read_text(encoding="utf-8") == "B=2\nC=3\n"
+
+
+def test_lines_that_the_user_wrote_are_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(OURS, encoding="utf-8")
+
+    apply([plan_lines(file, OURS)])
+    restore(plan_restore([file]))
+
+    assert file.read_text(encoding="utf-8") == OURS

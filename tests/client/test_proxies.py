@@ -40,3 +40,15 @@ def test_without_an_environment_it_is_this_processs_own(monkeypatch: pytest.Monk
     monkeypatch.setenv("SOMETHING", "else")
 
     assert around_proxies()["SOMETHING"] == "else"
+
+
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+def test_who_asks_everything_directly_goes_on_to(variable: str) -> None:
+    direct = around_proxies({variable: "*", "NO_PROXY" if variable == "no_proxy" else "no_proxy": "intranet"})
+
+    assert direct["no_proxy"] == direct["NO_PROXY"] == "*"
+
+
+def test_a_host_that_listens_on_another_address_of_this_machine_is_asked_directly_too() -> None:
+    assert around_proxies({}, host="192.0.2.2")["no_proxy"] == "127.0.0.1,localhost,::1,192.0.2.2"
+    assert around_proxies({}, host="127.0.0.1")["no_proxy"] == "127.0.0.1,localhost,::1"

@@ -81,7 +81,6 @@ def workplace(home: Path, folder: Path, host: CodexHost | None = None) -> Workpl
         "CODEX_HOME": str(codex_home),
         "CODEX_WINDOWS_AI_HOME": str(home),
         "HOME": str(user_home),
-        "NO_PROXY": "127.0.0.1",
     }
     return Workplace(work, codex_home, environment, host)
 

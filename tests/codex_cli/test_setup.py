@@ -8,8 +8,9 @@ import tomllib
 import pytest
 
 from tests.codex_cli.program import Workplace
+from tests.codex_cli.test_privacy import proxy
 
-OURS = {"windows-ai.config.toml", "windows-ai-tools.config.toml", "windows-ai.models.json"}
+OURS = {"windows-ai.config.toml", "windows-ai-tools.config.toml", "windows-ai.models.json", ".env"}
 
 
 def test_the_profile_works_with_plain_codex_and_restore_leaves_no_trace(place: Workplace) -> None:
@@ -30,6 +31,21 @@ def test_the_profile_works_with_plain_codex_and_restore_leaves_no_trace(place: W
     assert restored.exit_code == 0, restored.stderr
     assert not OURS & {path.name for path in place.codex_home.iterdir()}
     assert (place.codex_home / "config.toml").read_text(encoding="utf-8") == users
+
+
+@pytest.mark.parametrize("direct", [{}, {"NO_PROXY": ""}, {"NO_PROXY": "intranet"}, {"no_proxy": "intranet"}])
+def test_a_codex_that_the_user_starts_asks_the_host_around_a_proxy(direct: dict[str, str], place: Workplace) -> None:
+    (place.codex_home / ".env").write_text("MINE=1", encoding="utf-8")
+    place.cwai("setup", "codex")
+
+    with proxy() as (variables, seen):
+        environment = {name: value for name, value in variables.items() if name.lower() != "no_proxy"} | direct
+        ran = place.codex("-p", "windows-ai", "exec", "--skip-git-repo-check", "hi", environment=environment)
+
+    assert (ran.exit_code, ran.stdout) == (0, "Done.\n"), ran.stderr
+    assert seen == []
+    assert place.cwai("setup", "codex", "restore").exit_code == 0
+    assert (place.codex_home / ".env").read_text(encoding="utf-8") == "MINE=1"
 
 
 def test_the_profile_of_the_tools_keeps_the_users_model(place: Workplace) -> None:

@@ -23,12 +23,16 @@ from codex_windows_ai.settings import settings_file
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a file holds and shall hold; None is no file. `entry` names our part of a shared JSON file."""
+    """What a file holds and shall hold; None is no file.
+
+    `entry` names our part of a shared JSON file, `lines` are our part of a shared file of lines.
+    """
 
     path: Path
     before: str | None
     after: str | None
     entry: tuple[str, str] | None = None
+    lines: str | None = None
 
     def diff(self) -> str:
         """The change as a unified diff; empty where there is none."""
@@ -42,6 +46,7 @@ class _Recorded:
     written: str
     """SHA-256 of the text that was written."""
     entry: tuple[str, str] | None = None
+    lines: str | None = None
 
 
 def plan_file(path: Path, text: str, *, force: bool = False) -> FileChange:
@@ -82,6 +87,17 @@ def plan_entry(path: Path, entry: tuple[str, str], value: Mapping[str, Any], *, 
     return FileChange(path, current, _dump(document, like=current), entry)
 
 
+def plan_lines(path: Path, lines: str) -> FileChange:
+    """The change that puts `lines` (whole ones) at the end of a file, in the place of earlier ones of ours."""
+    current = read_text(path)
+    recorded = _read_record().get(_key(path))
+    others = _without_lines(current or "", recorded.lines if recorded else None)
+    if current is not None and lines in current:
+        return FileChange(path, current, current, lines=lines)
+    gap = "\n" if others and not others.endswith("\n") else ""
+    return FileChange(path, current, f"{others}{gap}{lines}", lines=lines)
+
+
 def apply(changes: Iterable[FileChange]) -> None:
     """Makes the changes and remembers how to undo them. Raises StorageError: a file cannot be written."""
     record = _read_record()
@@ -89,7 +105,7 @@ def apply(changes: Iterable[FileChange]) -> None:
         if change.after is None or change.after == change.before:
             continue
         before = _to_restore(change, record.get(_key(change.path)))
-        record[_key(change.path)] = _Recorded(before, _digest(change.after), change.entry)
+        record[_key(change.path)] = _Recorded(before, _digest(change.after), change.entry, change.lines)
         _write_record(record)  # first: what is written can then be undone whatever happens
         write_text(change.path, change.after)
 
@@ -98,8 +114,11 @@ def _to_restore(change: FileChange, earlier: _Recorded | None) -> str | None:
     """What `restore` shall put back: what was there before the first setup, with the user's edits of a shared file."""
     if earlier is None:
         return change.before
-    if change.entry and change.before is not None and _digest(change.before) != earlier.written:
-        return _without_ours(change.path, change.before, change.entry, earlier)
+    if change.before is not None and _digest(change.before) != earlier.written:
+        if change.entry:
+            return _without_ours(change.path, change.before, change.entry, earlier)
+        if change.lines:
+            return _without_lines(change.before, earlier.lines)
     return earlier.before
 
 
@@ -120,6 +139,8 @@ def _undo(path: Path, recorded: _Recorded, *, force: bool) -> FileChange:
         return FileChange(path, current, recorded.before, recorded.entry)
     if recorded.entry:
         return FileChange(path, current, _without_ours(path, current, recorded.entry, recorded), recorded.entry)
+    if recorded.lines:
+        return FileChange(path, current, _without_lines(current, recorded.lines), lines=recorded.lines)
     if force:
         return FileChange(path, current, recorded.before)
     raise SetupConflictError(
@@ -139,6 +160,10 @@ def _without_ours(path: Path, text: str | None, entry: tuple[str, str], recorded
     if not section and not had_section:
         del document[name]
     return _dump(document, like=text)
+
+
+def _without_lines(text: str, lines: str | None) -> str:
+    return text.replace(lines, "") if lines else text
 
 
 def restore(changes: Iterable[FileChange]) -> None:
@@ -209,7 +234,12 @@ def _read_record() -> dict[str, _Recorded]:
     try:
         items = cast("dict[str, dict[str, Any]]", json.loads(text))
         return {
-            path: _Recorded(item["before"], item["written"], item["entry"] and (item["entry"][0], item["entry"][1]))
+            path: _Recorded(
+                item["before"],
+                item["written"],
+                item["entry"] and (item["entry"][0], item["entry"][1]),
+                item.get("lines"),  # not in the records of the first versions
+            )
             for path, item in items.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -10,16 +10,29 @@ import os
 import sys
 from collections.abc import Mapping
 
-__all__ = ["around_proxies"]
+__all__ = ["LOOPBACK", "around_proxies", "no_proxy_variables"]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_NAMES = ("NO_PROXY", "no_proxy")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""What this machine is called by its own programs."""
+
+_SPELLINGS = ("NO_PROXY", "no_proxy")
+_EVERYTHING = "*"
 
 
-def around_proxies(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`environment`, by default this process's own, with loopback added to what needs no proxy."""
+def no_proxy_variables() -> tuple[str, ...]:
+    """The variables that name what is asked directly; on Windows a variable has one spelling."""
+    return _SPELLINGS[:1] if sys.platform == "win32" else _SPELLINGS
+
+
+def around_proxies(environment: Mapping[str, str] | None = None, *, host: str | None = None) -> dict[str, str]:
+    """`environment`, by default this process's own, with loopback added to what needs no proxy.
+
+    `host` is where this machine's host listens, if that is not loopback: its own address needs no proxy either.
+    """
     environment = dict(os.environ if environment is None else environment)
-    listed = [name.strip() for variable in _NAMES for name in environment.get(variable, "").split(",")]
-    direct = ",".join(dict.fromkeys(name for name in (*listed, *_LOOPBACK) if name))
-    names = _NAMES[:1] if sys.platform == "win32" else _NAMES  # there a variable has one spelling
-    return environment | dict.fromkeys(names, direct)
+    # Both are read on every system: an environment that was handed in may have either.
+    listed = [name.strip() for variable in _SPELLINGS for name in environment.get(variable, "").split(",")]
+    if _EVERYTHING in listed:  # means that only where it stands alone
+        return environment | dict.fromkeys(no_proxy_variables(), _EVERYTHING)
+    direct = ",".join(dict.fromkeys(name for name in (*listed, *LOOPBACK, host) if name))
+    return environment | dict.fromkeys(no_proxy_variables(), direct)

@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from codex_windows_ai.client.proxies import around_proxies
-from codex_windows_ai.codex.launch import find_codex
+from codex_windows_ai.codex.launch import codex_environment, find_codex
 from codex_windows_ai.codex.profile import PROFILE
 from codex_windows_ai.codex.session import windows_ai_overrides
 from codex_windows_ai.errors import CodexError, NotAvailableError
@@ -116,7 +115,7 @@ class _Turn:
             codex_bin=str(find_codex()),
             config_overrides=tuple(overrides),
             cwd=task.cwd,
-            env=around_proxies(),
+            env=codex_environment(),
             client_name="codex-windows-ai",
             client_title="Codex Windows AI",
         )

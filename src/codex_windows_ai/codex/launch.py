@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from codex_windows_ai.client.proxies import around_proxies
+from codex_windows_ai.discovery.record import read_record
 from codex_windows_ai.errors import CodexNotFoundError
 
-__all__ = ["codex_version", "find_codex", "run_codex", "run_codex_exec"]
+__all__ = ["codex_environment", "codex_version", "find_codex", "run_codex", "run_codex_exec"]
 
 
 def find_codex() -> Path:
@@ -68,6 +70,12 @@ def codex_version(executable: Path) -> str:
     return ran.stdout.strip()
 
 
+def codex_environment() -> dict[str, str]:
+    """The environment of a Codex that may ask this machine's host: proxies are not between the two."""
+    record = read_record()
+    return around_proxies(host=urlsplit(record.url).hostname if record else None)
+
+
 def run_codex_exec(prompt: str, *, model: str | None = None, as_json: bool = False) -> int:
     """Run `codex exec` on `prompt` with this process's output streams and return its exit code.
 
@@ -96,10 +104,10 @@ def run_codex(arguments: Sequence[str]) -> int:
     sys.stderr.flush()
     try:
         if sys.platform == "win32":
-            return _wait_for(subprocess.Popen(command, env=around_proxies()))
+            return _wait_for(subprocess.Popen(command, env=codex_environment()))
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and a program inherits that
             signal.signal(number, signal.SIG_DFL)
-        os.execve(executable, command, around_proxies())  # noqa: S606
+        os.execve(executable, command, codex_environment())  # noqa: S606
     except OSError as error:
         raise _does_not_run(executable, error) from error
 
@@ -115,7 +123,7 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 def _run(command: Sequence[str], prompt: str) -> int:
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=around_proxies())
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=codex_environment())
     except OSError as error:
         raise _does_not_run(Path(command[0]), error) from error
 
