@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime reads this when it is loaded, and sends telemetry to Microsoft without it (also on Linux, since 1.29).
 # Every module of ours comes after this line, and so does whatever they import and every process that they start.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+TELEMETRY_GIVEN = os.environ.get(TELEMETRY_VARIABLE)
+"""What the variable was before; the doctor tells of it."""
+
+if "onnxruntime" in sys.modules and TELEMETRY_GIVEN in (None, "", "0"):
+    warnings.warn(
+        "onnxruntime was imported before codex_windows_ai, so its telemetry is on in this process: import "
+        f"codex_windows_ai first, or set {TELEMETRY_VARIABLE}=1.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+os.environ[TELEMETRY_VARIABLE] = "1"
 
 if TYPE_CHECKING:
     from codex_windows_ai.client.execute import WindowsAiAnswer, execute_with_windows_ai

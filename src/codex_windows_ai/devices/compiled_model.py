@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
-
-import onnxruntime as untyped_onnxruntime
 
 from codex_windows_ai.devices.devices import Device, fingerprint, plain_name
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.settings import cache_folder
 
 __all__ = ["compiled_model", "compiles"]
 
-_runtime: Any = untyped_onnxruntime  # it ships no types
 
 _COMPILING = {"qnn", "openvino", "nvtensorrtrtx", "vitisai"}
 
@@ -46,11 +43,11 @@ def compiled_model(folder: ModelFolder, device: Device, progress: Progress | Non
     with tempfile.TemporaryDirectory(dir=file.parent.parent) as scratch:
         built = Path(scratch) / "built"
         built.mkdir()
-        options = _runtime.SessionOptions()
+        options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         device.configure(options)
         try:
-            _runtime.ModelCompiler(options, str(folder.model_file)).compile_to_file(str(built / file.name))
+            onnxruntime.ModelCompiler(options, str(folder.model_file)).compile_to_file(str(built / file.name))
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise NotAvailableError(
                 f"{device.execution_provider} cannot compile the model: {first_line(error)}"

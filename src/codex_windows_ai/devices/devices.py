@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import onnxruntime as untyped_onnxruntime
-
 from codex_windows_ai.devices.windows_ml import Registration, register_libraries
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.adapters import list_linux_adapters
+from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.folder import ModelFolder
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "with_names_of_one",
 ]
 
-_runtime: Any = untyped_onnxruntime  # it ships no types
 
 Kind = Literal["gpu", "npu", "cpu"]
 
@@ -70,7 +68,7 @@ def list_devices(extra_library: Path | None = None) -> list[Device]:
     `extra_library` is registered as well; see `register_libraries`.
     """
     registrations = {entry.name.lower(): entry for entry in register_libraries(extra_library) if entry.error is None}
-    devices = with_names_of_one([_describe(handle, registrations) for handle in _runtime.get_ep_devices()])
+    devices = with_names_of_one([_describe(handle, registrations) for handle in onnxruntime.get_ep_devices()])
     return sorted(devices, key=lambda device: ("gpu", "npu", "cpu").index(device.kind) * 100 + _rank_of(device))
 
 
@@ -119,7 +117,7 @@ def provider_rank(kind: Kind, execution_provider: str) -> int:
 
 def fingerprint(folder: ModelFolder, device: Device) -> str:
     """Names a model file together with a device and the version of what drives it: what is true of one may change."""
-    what = [_version_of(folder.model_file), device.execution_provider, device.name, _runtime.__version__]
+    what = [_version_of(folder.model_file), device.execution_provider, device.name, onnxruntime.__version__]
     if device.library:
         what += [device.library.version or "", _version_of(device.library.library)]
     return hashlib.sha256(os.fsencode("\n".join(what))).hexdigest()[:16]

@@ -15,16 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import onnxruntime as untyped_onnxruntime
-
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
 from codex_windows_ai.hardware.hresult import code_of, describe, meaning_of
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.progress import Progress, silent
 
 __all__ = ["CatalogProvider", "Registration", "fetch_provider", "list_providers", "register_libraries"]
 
-_runtime: Any = untyped_onnxruntime  # it ships no types
 
 State = Literal["ready", "not-ready", "not-present"]
 Source = Literal["catalog", "package", "setting"]
@@ -148,7 +146,7 @@ def _register(name: str, library: Path, version: str | None, source: Source) -> 
         return
     error = None
     try:
-        _runtime.register_execution_provider_library(name, str(library))
+        onnxruntime.register_execution_provider_library(name, str(library))
         # ONNX Runtime GenAI keeps a register of its own.
         if find_spec("onnxruntime_genai"):
             import onnxruntime_genai as untyped_genai  # pyright: ignore[reportMissingImports]  # not everywhere there

@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 import psutil
 
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.folder import EXACT_SUMS, ModelFolder
 
 Logits = npt.NDArray[np.float32]
@@ -34,9 +34,6 @@ _TYPES: dict[str, type[np.generic]] = {
 # Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
 _SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
-
-# ONNX Runtime ships no type information; this is the only place of the engine that touches it.
-_runtime = cast("Any", ort)
 
 
 class Model:
@@ -176,16 +173,16 @@ class Model:
 
 
 def _load(file: Path, threads: int, configure_session: ConfigureSession | None) -> Any:
-    options = _runtime.SessionOptions()
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a failure is reported by us, once
     try:
         if configure_session is None:
             options.add_session_config_entry(*EXACT_SUMS)
-            return _runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         configure_session(options)
-        return _runtime.InferenceSession(str(file), options)
+        return onnxruntime.InferenceSession(str(file), options)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ModelFileError(
             f"ONNX Runtime cannot load {file}: {first_line(error)}",

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as untyped_onnxruntime
+
+from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 
 __all__ = ["Trial", "execution_providers", "first_line", "try_provider"]
-
-onnxruntime: Any = untyped_onnxruntime  # it ships no types
 
 _SIDE = 8
 

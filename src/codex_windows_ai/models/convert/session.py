@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ModelFileError
@@ -23,7 +22,8 @@ class Session:
     """
 
     def __init__(self, model: str | bytes, name: str) -> None:
-        onnxruntime: Any = importlib.import_module("onnxruntime")
+        from codex_windows_ai.hardware.onnx_runtime import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # a failure is reported by us, once
         options.enable_cpu_mem_arena = False  # which would keep the memory of the largest pass
