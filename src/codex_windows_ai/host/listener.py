@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -97,9 +99,24 @@ def url_of(address: str, port: int) -> str:
 
 
 def names_of_machine(address: str) -> tuple[str, ...]:
-    """What other machines may call a host that listens on `address`: its names and addresses."""
+    """What other machines may call a host that listens on `address`: its names and addresses.
+
+    No name server is asked, who would learn of it: the name with its domain is the one in the file of host names.
+    """
     addresses = [entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries]
-    return tuple({address, socket.gethostname(), socket.getfqdn(), *addresses})
+    return tuple({address, socket.gethostname(), *_names_in_file(socket.gethostname()), *addresses})
+
+
+def _names_in_file(name: str) -> list[str]:
+    """Every name of the lines of this machine's file of host names that `name` stands in."""
+    windows = os.environ.get("SYSTEMROOT")
+    file = Path(windows, "System32", "drivers", "etc", "hosts") if windows else Path("/etc/hosts")
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    entries = [line.partition("#")[0].split()[1:] for line in lines]
+    return [other for names in entries if name in names for other in names]
 
 
 def _listen(address: str, port: int) -> socket.socket:
