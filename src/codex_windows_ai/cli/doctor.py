@@ -19,7 +19,8 @@ def command(
 ) -> int:
     """Examine this machine.
 
-    Says what is there, what is missing and how to fix it; exit code 3 when something must be fixed first.
+    Says what is there, what is missing, what could leave the machine (telemetry of libraries, proxies between its own
+    programs) and how to fix it; exit code 3 when something must be fixed first.
     """
     from codex_windows_ai.doctor.checks import examine_machine
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from codex_windows_ai.codex.launch import codex_version, find_codex
 from codex_windows_ai.doctor.machine import machine_checks
 from codex_windows_ai.doctor.model import check_model
+from codex_windows_ai.doctor.privacy import privacy_checks
 from codex_windows_ai.doctor.report import Check, Finding, Report, examine
 from codex_windows_ai.doctor.windows import windows_checks
 from codex_windows_ai.errors import CodexNotFoundError
@@ -27,6 +28,7 @@ def _all_checks() -> Iterator[Check]:
     yield Check("config.settings", _settings)
     yield Check("model.installed", check_model)
     yield Check("codex.cli", check_codex)
+    yield from privacy_checks()
     yield from windows_checks()
 
 

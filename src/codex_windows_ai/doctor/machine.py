@@ -18,7 +18,7 @@ from codex_windows_ai.hardware.inference import execution_providers, try_provide
 from codex_windows_ai.hardware.memory import read_memory
 from codex_windows_ai.settings import cache_folder, load_settings
 
-__all__ = ["machine_checks"]
+__all__ = ["installed_version", "machine_checks"]
 
 _WEBGPU = "pip install onnxruntime-ep-webgpu"
 
@@ -55,12 +55,13 @@ def machine_checks() -> list[Check]:
 
 
 def _python() -> Finding:
-    packages = {name: found for name in _PACKAGES if (found := _installed_version(name))}
+    packages = {name: found for name in _PACKAGES if (found := installed_version(name))}
     details = {"python": platform.python_version(), "executable": sys.executable, "platform": platform.platform()}
     return Finding("ok", f"Python {platform.python_version()}", {**details, "packages": packages})
 
 
-def _installed_version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
