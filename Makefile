@@ -17,7 +17,7 @@ FAST := $(addprefix tests/,channel chat codex discovery doctor engine hardware m
 demo: $(VENV)/.runtime
 	$(BIN)/cwai exec --use-windows-ai "$(PROMPT)"
 
-test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools build/.browser \
+test: $(VENV)/.development $(WINDOWS)/.ready build/.driver-tools build/.browser build/.network \
 		$(VENV)/conformance/.ready $(VENV)/mcpb/.ready $(VENV)/webgpu/.ready
 	$(MAKE) --directory tests/wine/doubles
 	$(BIN)/python -m pytest
@@ -106,6 +106,12 @@ build/.driver-tools: Makefile scripts/install_debian.sh
 # The browser that the page at the host's root is tested in; with it comes SwiftShader, the GPU that is a program.
 build/.browser: Makefile scripts/install_debian.sh
 	scripts/install_debian.sh chromium libvulkan1
+	mkdir -p build
+	touch $@
+
+# What makes a network of its own, in which nothing leaves the machine unseen.
+build/.network: Makefile scripts/install_debian.sh
+	scripts/install_debian.sh iproute2
 	mkdir -p build
 	touch $@
 
