@@ -85,3 +85,11 @@ def test_an_error_of_another_version_keeps_its_message() -> None:
 
     assert type(back) is WindowsAiError
     assert str(back) == "New trouble."
+
+
+def test_what_an_error_quotes_of_a_request_can_be_sent() -> None:
+    error = InvalidRequestError("\udc80 is wrong.", hint="\ud800", param="\ud800")
+
+    sent = error_response(error).body.decode("utf-8")
+
+    assert sent.count("?") == 4

@@ -20,14 +20,19 @@ def error_body(error: WindowsAiError) -> dict[str, Any]:
     """
     return {
         "error": {
-            "message": error.message_and_hint,
+            "message": _sendable(error.message_and_hint),
             "type": _type_of(error),
-            "param": getattr(error, "param", None),
+            "param": _sendable(getattr(error, "param", None)),
             "code": error.code,
-            "hint": error.hint,
-            "details": {name: value for name, value in vars(error).items() if name not in _OWN},
+            "hint": _sendable(error.hint),
+            "details": {name: _sendable(value) for name, value in vars(error).items() if name not in _OWN},
         }
     }
+
+
+def _sendable(value: Any) -> Any:
+    """A text as UTF-8 can carry it: what it quotes of a request may have half a surrogate pair."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 def fault_of(error: Exception) -> WindowsAiError:

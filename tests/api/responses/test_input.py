@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -132,3 +133,9 @@ def test_empty_arguments_are_none_and_cut_ones_stay_as_they_were_written(argumen
     [(_, text)] = written([{**CALL, "arguments": arguments}])
 
     assert text == CALL_TEXT.replace("{}", read)
+
+
+@pytest.mark.parametrize("kind", [[], {}, [["a"]], {"a": 1}, 1, True])
+def test_a_type_that_is_no_text_is_no_fault_of_ours(kind: Any) -> None:
+    with suppress(InvalidRequestError):
+        read_input([{"type": kind, "role": "user", "content": "hi"}])

@@ -33,7 +33,7 @@ def read_input(
         return conversation, tools
     for index, item in enumerate(items):
         param = f"input[{index}]"
-        kind = item.get("type", "message")
+        kind = str(item.get("type", "message"))
         if kind == "message" and item.get("role") == "tool":  # as chat messages are
             call_id = item.get("tool_call_id", item.get("call_id"))
             conversation.add_result(call_id, item.get("content"), param=f"{param}.content")
@@ -44,7 +44,7 @@ def read_input(
         elif kind == "additional_tools":
             tools += cast("list[dict[str, Any]]", item.get("tools") or [])
         else:
-            _add_other(conversation, str(kind), item, param)
+            _add_other(conversation, kind, item, param)
     return conversation, tools
 
 
