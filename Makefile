@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WINDOWS := .venv-windows
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
-.PHONY: demo test test-fast test-rivals check lint format driver driver-fuzz lock clean
+.PHONY: demo test test-fast test-rivals endurance check lint format driver driver-fuzz lock clean
 
 # What `make check` runs: the rooms whose tests need no browser, no Wine and no compiler, without the files that take long.
 LONG := $(addprefix tests/,test_telemetry.py engine/test_core_properties.py engine/test_genai.py \
@@ -32,6 +32,11 @@ driver-fuzz: build/.driver-tools
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
 test-rivals: $(VENV)/.development
 	$(BIN)/python -m pytest -m slow
+
+# The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
+endurance: $(VENV)/.development
+	ENDURANCE_MINUTES=$(or $(MINUTES),20) ENDURANCE_KILLS=$(or $(KILLS),50) ENDURANCE_BODIES=$(or $(BODIES),100000) \
+		$(BIN)/python -m pytest -s tests/endurance
 
 test-fast: $(VENV)/.development
 	$(BIN)/python -m pytest $(FAST)

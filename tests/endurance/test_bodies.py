@@ -1,0 +1,87 @@
+"""Hostile bodies at every door: refused or answered, never a fault of ours, and memory stays.
+
+`ENDURANCE_BODIES=100000` sends as many. The model's answers are one letter; the HTTP stack, the engine and all that
+reads a request are the product's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from codex_windows_ai.host.host import Host
+from codex_windows_ai.settings import Settings
+from tests.codex_cli.scripted import Script, ScriptedRuntime
+from tests.endurance.lengths import BODIES, PATIENCE_SECONDS
+from tests.endurance.mutation import BODIES as GOOD
+from tests.endurance.mutation import hostile
+from tests.hosting import TOKEN, OpenClient
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 60.0
+"""Seconds for one body; it is no figure of speed."""
+WARM_UP = max(200, BODIES // 20)
+"""After so many, whatever is kept for the next ones is there."""
+OUR_FAULT = "internal error"
+
+
+class Faults(logging.Handler):
+    """What a log would tell of faults: tracebacks and errors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info or record.levelno >= logging.ERROR:
+            self.records.append(self.format(record))
+
+
+@pytest.fixture
+def faults() -> Faults:
+    handler = Faults()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+def host(tiny_model_path: Path) -> Host:
+    script = Script()
+    script.otherwise = "x"
+    settings = Settings(model=str(tiny_model_path), threads=1)
+    return Host(settings, token=TOKEN, make_runtime=partial(ScriptedRuntime, script=script))
+
+
+async def test_the_good_bodies_are_served(open_client: OpenClient, host: Host) -> None:
+    async with open_client(host) as client:
+        for path, bodies in GOOD.items():
+            if path != "/mcp":
+                answers = [await client.post(path, json=body, timeout=PATIENCE) for body in bodies]
+                assert answers[0].status_code == 200, answers[0].text
+
+
+@pytest.mark.timeout(PATIENCE_SECONDS)
+async def test_no_body_is_our_fault(open_client: OpenClient, host: Host, faults: Faults) -> None:
+    process, begin, answered = psutil.Process(), 0, 0
+    async with open_client(host) as client:
+        await client.get("/v1/models")
+        for number in range(BODIES):
+            path, body, headers = hostile(number)
+            answer = await client.post(path, content=body, headers=headers, timeout=PATIENCE)
+            said = (number, path, body[:2000], answer.status_code, answer.text[:2000])
+            assert answer.status_code < 500, said
+            assert OUR_FAULT not in answer.text, said
+            assert faults.records == [], said
+            answered += answer.status_code == 200
+            if number == WARM_UP:
+                begin = process.memory_info().rss
+        end = process.memory_info().rss
+    print({"bodies": BODIES, "answered": answered, "memory_begin": begin, "memory_end": end})
+    assert answered > BODIES // 100
+    assert begin and end <= 2 * begin
