@@ -107,6 +107,26 @@ def test_what_has_no_effect_is_named(live_host: LiveHost, parameters: dict[str, 
     assert ask(live_host, **parameters)["left_out"] == named
 
 
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_a_schema_that_is_not_strict_is_kept_to_as_far_as_that_goes(live_host: LiveHost, path: str) -> None:
+    schema = {"type": "object", "properties": {"to": {"type": "string", "pattern": "^(?!x)a$"}}, "required": ["to"]}
+    form: dict[str, Any] = {"name": "mail", "schema": schema}
+    asked: dict[str, Any] = (
+        {"text": {"format": {"type": "json_schema", **form}}, "input": "hi"}
+        if path == "responses"
+        else {"response_format": {"type": "json_schema", "json_schema": form}, "messages": [USER]}
+    )
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    body = {"model": "tiny", "max_tokens": 2, **asked}
+
+    answer = httpx2.post(f"{live_host.url}/v1/{path}", json=body, headers=headers, timeout=60)
+
+    assert answer.status_code == 200, answer.text
+    [remark] = answer.json()["windows_ai"]["loosened"]
+    assert remark["format"] == "json_schema"
+    assert "look-around" in remark["reason"]
+
+
 def test_an_output_limit_above_what_the_window_leaves_is_clamped_and_said(live_host: LiveHost) -> None:
     [remark] = ask(live_host, max_tokens=32000, stop=["a", "e", "i", "o", " "])["left_out"]
 

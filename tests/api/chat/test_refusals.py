@@ -118,8 +118,8 @@ def test_the_document_names_every_parameter() -> None:
         assert [name for name in body.model_fields if f"`{name}" not in parameters + own] == []
 
 
-def test_a_schema_that_cannot_be_followed_is_refused(openai_client: OpenAI) -> None:
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
+def test_a_strict_schema_that_cannot_be_followed_is_refused(openai_client: OpenAI) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}, "strict": True}}
     with pytest.raises(openai.BadRequestError) as caught:
         ask(openai_client, {"response_format": form})
 

@@ -296,7 +296,7 @@ def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
         ({"tool_choice": "required"}, openai.BadRequestError, "invalid_request", "tool_choice"),
         ({"tools": [{**LABELS, "strict": True}]}, openai.BadRequestError, "invalid_grammar", "tools"),
         (
-            {"text": {"format": {"type": "json_schema", "name": "a", "schema": LABELS["parameters"]}}},
+            {"text": {"format": {"type": "json_schema", "name": "a", "schema": LABELS["parameters"], "strict": True}}},
             openai.BadRequestError,
             "invalid_grammar",
             None,

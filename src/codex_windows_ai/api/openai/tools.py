@@ -64,7 +64,7 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
     if choice in ("required", "any"):
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
-        listed = cast("list[Any]", item.get("tools") or [])
+        listed = cast("list[Any]", item["tools"]) if isinstance(item.get("tools"), list) else []
         names = [_chosen(_flat(entry)[0], tools, f"tool_choice.tools[{n}]") for n, entry in enumerate(listed)]
         _some(names, "allowed_tools")
         return ToolSet(tools, cast("ToolMode", item["mode"]), frozenset(names), parallel)
@@ -129,11 +129,11 @@ def _read_namespace(fields: dict[str, Any], param: str, left_out: list[str]) -> 
     tools: list[Tool] = []
     for index, member in enumerate(cast("list[Any]", members)):
         inner, place = _flat(member, f"{param}.tools[{index}]")
-        kind = inner.get("type")
+        kind = str(inner.get("type"))
         if kind == "namespace":
             raise InvalidRequestError(f"`{place}`: a namespace holds no other.", param=place)
         if kind not in _READERS:
-            left_out.append(f"{place}: {str(kind)[:100]}")
+            left_out.append(f"{place}: {kind[:100]}")
             continue
         tool = _READERS[kind](inner, place)
         tools.append(replace(tool, namespace=namespace, description=_join(preface, tool.description)))

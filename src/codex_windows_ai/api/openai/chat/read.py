@@ -83,8 +83,9 @@ def _add_call(conversation: Conversation, call: dict[str, Any], param: str) -> N
         called = call.get(kind)
         if isinstance(called, dict):
             fields = cast("dict[str, Any]", called)
-            conversation.add_call(kind, str(fields.get("name")), fields.get(body), call_id=call.get("id"))
-            return
+            if isinstance(name := fields.get("name"), str):
+                conversation.add_call(kind, name, fields.get(body), call_id=call.get("id"))
+                return
     conversation.leave_out(f"{param}: {call.get('type')}")
 
 

@@ -42,7 +42,8 @@ def read_input(
         elif kind in _CALLS:
             _add_call(conversation, kind, item, param)
         elif kind == "additional_tools":
-            tools += cast("list[dict[str, Any]]", item.get("tools") or [])
+            offered = item.get("tools")
+            tools += cast("list[dict[str, Any]]", offered) if isinstance(offered, list) else []
         else:
             _add_other(conversation, kind, item, param)
     return conversation, tools
