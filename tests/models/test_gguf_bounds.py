@@ -132,6 +132,15 @@ def test_two_tensors_in_one_place_are_refused_by_name(tmp_path: Path):
     assert "`blk.1.ffn_up.weight`" in message
 
 
+def test_a_tensor_out_of_line_is_refused_by_name(tmp_path: Path):
+    path = Tiny().write(tmp_path / "tiny.gguf")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"blk.1.ffn_up.weight") + len(b"blk.1.ffn_up.weight") + 4 + 2 * 8 + 4
+    content[at] += 1
+    path.write_bytes(content)
+    assert "`blk.1.ffn_up.weight` does not begin at a multiple of 32" in refused(path, tmp_path).message
+
+
 def test_lists_longer_than_any_models_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gguf_file, "MOST_LIST_ITEMS", 500)  # the vocabulary has 269, and as many types
     with pytest.raises(ModelFileError, match="500 are the most"):

@@ -300,6 +300,11 @@ class GgufFile:
             raise ModelFileError(f"{self.path} has {len(infos) - len(tensors)} tensors twice.")
         ordered = sorted(tensors.values(), key=lambda tensor: tensor.offset)
         for tensor in ordered:
+            if tensor.offset % alignment:
+                raise ModelFileError(
+                    f"{self.path}: the tensor {shown(tensor.name)} does not begin at a multiple of {alignment} bytes.",
+                    hint="Fetch the file again.",
+                )
             if tensor.offset + tensor.bytes > self.size:
                 raise ModelFileError(
                     f"{self.path} is truncated: the tensor {shown(tensor.name)} ends at "
