@@ -54,9 +54,9 @@ def convert(source: Path, target: Path, progress: Progress, try_chat: TryChat | 
     """
     with GgufFile(source) as file:
         decoder = Decoder(read_spec(file))
-        tokenizer = read_tokenizer(file)
         weights = SourceWeights(file, family_of(file).layout)
-        weights.check(decoder)
+        weights.check(decoder)  # so the vocabulary is no longer than a tensor of the file
+        tokenizer = read_tokenizer(file)
         check_window(decoder, str(source))
         require_memory(estimated_bytes(decoder), token_bytes(decoder), source.name, decoder.spec.context_length)
         require_space(target, estimated_bytes(decoder) + _SMALL_FILES, f"The conversion of {source.name}")

@@ -35,7 +35,7 @@ DEFAULT_ALIGNMENT = 32
 # bytes for one of the file; what is beyond these bounds is no model.
 MOST_HEADER_BYTES = 1 << 26
 MOST_LIST_ITEMS = 1 << 21
-MOST_TENSORS = 1 << 14
+MOST_TENSORS = MOST_VALUES = 1 << 14
 MOST_DIMENSIONS = 4  # ggml's own bound
 
 MetadataValue = int | float | bool | str | list[int] | list[float] | list[bool] | list[str]
@@ -261,8 +261,12 @@ class GgufFile:
                 f"{self.path} is GGUF version {version}; versions {SUPPORTED_VERSIONS} are supported, little endian."
             )
         tensor_count, value_count = self._count(), self._count()
-        if tensor_count > MOST_TENSORS:
-            raise ModelFileError(f"{self.path} says that it has {tensor_count} tensors; {MOST_TENSORS} are the most.")
+        for count, most, what in (
+            (tensor_count, MOST_TENSORS, "tensors"),
+            (value_count, MOST_VALUES, "metadata values"),
+        ):
+            if count > most:
+                raise ModelFileError(f"{self.path} says that it has {count} {what}; {most} are the most.")
         metadata: dict[str, MetadataValue] = {}
         for _ in range(self._bounded(value_count, _LEAST_VALUE_BYTES, "metadata values")):
             key = self._string()
