@@ -85,7 +85,7 @@ def test_a_graph_outside_of_the_folder_is_refused_by_name(how: str, folder: Path
 @pytest.mark.parametrize("graph", ["model.onnx", "model.cpu.onnx"])
 def test_weights_outside_of_the_folder_are_refused_by_name(where: str, graph: str, folder: Path, store: ModelStore):
     outside = (folder / "model.onnx.data").rename(folder.parent / "weights")
-    model = onnx.load(str(folder / graph), load_external_data=False)
+    model = onnx.ModelProto.FromString((folder / graph).read_bytes())
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
             if entry.key == "location":
@@ -97,7 +97,7 @@ def test_weights_outside_of_the_folder_are_refused_by_name(where: str, graph: st
 
 
 def test_weights_of_a_branch_outside_of_the_folder_are_refused_by_name(folder: Path, store: ModelStore):
-    model = onnx.load(str(folder / "model.cpu.onnx"), load_external_data=False)
+    model = onnx.ModelProto.FromString((folder / "model.cpu.onnx").read_bytes())
     node = next(node for node in model.graph.node if node.op_type == "If")
     tensor = node.attribute[0].g.initializer.add(name="x", data_type=1, data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="/etc/passwd")
@@ -217,7 +217,7 @@ def test_another_number_of_layers_than_the_graphs_is_refused(layers: int, folder
 
 
 def test_keys_and_values_beyond_this_machines_memory_are_refused_with_both_figures(folder: Path, store: ModelStore):
-    model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+    model = onnx.ModelProto.FromString((folder / "model.onnx").read_bytes())
     for value in model.graph.input:
         if value.name.startswith("past"):
             value.type.tensor_type.shape.dim[1].dim_value = 2**40

@@ -65,7 +65,7 @@ def remove(name: str) -> Change:
 
 def no_numbers(folder: Path) -> None:
     """A norm's weights are no numbers any more: the graph loads, and computes none."""
-    model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+    model = onnx.ModelProto.FromString((folder / "model.onnx").read_bytes())
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "final_norm")
     place = {entry.key: entry.value for entry in tensor.external_data}
     with (folder / place["location"]).open("r+b") as file:
@@ -120,6 +120,19 @@ def test_a_folder_that_cannot_answer_is_refused_in_a_sentence_and_leaves_nothing
     assert caught.value.hint
     assert nothing_is_left(store.root)
     assert not recwarn.list
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not say what is mapped")
+@pytest.mark.parametrize("fault", [None, "weights that are no numbers"])
+def test_no_file_is_held_once_the_model_was_tried(fault: str | None, folder: Path, store: ModelStore):
+    if fault:
+        BROKEN[fault][0](folder)
+        with pytest.raises(ModelError) as caught:
+            store.add(folder)
+        assert caught.value.__cause__  # which is kept as long as the error
+    else:
+        store.add(folder)
+    assert str(store.root) not in Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
 def test_a_sound_folder_and_a_sound_file_are_installed(folder: Path, tmp_path: Path, store: ModelStore):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +54,12 @@ def prove_model(folder: ModelFolder) -> tuple[str, ...]:
     try:
         with _as_model_errors(folder.path), np.errstate(all="ignore"):  # what is no number is looked for
             _require_numbers(folder)
+    except ModelError as error:
+        if error.__cause__:  # its frames hold the session
+            traceback.clear_frames(error.__cause__.__traceback__)
+        raise
     finally:
-        gc.collect()  # Windows moves no folder whose files a session has mapped
+        gc.collect()  # Windows neither moves nor deletes files that a session has mapped
     return remarks
 
 
