@@ -103,7 +103,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "no template": (remove("chat_template.jinja"), "no chat template"),
     "template that does not compile": (write("chat_template.jinja", "{% for %}"), "does not compile"),
     "template that refuses": (write("chat_template.jinja", "{{ raise_exception('never') }}"), "never"),
-    "template that says nothing": (write("chat_template.jinja", ""), "empty"),
+    "template that says nothing": (write("chat_template.jinja", ""), "empty|does not write"),
     "end tokens outside of the graph's vocabulary": (other_vocabulary, "269 tokens"),
 }
 
