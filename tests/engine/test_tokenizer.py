@@ -190,7 +190,7 @@ def test_a_prompt_too_long_is_left_before_it_is_encoded_whole(tiny_model: ModelF
     error = refused.value
     assert not error.counted
     assert 512 <= error.prompt_tokens <= length + 1
-    assert (error.output_tokens, error.context_length) == (1, 512)
+    assert error.context_length == 512
     assert f"at least {error.prompt_tokens} tokens" in error.message
 
 
