@@ -87,6 +87,10 @@ def _routes() -> list[BaseRoute]:
     return [*control.routes, *looking, *api_routes]
 
 
+_ENDPOINTS = ("/v1/", "/mcp")
+"""Where programs ask; other paths are the host's own."""
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     return error_response(cast("WindowsAiError", error))
 
@@ -96,8 +100,9 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     refusal = cast("HTTPException", error)
     reason = f"{HTTPStatus(refusal.status_code).phrase}: {request.method} {request.url.path}."
     if refusal.status_code == HTTPStatus.NOT_FOUND:
-        doors = ", ".join(route.path for route in request.app.routes if isinstance(route, Route))
-        reason += f" This host has {doors}."
+        paths = (route.path.partition("/{")[0] for route in request.app.routes if isinstance(route, Route))
+        endpoints = ", ".join(dict.fromkeys(path for path in paths if path.startswith(_ENDPOINTS)))
+        reason += f" This host speaks OpenAI's API and MCP: {endpoints}."
     codes: dict[int, str] = {HTTPStatus.NOT_FOUND: "unknown_url", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_supported"}
     code = codes.get(refusal.status_code)
     body = {"error": {"message": reason, "type": "invalid_request_error", "param": None, "code": code}}
