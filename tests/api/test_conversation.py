@@ -128,6 +128,8 @@ def test_arguments_are_read_in_one_way(body: Any, read: str) -> None:
         ([{"type": "refusal", "refusal": "no"}], "no"),
         ({"type": "text", "text": "a"}, "a"),
         (["a", {"type": "summary_text", "text": "b"}], "a\nb"),
+        ({"text": "a"}, "a"),
+        ([{"type": None, "text": "a"}, None, {"text": "b"}], "a\nb"),
     ],
 )
 def test_content_is_text_or_parts_of_text(content: Any, text: str) -> None:
@@ -156,12 +158,24 @@ def test_what_is_no_text_leaves_a_placeholder(part: Any, left_out: str, placehol
     assert (read.unread.param or "").startswith("content[1]")
 
 
-@pytest.mark.parametrize("content", [3, {"text": "a"}, [3], [None], [{"text": "a"}]])
-def test_content_of_another_kind_is_refused_and_what_a_tool_returned_is_its_text(content: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="must be a string"):
-        read_contents(content, param="content")
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [(3, "content"), ({"a": 1}, "content"), ([3], "content[0]"), (["a", [3]], "content[1]"), ({"text": 3}, "content")],
+)
+def test_content_of_another_kind_is_its_json_text_and_refused_where_it_is_asked_about(content: Any, place: str) -> None:
+    read = read_contents(content, param="content")
 
-    assert json.loads(read_contents(content, param="output", result=True).text) == content
+    assert read.left_out == [place]
+    assert read.unread is not None
+    assert read.unread.param == place
+    assert "3" in read.text or '{"a": 1}' in read.text
+
+
+@pytest.mark.parametrize("content", [3, {"text": "a"}, [3], [None], [{"text": "a"}], {"a": 1}])
+def test_what_a_tool_returned_may_be_any_json(content: Any) -> None:
+    read = read_contents(content, param="output", result=True)
+
+    assert (json.loads(read.text), read.left_out) == (content, [])
 
 
 IMAGE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:"}}]

@@ -54,6 +54,10 @@ def ask(live_host: LiveHost, **parameters: Any) -> dict[str, Any]:
         ([{"role": "assistant", "function_call": {"name": "f", "arguments": ""}}], None),
         ([{"role": "function", "name": "f", "content": "ok"}], "messages[].content: its call is missing"),
         ([{"role": "critic", "content": "a"}], "messages[].role"),
+        ([{"content": "a"}], "messages[].role"),
+        ([{"role": "assistant", "content": 5}], "messages[].content"),
+        ([{"role": "assistant", "content": "a", "tool_calls": "x"}], "messages[].tool_calls"),
+        ([{"role": "assistant", "content": "a", "function_call": "x"}], "messages[].function_call"),
     ],
 )
 def test_a_history_is_no_request_for_service(live_host: LiveHost, messages: list[Any], left_out: str | None) -> None:

@@ -82,6 +82,7 @@ FOREIGN: list[dict[str, Any]] = [
     {"type": "reasoning", "id": "rs_1", "summary": []},
     {"type": "not_yet_invented", "id": "x"},
     {"type": 7},
+    {"type": "function_call", "call_id": "c1", "name": None, "arguments": "{}"},
 ]
 
 
@@ -119,7 +120,7 @@ def test_an_output_may_be_any_json(kind: str, output: Any, shown: str) -> None:
         ({"role": "critic", "content": "a"}, "input[0].role"),
         ({"role": "user", "content": 3}, "input[0].content"),
         ({"role": "user", "content": [{"type": "input_image"}]}, "input[0].content[0].type"),
-        ({**CALL, "name": None}, "input[0].name"),
+        ({"type": None, "role": None, "content": "a"}, "input[0].role"),
     ],
 )
 def test_an_item_that_is_not_understood_is_refused_by_its_place(item: dict[str, Any], param: str) -> None:
@@ -133,6 +134,52 @@ def test_empty_arguments_are_none_and_cut_ones_stay_as_they_were_written(argumen
     [(_, text)] = written([{**CALL, "arguments": arguments}])
 
     assert text == CALL_TEXT.replace("{}", read)
+
+
+def test_null_is_no_type() -> None:
+    assert messages([{"type": None, "role": "user", "content": "a"}]) == (Message("user", "a"),)
+
+
+@pytest.mark.parametrize("reference", [{"id": "msg_1"}, {"id": "msg_1", "type": None}])
+def test_a_reference_needs_no_type(reference: dict[str, Any]) -> None:
+    made, _ = read_input([reference, {"role": "user", "content": "a"}])
+
+    assert (made.messages(), made.left_out) == ((Message("user", "a"),), ["input[0]: item_reference"])
+
+
+@pytest.mark.parametrize("role", [None, 5, ["user"]])
+@pytest.mark.parametrize("content", [5, {"a": 1}, [5]])
+def test_a_malformed_message_ends_no_session(role: Any, content: Any) -> None:
+    made, _ = read_input([{"role": role, "content": content}, {"role": "user", "content": "a"}])
+
+    assert made.messages()[1] == Message("user", "a")
+    assert "input[0].role" in made.left_out
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "code_interpreter_call", "id": "1", "code": "x", "outputs": [{"type": "logs", "logs": "a.txt"}]},
+        {"type": "file_search_call", "id": "1", "queries": ["x"], "results": [{"text": "a.txt"}]},
+        {"type": "program_output", "call_id": "1", "result": "a.txt"},
+    ],
+)
+def test_what_a_server_ran_returned_is_shown_wherever_it_stands(item: dict[str, Any]) -> None:
+    assert "a.txt" in written([{"role": "user", "content": "a"}, item])[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("item", "left_out"),
+    [
+        ({"role": "user", "content": "b", "cache_control": {"type": "ephemeral"}}, "input[1].cache_control"),
+        ({"role": "assistant", "content": "b", "reasoning_content": "c"}, "input[1].reasoning_content"),
+        ({**CALL, "thought_signature": "c"}, "input[1].thought_signature"),
+    ],
+)
+def test_a_field_that_is_not_known_is_named(item: dict[str, Any], left_out: str) -> None:
+    made, _ = read_input([{"role": "user", "content": "a"}, item])
+
+    assert made.left_out == [left_out]
 
 
 @pytest.mark.parametrize("kind", [[], {}, [["a"]], {"a": 1}, 1, True])

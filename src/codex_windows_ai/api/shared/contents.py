@@ -9,7 +9,7 @@ from typing import cast
 
 from codex_windows_ai.errors import InvalidRequestError
 
-_TEXTS = {"refusal": "refusal"}
+_TEXTS = {"refusal": "refusal", "logs": "logs"}
 """Where a part of a type has its text, if not under `text`."""
 
 _PLAIN = ("text", "input_text", "output_text")
@@ -42,25 +42,37 @@ class Contents:
 def read_contents(content: object, *, param: str, result: bool = False) -> Contents:
     """A string, or a list of parts; nothing is the empty text. A tool's `result` may be any JSON, which is its text.
 
-    Raises InvalidRequestError: a number, or an object that is no part.
+    In a message, a number or an object that is no part leaves its JSON text, and is `unread`.
     """
     if content is None or isinstance(content, str):
         return Contents(content or "")
     parts = cast("list[object]", content if isinstance(content, list) else [content])
-    if not all(isinstance(part, str) or (isinstance(part, dict) and "type" in part) for part in parts):
-        if result:
-            return Contents(json.dumps(content, ensure_ascii=False))
-        raise InvalidRequestError(f"`{param}` must be a string or a list of content parts.", param=param)
+    if result and not all(isinstance(part, str) or _has_type(part) for part in parts):
+        return Contents(json.dumps(content, ensure_ascii=False))
     read = Contents()
-    read.text = "\n".join(_read_part(part, f"{param}[{index}]", read) for index, part in enumerate(parts))
+    read.text = "\n".join(
+        _read_part(part, f"{param}[{index}]" if parts is content else param, read)
+        for index, part in enumerate(parts)
+        if part is not None
+    )
     return read
+
+
+def _has_type(item: object) -> bool:
+    return isinstance(item, dict) and "type" in item
 
 
 def _read_part(item: object, param: str, read: Contents) -> str:
     if isinstance(item, str):
         return item
-    part = cast("Mapping[str, object]", item)
-    kind = str(part.get("type", "text"))
+    part = cast("Mapping[str, object]", item if isinstance(item, dict) else {})
+    if not _has_type(part) and not isinstance(part.get("text"), str):
+        read.left_out.append(param)
+        read.unread = read.unread or InvalidRequestError(
+            f"`{param}` must be text, or an object with a `type`.", hint="Send text, or a list of parts.", param=param
+        )
+        return json.dumps(item, ensure_ascii=False)
+    kind = str(part.get("type") or "text")
     text = part.get(_TEXTS.get(kind, "text"))
     if isinstance(text, str):
         read.left_out += [f"{param}.{name}" for name in part if name not in _KNOWN and part[name] is not None]

@@ -39,12 +39,8 @@ class Conversation:
         """What is wrong with the last thing that was asked, as long as nobody answered it or asked anew."""
 
     def add_message(self, role: object, content: object, *, param: str) -> None:
-        """What somebody said; "developer" is the newer name of "system". An unknown role is read as the user's.
-
-        Raises InvalidRequestError: it has no role, or content of no kind that messages have.
-        """
-        if not isinstance(role, str):
-            raise InvalidRequestError(f"`{param}.role` must be text.", param=f"{param}.role")
+        """What somebody said; "developer" is the newer name of "system". Any other role is read as the user's."""
+        role = role if isinstance(role, str) else json.dumps(role)
         contents = read_contents(content, param=f"{param}.content")
         self.left_out += contents.left_out
         if role == "assistant":

@@ -68,11 +68,16 @@ def _conversation(messages: list[dict[str, Any]]) -> Conversation:
 
 def _add_calls(conversation: Conversation, message: dict[str, Any], param: str) -> None:
     legacy = message.get("function_call")
-    if isinstance(legacy, dict):
+    if legacy and not isinstance(legacy, dict):
+        conversation.leave_out(f"{param}.function_call")
+    elif legacy:
         name = cast("dict[str, Any]", legacy).get("name")
         _add_call(conversation, {"function": legacy, "id": _legacy_id(name)}, f"{param}.function_call")
     calls = message.get("tool_calls")
-    for index, call in enumerate(cast("list[object]", calls) if isinstance(calls, list) else ()):
+    if calls and not isinstance(calls, list):
+        conversation.leave_out(f"{param}.tool_calls")
+        return
+    for index, call in enumerate(cast("list[object]", calls or ())):
         _add_call(
             conversation, cast("dict[str, Any]", call) if isinstance(call, dict) else {}, f"{param}.tool_calls[{index}]"
         )

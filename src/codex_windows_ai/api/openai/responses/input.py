@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from codex_windows_ai.api.shared.conversation import Conversation
-from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.tools import ToolKind, qualified_name
 
 _CALLS: dict[str, tuple[ToolKind, str]] = {
     "function_call": ("function", "arguments"),
     "custom_tool_call": ("custom", "input"),
 }
+
+
+_KNOWN = frozenset(
+    {"type", "id", "status", "role", "content", "phase", "call_id", "tool_call_id", "name", "namespace"}
+    | {"arguments", "input", "output", "caller", "async", "created_by"}
+)
+"""Fields of messages, calls and results that change nothing, or are read."""
+
+_KINDS = frozenset({"message", *_CALLS, "function_call_output", "custom_tool_call_output"})
+
+_RETURNED = {"code_interpreter_call": "outputs", "file_search_call": "results", "program_output": "result"}
+"""Where an item of a type has what a tool returned, if not under `output`."""
 
 
 def read_input(
@@ -22,8 +33,6 @@ def read_input(
 
     Items that only another model, or only OpenAI's servers, can use are left out and named: a compaction, a search
     that was made there, what another model reasoned. What they returned is shown. Ids of items are not used.
-
-    Raises InvalidRequestError: an item that is malformed.
     """
     conversation, tools = Conversation(), list[dict[str, Any]]()
     if instructions:
@@ -33,7 +42,10 @@ def read_input(
         return conversation, tools
     for index, item in enumerate(items):
         param = f"input[{index}]"
-        kind = str(item.get("type", "message"))
+        kind = str(item.get("type") or ("message" if "content" in item or "role" in item else "item_reference"))
+        conversation.left_out += [
+            f"{param}.{name}" for name in item if kind in _KINDS and name not in _KNOWN and item[name] is not None
+        ]
         if kind == "message" and item.get("role") == "tool":  # as chat messages are
             call_id = item.get("tool_call_id", item.get("call_id"))
             conversation.add_result(call_id, item.get("content"), param=f"{param}.content")
@@ -53,14 +65,16 @@ def _add_call(conversation: Conversation, item_type: str, item: dict[str, Any], 
     kind, body_name = _CALLS[item_type]
     name, namespace = item.get("name"), item.get("namespace")
     if not isinstance(name, str):
-        raise InvalidRequestError(f"`{param}.name` must be text.", param=f"{param}.name")
+        conversation.leave_out(f"{param}: {item_type}")
+        return
     name = qualified_name(name, namespace if isinstance(namespace, str) else None)
     conversation.add_call(kind, name, item.get(body_name), call_id=item.get("call_id"))
 
 
 def _add_other(conversation: Conversation, kind: str, item: dict[str, Any], param: str) -> None:
     """What a call returned, of a function or of any other kind of tool; all else is left out."""
-    if kind not in ("function_call_output", "custom_tool_call_output"):
+    if kind not in _KINDS:
         conversation.leave_out(f"{param}: {kind[:100]}")
-    if item.get("output") is not None or kind in ("function_call_output", "custom_tool_call_output"):
-        conversation.add_result(item.get("call_id", item.get("id")), item.get("output"), param=f"{param}.output")
+    name = _RETURNED.get(kind, "output")
+    if item.get(name) is not None or kind in _KINDS:
+        conversation.add_result(item.get("call_id", item.get("id")), item.get(name), param=f"{param}.{name}")
