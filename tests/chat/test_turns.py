@@ -28,6 +28,13 @@ MISTRAL = (
     "{% for m in rest %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate') }}{% endif %}" + BODY + "{% endfor %}"
 )
+# As Llama 2's and Gemma 3's: the system message is written with what the user says first.
+IN_USERS = (
+    "{% set system = messages[0].content if messages[0].role == 'system' else none %}"
+    "{% for m in (messages[1:] if system else messages) %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "<{{ m.role }}>{{ '[' + system + ']' if loop.first and system }}{{ m.content }}|{% endfor %}"
+)
 NO_SYSTEM = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + BODY
 ) + "{% endfor %}"
@@ -37,6 +44,7 @@ FIRST = (
     "{{ raise_exception('system must be first') }}{% endif %}" + BODY + "{% endfor %}"
 )
 ANY = "{% for m in messages %}" + BODY + "{% endfor %}"
+TEMPLATES = [ANY, ALTERNATES, MISTRAL, IN_USERS, NO_SYSTEM, SILENT, FIRST]
 ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
 
@@ -74,6 +82,10 @@ def rendered(template: ChatTemplate, tokenizer: Tokenizer, conversation: Sequenc
         (ALTERNATES, "au", "<user>|<assistant>a0|<user>u1|"),
         (MISTRAL, "suasu", "<system>s0|<user>u1|<assistant>a2|<user>s3\n\nu4|"),
         (MISTRAL, "suus", "<system>s0|<user>u1\n\nu2\n\ns3|"),
+        (IN_USERS, "su", "<user>[s0]u1|"),
+        (IN_USERS, "s", "<user>s0|"),
+        (IN_USERS, "ss", "<user>[s0]s1|"),
+        (IN_USERS, "sau", "<user>s0|<assistant>a1|<user>u2|"),
         (NO_SYSTEM, "su", "<user>s0\n\nu1|"),
         (NO_SYSTEM, "suasu", "<user>s0\n\nu1|<assistant>a2|<user>s3\n\nu4|"),
         (NO_SYSTEM, "s", "<user>s0|"),
@@ -98,6 +110,7 @@ def test_a_template_gets_the_turns_that_it_takes(
         (NO_SYSTEM, ["takes no system message"]),
         (MISTRAL, ["at the beginning only", "alternate", "user first"]),
         (ALTERNATES, ["takes no system message", "alternate", "user first"]),
+        (IN_USERS, ["at the beginning only", "with a user's only", "alternate", "user first"]),
     ],
 )
 def test_what_is_done_is_remarked(load: LoadTemplate, source: str, words: list[str]) -> None:
@@ -107,7 +120,7 @@ def test_what_is_done_is_remarked(load: LoadTemplate, source: str, words: list[s
     assert all(word in remark for word, remark in zip(words, remarks, strict=True))
 
 
-@given(st.sampled_from([ANY, ALTERNATES, MISTRAL, NO_SYSTEM, SILENT, FIRST]), st.text("sua", min_size=1, max_size=9))
+@given(st.sampled_from(TEMPLATES), st.text("sua", min_size=1, max_size=9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_words_are_lost_and_none_change_places(
     load: LoadTemplate, tokenizer: Tokenizer, source: str, roles: str
@@ -120,7 +133,7 @@ def test_no_words_are_lost_and_none_change_places(
     assert places == sorted(places)
 
 
-@given(st.sampled_from([ANY, ALTERNATES, MISTRAL, NO_SYSTEM, SILENT, FIRST]), st.text("su", max_size=2), st.data())
+@given(st.sampled_from(TEMPLATES), st.text("su", max_size=2), st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_turns_prompt_begins_with_the_one_before_whatever_the_template_takes(
     load: LoadTemplate, tokenizer: Tokenizer, source: str, start: str, data: st.DataObject

@@ -28,6 +28,8 @@ class TurnForm:
     """Turns of one role may follow each other."""
     assistant_first: bool = True
     """The assistant may have the first word (after the system)."""
+    system_alone: bool = True
+    """A system message needs no user behind it: some templates write it as a part of the user's turn."""
 
     def apply(self, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         """The turns in this form; one with more than a role and words is left as it is."""
@@ -42,6 +44,8 @@ class TurnForm:
             else:
                 formed.append(placed)
                 moved.append(was_system)
+        if not self.system_alone and [turn["role"] for turn in formed[:2]] in (["system"], ["system", "assistant"]):
+            formed[0]["role"] = "user"
         if not self.assistant_first:
             start = int(bool(formed) and formed[0]["role"] == "system")
             if formed[start:] and formed[start]["role"] == "assistant":
@@ -64,9 +68,13 @@ class TurnForm:
             "never": ("The chat template takes no system message: it stands in the user's turn, before what follows.",),
         }
         alternate = "The chat template wants user and assistant to alternate: neighbours of one role are joined."
+        alone = (
+            "The chat template writes a system message with a user's only: without one it stands as the user's words."
+        )
         begins = "The chat template wants the user first: an empty turn stands before an assistant that begins."
         return (
             *systems[self.systems],
+            *(() if self.system_alone or self.systems == "never" else (alone,)),
             *(() if self.neighbours else (alternate,)),
             *(() if self.assistant_first else (begins,)),
         )
@@ -103,6 +111,7 @@ def learn_form(render: Callable[[list[dict[str, Any]]], str]) -> TurnForm:
         systems="never" if not takes("su") else "anywhere" if takes("suasu") and takes("suas") else "first",
         neighbours=takes("uu") and takes("uaau"),
         assistant_first=takes("au"),
+        system_alone=takes("s"),
     )
 
 
