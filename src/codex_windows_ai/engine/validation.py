@@ -42,7 +42,7 @@ class RequestValidator:
         """
         check_sampling(request.sampling)
         if any(not stop for stop in request.stop):
-            raise InvalidRequestError("A stop string must not be empty.")
+            raise InvalidRequestError("A stop string must not be empty.", param="stop")
         if request.top_logprobs is not None and not 0 <= request.top_logprobs <= MOST_ALTERNATIVES:
             raise InvalidRequestError(
                 f"`top_logprobs` must be between 0 and {MOST_ALTERNATIVES}; given: {request.top_logprobs}.",

@@ -55,7 +55,7 @@ def compose(request: GenerationRequest) -> Prompt:
     if request.max_output_tokens is not None and request.max_output_tokens < 1:
         raise InvalidRequestError(f"`max_output_tokens` must be at least 1; given: {request.max_output_tokens}.")
     if any(not stop for stop in request.stop):
-        raise InvalidRequestError("A stop string must not be empty.")
+        raise InvalidRequestError("A stop string must not be empty.", param="stop")
     if not any(message.text.strip() for message in request.messages):
         raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
     system = "\n\n".join(message.text for message in request.messages if message.role == "system")

@@ -22,6 +22,7 @@ from tests.hosting import TOKEN
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 FUNCTION: Any = {"type": "function", "function": {"name": "f"}}
 IMAGE: Any = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+ALLOWED: Any = {"mode": "auto", "tools": [FUNCTION, {"type": "function", "function": {"name": "g"}}]}
 AUDIO: Any = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
 
 
@@ -58,6 +59,17 @@ def ask(client: OpenAI, parameters: dict[str, Any]) -> Any:
         ({"tools": [{"name": "f"}]}, "tools[0].type"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
         ({"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "function"}}, "tool_choice"),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": ALLOWED}},
+            "tool_choice.allowed_tools.tools[1]",
+        ),
+        (
+            {"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "allowed_tools": {**ALLOWED, "tools": []}}},
+            "tool_choice.allowed_tools.tools",
+        ),
+        ({"stop": ""}, "stop"),
+        ({"stop": ["a", ""]}, "stop"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": "required", "tools": [{"type": "retrieval"}]}, "tool_choice"),
         ({"response_format": {"type": "xml"}}, "response_format"),
@@ -73,6 +85,38 @@ def test_a_parameter_that_cannot_be_served_is_refused_by_name(
 
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"messages": "hi"}, '`messages` must be a list (found: "hi").'),
+        ({"messages": []}, "`messages`: list should have at least 1 item, not 0 (found: [])."),
+        ({"tool_choice": 5}, "`tool_choice` must be text or an object (found: 5)."),
+        ({"tools": {}}, "`tools` must be a list (found: {})."),
+        ({"stop": 5}, "`stop` must be text or a list (found: 5)."),
+        ({"stop": ["a"] * 65}, "`stop`: list should have at most 64 items, not 65 (found: "),
+        ({"max_tokens": "5"}, '`max_tokens` must be a whole number (found: "5").'),
+        ({"max_tokens": 0}, "`max_tokens`: must be at least 1, or -1 for no limit (found: 0)."),
+        ({"temperature": "warm"}, '`temperature` must be a number (found: "warm").'),
+        ({"stream": 1}, "`stream` must be true or false (found: 1)."),
+        ({"stream_options": []}, "`stream_options` must be an object (found: [])."),
+        (
+            {"response_format": {"type": "xml"}},
+            "its `type` must be one of 'text', 'json_object', 'json_schema' (found: ",
+        ),
+        ({"response_format": {}}, "`response_format`: it has no `type` (found: {})."),
+        ({"response_format": "json"}, '`response_format` must be an object (found: "json").'),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "function"}}, "`tool_choice` must name a tool; offered: `f`."),
+    ],
+)
+def test_a_refusal_says_in_words_of_json_what_must_be_there(
+    openai_client: OpenAI, parameters: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(openai_client, parameters)
+
+    assert words in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -124,6 +168,8 @@ def test_a_strict_schema_that_cannot_be_followed_is_refused(openai_client: OpenA
         ask(openai_client, {"response_format": form})
 
     assert caught.value.code == "invalid_grammar"
+    assert caught.value.param == "response_format.json_schema.schema"
+    assert "nonsense. Send it without `strict`" in caught.value.message
 
 
 @pytest.mark.parametrize("stream", [False, True])

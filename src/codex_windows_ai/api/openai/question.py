@@ -12,15 +12,32 @@ from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.api.shared.endpoint import Question
 from codex_windows_ai.api.shared.parameters import GenerationBody
 from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
+from codex_windows_ai.errors import InvalidGrammarError
+from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.request import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSchema:
-    """What an answer's text must match; one that is `strict` in every keyword, any other as far as that goes."""
+    """What an answer's text must match; one that is `strict` in every keyword, any other as far as that goes.
+
+    `place` is the parameter it came in.
+    """
 
     definition: Mapping[str, Any]
     strict: bool = False
+    place: str | None = None
+
+    def grammar(self) -> tuple[Grammar, str]:
+        """The closest grammar that can be followed, and why it is not the same.
+
+        Raises InvalidGrammarError: it is strict, and cannot be followed as it is.
+        """
+        try:
+            return closest_json_grammar(dict(self.definition), strict=self.strict)
+        except InvalidGrammarError as error:
+            hint = "Send it without `strict`, and it is kept to as far as that goes."
+            raise InvalidGrammarError(error.message, hint=error.hint or hint, param=self.place) from error
 
 
 ANY_OBJECT = AnswerSchema({"type": "object"})
@@ -46,7 +63,7 @@ def make_question(
     loosened = check_answer(tool_set)
     grammar = None
     if schema is not None:
-        grammar, reason = closest_json_grammar(dict(schema.definition), strict=schema.strict)
+        grammar, reason = schema.grammar()
         loosened += [{"format": "json_schema", "reason": reason}] if reason else []
     request = GenerationRequest(
         messages=conversation.messages(),

@@ -51,11 +51,11 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
 
     Raises InvalidRequestError: the choice is malformed, or names a tool that is not there.
     """
-    item, _ = _flat(choice)
+    item, place = _flat(choice, "tool_choice")
     if item.keys() == {"type"}:
         choice = item["type"]
     if item.get("type") in ("function", "custom"):
-        return ToolSet(tools, "required", frozenset({_chosen(item, tools, "tool_choice")}), parallel or False)
+        return ToolSet(tools, "required", frozenset({_chosen(item, "tool_choice", tools)}), parallel or False)
     parallel = parallel is not False
     if choice is None:
         return ToolSet(tools, parallel=parallel)
@@ -65,8 +65,9 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item["tools"]) if isinstance(item.get("tools"), list) else []
-        names = [_chosen(_flat(entry)[0], tools, f"tool_choice.tools[{n}]") for n, entry in enumerate(listed)]
-        _some(names, "allowed_tools")
+        names = [_chosen(_flat(entry)[0], f"{place}.tools[{n}]", tools) for n, entry in enumerate(listed)]
+        if not names:
+            raise InvalidRequestError(f"`{place}.tools` must name a tool that may be called.", param=f"{place}.tools")
         return ToolSet(tools, cast("ToolMode", item["mode"]), frozenset(names), parallel)
     raise InvalidRequestError(
         f"`tool_choice` is not understood (found: {json.dumps(choice, default=str)[:100]}).",
@@ -81,12 +82,14 @@ def _some(values: Any, choice: str) -> Any:
     return values
 
 
-def _chosen(item: dict[str, Any], tools: tuple[Tool, ...], param: str) -> str:
+def _chosen(item: dict[str, Any], param: str, tools: tuple[Tool, ...]) -> str:
     name, namespace = item.get("name"), item.get("namespace")
     for tool in tools:
         if (tool.name, tool.namespace) == (name, namespace) or (namespace is None and tool.qualified_name == name):
             return tool.qualified_name
     offered = ", ".join(f"`{tool.qualified_name}`" for tool in tools) or "none"
+    if not isinstance(name, str):
+        raise InvalidRequestError(f"`{param}` must name a tool; offered: {offered}.", param=param)
     raise InvalidRequestError(f"There is no tool `{name}` to choose; offered: {offered}.", param=param)
 
 

@@ -47,6 +47,18 @@ def each_once(places: Iterable[str]) -> list[str]:
 
 Body = TypeVar("Body", bound=BaseModel)
 
+_TYPES = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "string_type": "text",
+}
+"""What a value must be, by pydantic's name of the error, in words of JSON."""
+
 # Clients send long prompts; an error that repeats one whole helps nobody.
 _LONGEST_VALUE = 100
 
@@ -76,16 +88,33 @@ def _read(raw: bytes, model: type[Body], not_supported: Mapping[str, str]) -> Bo
 def _named(
     errors: list[ErrorDetails], content: dict[str, Any], not_supported: Mapping[str, str]
 ) -> InvalidRequestError:
-    """The first parameter's error as a sentence; of a union's alternatives, the one that got furthest."""
+    """The first parameter's error as a sentence; of a union's alternatives, the one that got furthest.
+
+    Of those that got as far, one that is of the value's type; where none is, what all of them take.
+    """
     parameter = errors[0]["loc"][:1]
-    error = max((error for error in errors if error["loc"][:1] == parameter), key=lambda error: len(error["loc"]))
+    errors = [error for error in errors if error["loc"][:1] == parameter]
+    furthest = max(len(error["loc"]) for error in errors)
+    errors = [error for error in errors if len(error["loc"]) == furthest]
+    error = next((error for error in errors if error["type"] not in _TYPES), errors[0])
     param = _path(error, content)
     if parameter and (reason := not_supported.get(str(parameter[0]))):
         return InvalidRequestError(f"`{parameter[0]}` is not supported here: {reason}.", param=str(parameter[0]))
     if error["type"] == "missing":
         return InvalidRequestError(f"`{param}` is required.", param=param)
-    reason = error["msg"][:1].lower() + error["msg"][1:]
-    return InvalidRequestError(f"`{param}`: {reason} (found: {_shown(error['input'])}).", param=param)
+    found = f"(found: {_shown(error['input'])})"
+    if error["type"] in _TYPES:
+        types = " or ".join(dict.fromkeys(_TYPES[error["type"]] for error in errors))
+        return InvalidRequestError(f"`{param}` must be {types} {found}.", param=param)
+    return InvalidRequestError(f"`{param}`: {_reason(error)} {found}.", param=param)
+
+
+def _reason(error: ErrorDetails) -> str:
+    if error["type"].startswith("union_tag"):
+        wanted = error.get("ctx", {}).get("expected_tags")
+        return f"its `type` must be one of {wanted}" if wanted else "it has no `type`"
+    reason = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return reason[:1].lower() + reason[1:]
 
 
 def _path(error: ErrorDetails, content: dict[str, Any]) -> str:

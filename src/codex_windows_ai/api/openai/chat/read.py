@@ -39,7 +39,7 @@ def _schema(chat: ChatRequest) -> AnswerSchema | None:
         case JsonObjectFormat():
             return ANY_OBJECT
         case JsonSchemaFormat(json_schema=schema):
-            return AnswerSchema(schema.definition, strict=schema.strict or False)
+            return AnswerSchema(schema.definition, schema.strict or False, "response_format.json_schema.schema")
         case _:
             return None
 

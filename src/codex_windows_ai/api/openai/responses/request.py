@@ -36,7 +36,11 @@ class TextFormat(BodyPart):
         """What the text must match."""
         if self.type == "json_object":
             return ANY_OBJECT
-        return None if self.definition is None else AnswerSchema(self.definition, strict=self.strict or False)
+        return (
+            None
+            if self.definition is None
+            else AnswerSchema(self.definition, self.strict or False, "text.format.schema")
+        )
 
 
 class TextOptions(BodyPart):
