@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.process import Children
 from codex_windows_ai.models.folder import read_model_folder
 

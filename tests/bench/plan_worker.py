@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.workloads import plan
 from codex_windows_ai.devices import proof as device_proof
 from codex_windows_ai.models.folder import read_model_folder

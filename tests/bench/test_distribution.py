@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from codex_windows_ai.bench.run import ALL, WORKLOADS
+from codex_windows_ai.bench.workloads import ALL, WORKLOADS
 from codex_windows_ai.cli.bench import WorkloadName
 from tests.cli.program import environment_with
 
@@ -101,9 +101,7 @@ def test_with_both_wheels_the_command_and_the_measured_programs_are_there(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "names no server this can be compared with" in ran.stderr
 
-    ran = run_installed(
-        tmp_path, "-c", "import codex_windows_ai.bench.workers.engine as worker; print(worker.__file__)"
-    )
+    ran = run_installed(tmp_path, "-c", "import codex_windows_ai.bench.workers.ours as worker; print(worker.__file__)")
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path), ran.stderr
 
 

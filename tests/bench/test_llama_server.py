@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from codex_windows_ai.bench.context import Peer
+from codex_windows_ai.bench.bench import Peer
 from codex_windows_ai.bench.process import Children
 from codex_windows_ai.bench.sides.llama_server import llama_server, parse_peer
 from codex_windows_ai.bench.sides.side import Prompt

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.process import Children, Worker
-from codex_windows_ai.bench.sides import engine, status_quo
+from codex_windows_ai.bench.sides import ours, status_quo
 from codex_windows_ai.bench.sides.side import Prompt
 from codex_windows_ai.errors import EngineError, NotAvailableError
 
@@ -29,7 +29,7 @@ async def test_a_worker_that_cannot_start_says_why(children: Children, tmp_path:
 
 
 async def test_a_worker_that_dies_fails_what_it_was_asked(bench: Bench) -> None:
-    async with engine.engine(bench) as worker:
+    async with ours.engine(bench) as worker:
         running = worker.start("0", Prompt(PROMPT, 2000))
         worker.process.kill()
         with pytest.raises(EngineError, match="A measured process ended"):
@@ -39,13 +39,13 @@ async def test_a_worker_that_dies_fails_what_it_was_asked(bench: Bench) -> None:
 
 
 async def test_a_request_that_is_refused_fails_alone(bench: Bench) -> None:
-    async with engine.engine(bench) as worker:
+    async with ours.engine(bench) as worker:
         with pytest.raises(EngineError, match="outside the vocabulary"):
             await worker.ask(0, Prompt([10**9], 1))
         assert len((await worker.ask(0, Prompt(PROMPT, 3))).tokens) == 3
 
 
-@pytest.mark.parametrize("program", [[engine.MODULE], [status_quo.MODULE, "pipe"]])
+@pytest.mark.parametrize("program", [[ours.MODULE, "engine"], [status_quo.MODULE, "pipe"]])
 def test_a_worker_ends_when_the_bench_goes_away(program: list[str], default_model: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", *program, str(default_model), "{}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -72,14 +72,14 @@ def test_all_children_can_be_ended_at_once(children: Children) -> None:
 async def test_both_sides_give_the_same_answers_of_exactly_the_length_asked_for(settings: str, bench: Bench) -> None:
     question = Prompt(PROMPT, 12)
     async with (
-        engine.engine(bench, speculating_sequences=0) as ours,
+        ours.engine(bench, speculating_sequences=0) as engine,
         status_quo.status_quo(bench, 2, settings) as baseline,
     ):
-        replies = [await ours.ask(0, question), *[await baseline.ask(agent, question) for agent in (0, 1)]]
+        replies = [await engine.ask(0, question), *[await baseline.ask(agent, question) for agent in (0, 1)]]
         assert [len(reply.tokens) for reply in replies] == [12, 12, 12]
         assert replies[0].tokens[:4] == replies[1].tokens[:4] == replies[2].tokens[:4]
         assert all(0 < reply.first_token <= reply.total for reply in replies)
-        assert min(baseline.memory_bytes(), ours.memory_bytes()) > 50_000_000
+        assert min(baseline.memory_bytes(), engine.memory_bytes()) > 50_000_000
 
 
 def test_without_genai_the_baseline_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

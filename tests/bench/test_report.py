@@ -6,8 +6,7 @@ import json
 from xml.etree import ElementTree
 
 from codex_windows_ai.bench.figures import Comparison, Outcome, Result, Spread, Target
-from codex_windows_ai.bench.render import report_svg, report_text
-from codex_windows_ai.bench.report import Report, describe_machine, versions
+from codex_windows_ai.bench.report import Report, describe_machine, report_svg, report_text, versions
 
 LATENCY = Comparison("latency p50", "s", Spread((1.0, 1.2, 1.1)), Spread((10.0, 12.0, 11.0)), "status <quo>")
 MACHINE = {"cpu": "A & B", "cores": 2, "memory": 8_000_000_000, "os": "Linux 6", "busy_percent": 60.0}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.bench import Bench, Round, in_turn
 from codex_windows_ai.bench.figures import Outcome, ratio
-from codex_windows_ai.bench.measure import Round
 from codex_windows_ai.bench.sides.side import Reply
-from codex_windows_ai.bench.workloads import agents, curve, edit, flood, intruder, plan, soak, transport
+from codex_windows_ai.bench.workloads import agents, edit, flood, intruder, plan, soak, transport
 from codex_windows_ai.bench.workloads.text import ConversationSize
 
 pytestmark = pytest.mark.anyio
@@ -46,18 +45,18 @@ async def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
 
 
 async def test_curve_compares_with_one_request_after_another(bench: Bench) -> None:
-    outcome = await curve.run(bench, TINY, agents=(1, 2))
+    outcome = await agents.run_curve(bench, TINY, agents=(1, 2))
 
     assert [(comparison.baseline_name, comparison.name) for comparison in outcome.comparisons] == [
-        (curve.ORACLE, "tokens a second, 2 agents"),
-        (curve.CACHED, "tokens a second, 1 agent"),
-        (curve.CACHED, "tokens a second, 2 agents"),
+        (agents.ORACLE, "tokens a second, 2 agents"),
+        (agents.CACHED, "tokens a second, 1 agent"),
+        (agents.CACHED, "tokens a second, 2 agents"),
     ]
     assert [target.must for target in outcome.targets] == [">= 1"]
-    assert figure(outcome, curve.ORACLE, "cached_share", "2 agents") == 0
-    assert figure(outcome, curve.CACHED, "cached_share", "2 agents") > 0
+    assert figure(outcome, agents.ORACLE, "cached_share", "2 agents") == 0
+    assert figure(outcome, agents.CACHED, "cached_share", "2 agents") > 0
     # The second in line waits for the first, and its latency includes that.
-    longest, seconds = (figure(outcome, curve.CACHED, name, "2 agents") for name in ("latency_p99_s", "seconds"))
+    longest, seconds = (figure(outcome, agents.CACHED, name, "2 agents") for name in ("latency_p99_s", "seconds"))
     assert seconds / 2 < longest <= seconds
 
 

@@ -78,7 +78,7 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 class Worker:
-    """A Python process that speaks `workers/lines.py`; as a side it answers prompts.
+    """A Python process that speaks `Lines` of `workers/__init__.py`; as a side it answers prompts.
 
     Starting does not wait until it is ready. A context: the process ends with it.
     """

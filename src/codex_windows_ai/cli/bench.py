@@ -90,13 +90,13 @@ def command(
         document = {"schema_version": SCHEMA_VERSION, **fields}
         _write_file(output, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     if chart:
-        from codex_windows_ai.bench.render import report_svg
+        from codex_windows_ai.bench.report import report_svg
 
         _write_file(chart, report_svg(report))
     if as_json:
         write_json(fields)
     else:
-        from codex_windows_ai.bench.render import report_text
+        from codex_windows_ai.bench.report import report_text
 
         write(report_text(report))
 
@@ -121,9 +121,9 @@ class _Options:
         self._peer_model = peer_model
 
     def run(self, children: Children, progress: Progress) -> Report:
-        from codex_windows_ai.bench.context import Bench
-        from codex_windows_ai.bench.run import check_available, run
+        from codex_windows_ai.bench.bench import Bench
         from codex_windows_ai.bench.sides.llama_server import parse_peer
+        from codex_windows_ai.bench.workloads import check_available, run
         from codex_windows_ai.settings import load_settings
         from codex_windows_ai.windows_ai.model_proof import model_store
 

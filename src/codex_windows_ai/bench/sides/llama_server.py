@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import psutil
 
-from codex_windows_ai.bench.context import Peer
+from codex_windows_ai.bench.bench import Peer
 from codex_windows_ai.bench.process import LONGEST_SECONDS, Children, memory_bytes
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.errors import EngineError, InvalidRequestError

@@ -18,8 +18,7 @@ import psutil
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from codex_windows_ai.bench.context import Bench
-from codex_windows_ai.bench.measure import Round
+from codex_windows_ai.bench.bench import Bench, Round
 from codex_windows_ai.bench.process import Worker, memory_bytes
 from codex_windows_ai.bench.sides.side import OneEach, Prompt, Reply, SmallRequest, timed
 from codex_windows_ai.errors import EngineError, NotAvailableError

@@ -2,8 +2,8 @@
 
 Each call makes a fresh `onnxruntime_genai.Generator`, gives it the whole conversation and decodes greedily. Run as
 `python -m codex_windows_ai.bench.workers.status_quo WAY FOLDER OVERLAY`. `WAY` is `pipe`, where token ids come and go
-as in `workers/lines.py`, or `mcp`, an MCP server with one tool on standard input and output. `OVERLAY` is JSON laid
-over the folder's `genai_config.json`.
+as `workers/__init__.py` says, or `mcp`, an MCP server with one tool on standard input and output. `OVERLAY` is JSON
+laid over the folder's `genai_config.json`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
 
 def serve_pipe(folder: str, overlay: str) -> None:
     """Answers one request after another; each answer has exactly `max_output_tokens`."""
-    from codex_windows_ai.bench.workers.lines import Lines
+    from codex_windows_ai.bench.workers import Lines
 
     lines = Lines()
     model = _load(folder, overlay)

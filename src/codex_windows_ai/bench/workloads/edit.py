@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from codex_windows_ai.bench.context import Bench, in_turn
+from codex_windows_ai.bench.bench import Bench, in_turn
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare
-from codex_windows_ai.bench.sides.engine import engine
+from codex_windows_ai.bench.sides.ours import engine
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.bench.workloads.text import Text, decode
 from codex_windows_ai.chat.format import ChatFormat

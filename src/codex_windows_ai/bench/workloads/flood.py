@@ -18,10 +18,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare, latency_figures, percentile
 from codex_windows_ai.bench.process import LONGEST_SECONDS
-from codex_windows_ai.bench.sides.host import Host, running_host
+from codex_windows_ai.bench.sides.ours import Host, running_host
 from codex_windows_ai.bench.workloads.text import Text, decode
 from codex_windows_ai.client.http import HostClient
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare, latency_figures
 from codex_windows_ai.bench.process import Worker
-from codex_windows_ai.bench.sides.engine import engine
+from codex_windows_ai.bench.sides.ours import engine
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.bench.workloads.text import Text
 

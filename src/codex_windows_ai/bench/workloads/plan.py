@@ -15,13 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench, Round, ask_at_once, sampled
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare, latency_figures
-from codex_windows_ai.bench.measure import Round, ask_at_once, sampled
-from codex_windows_ai.bench.sides.engine import engine
-from codex_windows_ai.bench.sides.host import (
+from codex_windows_ai.bench.sides.ours import (
     Gpu,
     HostSide,
+    engine,
     find_gpu,
     host_over_channel,
     host_over_http,

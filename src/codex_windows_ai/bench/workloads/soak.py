@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target
 from codex_windows_ai.bench.process import Worker
-from codex_windows_ai.bench.sides.engine import engine
+from codex_windows_ai.bench.sides.ours import engine
 from codex_windows_ai.bench.sides.side import Prompt
 from codex_windows_ai.bench.workloads.text import Text
 from codex_windows_ai.errors import EngineError

@@ -17,9 +17,9 @@ from typing import Protocol
 
 import psutil
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target, compare, latency_figures
-from codex_windows_ai.bench.sides.host import Host, running_host
+from codex_windows_ai.bench.sides.ours import Host, running_host
 from codex_windows_ai.client.answer_stream import stream_answer
 from codex_windows_ai.client.http import HostClient
 from codex_windows_ai.errors import EngineError, NotAvailableError

@@ -1,4 +1,8 @@
-"""The host as users run it, asked over HTTP, MCP and the shared-memory channel, on the processor or a GPU."""
+"""What is ours, as a process of its own.
+
+The engine, driven with token ids through a pipe, or the host as users run it, asked over HTTP, MCP and the
+shared-memory channel, on the processor or a GPU.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ import httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from codex_windows_ai.bench.context import Bench
+from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.process import LONGEST_SECONDS, Worker
 from codex_windows_ai.bench.sides.side import Reply, SmallRequest, timed
 from codex_windows_ai.bench.sides.status_quo import text_of
@@ -32,8 +36,20 @@ from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Messag
 from codex_windows_ai.settings import cache_folder, load_settings
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
 
-MODULE = "codex_windows_ai.bench.workers.host"
+MODULE = "codex_windows_ai.bench.workers.ours"
 _KEPT_FOR_DEVICES = ("compiled", "proven")
+
+
+@asynccontextmanager
+async def engine(bench: Bench, **configuration: Any) -> AsyncGenerator[Worker]:
+    """The engine, one process for all agents, its model loaded; keyword arguments are fields of `EngineConfiguration`.
+
+    Raises EngineError: it did not start.
+    """
+    options = json.dumps({"threads": bench.threads, **configuration})
+    with Worker("engine", bench.children, MODULE, "engine", str(bench.folder.path), options) as worker:
+        await worker.wait_until_ready()
+        yield worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ async def running_host(bench: Bench, gpu: Gpu | None = None) -> AsyncGenerator[H
             if gpu.library:
                 settings["execution_provider_library"] = str(gpu.library)
             _share_what_devices_need(home)
-        with Worker("host", bench.children, MODULE, str(home), json.dumps(settings)) as worker:
+        with Worker("host", bench.children, MODULE, "host", str(home), json.dumps(settings)) as worker:
             await worker.wait_until_ready()
             record = read_record(home / "state" / "host.json")
             if record is None:
