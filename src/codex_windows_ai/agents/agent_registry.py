@@ -19,6 +19,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, cast
 
 from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
+from codex_windows_ai.protocol.json_values import as_object, object_in
 
 __all__ = [
     "IDENTIFIER",
@@ -70,7 +71,7 @@ def ask_server(command: Sequence[str], *, timeout: float = _SECONDS_FOR_SERVER) 
         raise NotAvailableError(f"The MCP server `{program}` did not answer within {timeout:g} s.") from error
     replies: dict[Any, dict[str, Any]] = {}
     for line in ran.stdout.splitlines():
-        reply = _parse(line)
+        reply = object_in(line) or {}
         replies[reply.get("id")] = reply
     return ServerReplies(_result(replies, 1, program, ran.stderr), _result(replies, 2, program, ran.stderr))
 
@@ -158,7 +159,7 @@ _REQUIRED: tuple[tuple[tuple[str, ...], type], ...] = (
 def _at(manifest: dict[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = manifest
     for part in path:
-        value = cast("dict[str, Any]", value).get(part) if isinstance(value, dict) else None
+        value = as_object(value).get(part)
     return value
 
 
@@ -258,11 +259,3 @@ def _first_generation(entry: dict[str, Any]) -> RegisteredServer:
     config = manifest["server"]["mcp_config"]
     identifier = str(entry.get("id") or manifest["name"])
     return RegisteredServer(identifier, str(manifest["name"]), (str(config["command"]), *map(str, config["args"])))
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

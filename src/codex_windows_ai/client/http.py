@@ -7,13 +7,14 @@ import ssl
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import httpx2
 
 from codex_windows_ai.discovery.proof import prove
 from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.errors import HostUnreachableError, WindowsAiError
+from codex_windows_ai.protocol.json_values import object_in
 from codex_windows_ai.protocol.wire_errors import error_from_body
 
 _CONNECT_SECONDS = 5.0
@@ -60,7 +61,7 @@ class HostClient:
         challenge = secrets.token_urlsafe(16)
         with self._unreachable():
             answer = await self._http.get("/health", params={"challenge": challenge})
-        if _json(answer).get("proof") != prove(self._token, challenge):
+        if (object_in(answer.content) or {}).get("proof") != prove(self._token, challenge):
             raise HostUnreachableError(
                 f"Whoever listens on {self._record.url} is not the host: it does not know the host's token.",
                 hint="`cwai stop` and then `cwai serve` start a new host.",
@@ -70,7 +71,7 @@ class HostClient:
     async def ready(self) -> dict[str, Any]:
         """The host's state: `state`, while loading `stage`, `done` and `total`, after a failure `error`."""
         with self._unreachable():
-            return _json(await self._http.get("/ready"))
+            return object_in((await self._http.get("/ready")).content) or {}
 
     async def load(self) -> None:
         """Asks a host that could not load its model to try again."""
@@ -135,15 +136,7 @@ class HostClient:
 
 
 def _checked(answer: httpx2.Response) -> dict[str, Any]:
-    body = _json(answer)
+    body = object_in(answer.content) or {}
     if answer.is_error:
         raise error_from_body(body) or WindowsAiError(f"The host answered with HTTP status {answer.status_code}.")
     return body
-
-
-def _json(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}

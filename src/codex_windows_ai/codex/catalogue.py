@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.protocol.json_values import as_object
 
 ModelInfo = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ def models_in(body: object) -> list[ModelInfo]:
 
     Raises NotAvailableError: it has none, because only Windows' own language model answers there.
     """
-    models = cast("dict[str, Any]", body).get("models") if isinstance(body, dict) else None
+    models = as_object(body).get("models")
     if not isinstance(models, list) or not models:
         raise NotAvailableError(
             "The host serves no model for Codex: Windows' own language model takes no tools and no long prompts.",

@@ -13,6 +13,7 @@ from typing import Any, cast
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
 from codex_windows_ai.models.contents import MOST_TOKENIZER_BYTES, inner_file, read_object, read_text
 from codex_windows_ai.models.wording import shown
+from codex_windows_ai.protocol.json_values import as_object
 
 CONFIGURATION = "genai_config.json"
 CPU_MODEL = "model.cpu.onnx"
@@ -109,7 +110,7 @@ class _Values:
     def find(self, key: str) -> Any:
         value: Any = self._root
         for part in key.split("."):
-            value = cast("dict[str, Any]", value).get(part) if isinstance(value, dict) else None
+            value = as_object(value).get(part)
         if value is None:
             raise ModelFileError(f"{self._file} lacks `{key}`.")
         return value

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from codex_windows_ai.protocol.json_values import object_in
+
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
@@ -98,11 +100,7 @@ def _check(content: object) -> None:
 
 def _id_in(raw: bytes) -> object:
     """The id in a message that is not UTF-8, so that whoever waits for its answer hears of it."""
-    try:
-        content: object = json.loads(raw.decode("utf-8-sig", errors="replace"))
-    except (ValueError, RecursionError):
-        return None
-    request_id = cast("dict[str, object]", content).get("id") if isinstance(content, dict) else None
+    request_id = (object_in(raw.decode("utf-8-sig", errors="replace")) or {}).get("id")
     return request_id if _is_id(request_id) else None
 
 

@@ -6,9 +6,10 @@ Format: https://platform.openai.com/docs/guides/error-codes/api-errors; `hint` a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.json_values import as_object
 
 _OWN = ("message", "hint", "param")
 
@@ -42,7 +43,7 @@ def fault_of(error: Exception) -> WindowsAiError:
 
 def error_from_body(body: object) -> WindowsAiError | None:
     """The error that `error_body` described, of the same class; None for a body of another kind."""
-    fields = _mapping(_mapping(body).get("error"))
+    fields = as_object(as_object(body).get("error"))
     message, hint = fields.get("message"), fields.get("hint")
     if not isinstance(message, str):
         return None
@@ -50,7 +51,7 @@ def error_from_body(body: object) -> WindowsAiError | None:
     error = kind.__new__(kind)
     hint = hint if isinstance(hint, str) else None
     WindowsAiError.__init__(error, message.removesuffix(hint or "").rstrip(), hint=hint)
-    vars(error).update(_mapping(fields.get("details")), param=fields.get("param"))
+    vars(error).update(as_object(fields.get("details")), param=fields.get("param"))
     return error
 
 
@@ -72,7 +73,3 @@ def _tree(root: type[WindowsAiError]) -> Iterator[type[WindowsAiError]]:
     yield root
     for child in root.__subclasses__():
         yield from _tree(child)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.tools import Tool, ToolMode, ToolSet
 
 NAME = r"[A-Za-z0-9_./-]{1,128}"
@@ -95,7 +96,7 @@ def _chosen(item: dict[str, Any], param: str, tools: tuple[Tool, ...]) -> str:
 
 def _flat(item: object, param: str = "") -> tuple[dict[str, Any], str]:
     """A tool or choice, and its place; the Chat Completions API nests what the Responses API does not."""
-    fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+    fields = as_object(item)
     kind = fields.get("type")
     nested = fields.get(str(kind))
     if not isinstance(nested, dict):

@@ -6,9 +6,10 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from codex_windows_ai.protocol.json_rpc import read_message
+from codex_windows_ai.protocol.json_values import as_object
 
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _NAME_KEYS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -51,7 +52,7 @@ class Envelope:
     @property
     def protocol_version(self) -> str | None:
         """The protocol version that it carries itself, as messages do since 2026-07-28; None in older ones."""
-        version = _mapping(self._parameters.get("_meta")).get(_VERSION_KEY)
+        version = as_object(self._parameters.get("_meta")).get(_VERSION_KEY)
         return version if isinstance(version, str) else None
 
     def own_headers(self) -> dict[str, str]:
@@ -67,7 +68,7 @@ class Envelope:
 
     @property
     def _parameters(self) -> Mapping[str, Any]:
-        return _mapping(self.content.get("params"))
+        return as_object(self.content.get("params"))
 
 
 def read_envelope(line: bytes) -> Envelope:
@@ -79,7 +80,3 @@ def _header_value(text: str) -> str:
     """Text as an HTTP header may hold it: the specification's base64 form where plain characters do not do."""
     plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith(_ENCODED)
     return text if plain else f"{_ENCODED}{base64.b64encode(text.encode()).decode()}?="
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -15,9 +15,10 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from codex_windows_ai.client.mcp.envelope import Envelope
-from codex_windows_ai.client.mcp.refusal import object_in, refusal_line
+from codex_windows_ai.client.mcp.refusal import refusal_line
 from codex_windows_ai.errors import HostUnreachableError
 from codex_windows_ai.protocol.json_rpc import INTERNAL_ERROR, error_line
+from codex_windows_ai.protocol.json_values import object_in
 
 PATH = "/mcp"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import json
-from collections.abc import Mapping
-from typing import Any, cast
 
 from codex_windows_ai.client.mcp.envelope import Envelope
 from codex_windows_ai.protocol.json_rpc import INTERNAL_ERROR, error_line
+from codex_windows_ai.protocol.json_values import as_object, object_in
 from codex_windows_ai.protocol.wire_errors import error_from_body
 
 _MEGABYTE = 1024 * 1024
@@ -17,8 +15,7 @@ _MEGABYTE = 1024 * 1024
 def refusal_line(message: Envelope, status: int, body: bytes) -> bytes:
     """The JSON-RPC error that answers a request: the door's own, else the host's, else what the status means."""
     content = object_in(body) or {}
-    error = content.get("error")
-    own: Mapping[str, Any] = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    own = as_object(content.get("error"))
     code = own.get("code")
     if isinstance(code, int) and not isinstance(code, bool):
         return error_line(message.id, code, str(own.get("message")), own.get("data"))
@@ -26,15 +23,6 @@ def refusal_line(message: Envelope, status: int, body: bytes) -> bytes:
         data = {"code": code, "http_status": status}
         return error_line(message.id, fault.json_rpc_code, fault.message_and_hint, data)
     return error_line(message.id, INTERNAL_ERROR, _meaning(status, message), {"http_status": status})
-
-
-def object_in(text: bytes) -> dict[str, Any] | None:
-    """The JSON object that something is; None where it is none."""
-    try:
-        content: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else None
 
 
 def _meaning(status: int, message: Envelope) -> str:

@@ -9,6 +9,7 @@ from codex_windows_ai.api.openai.question import ANY_OBJECT, AnswerSchema, make_
 from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.api.shared.endpoint import Question
 from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.tools import ToolKind
 
 _KNOWN = frozenset({"role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "name", "annotations"})
@@ -78,9 +79,7 @@ def _add_calls(conversation: Conversation, message: dict[str, Any], param: str) 
         conversation.leave_out(f"{param}.tool_calls")
         return
     for index, call in enumerate(cast("list[object]", calls or ())):
-        _add_call(
-            conversation, cast("dict[str, Any]", call) if isinstance(call, dict) else {}, f"{param}.tool_calls[{index}]"
-        )
+        _add_call(conversation, as_object(call), f"{param}.tool_calls[{index}]")
 
 
 def _add_call(conversation: Conversation, call: dict[str, Any], param: str) -> None:
