@@ -7,21 +7,18 @@ there are no batches (only protocol version 2025-03-26 had them).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from codex_windows_ai.protocol.json_values import object_in
+from codex_windows_ai.protocol.large_json import whole_characters
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
-_PAIR = r"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HALF = r"u([dD][89a-fA-F][0-9a-fA-F]{2})"
-# One escape of a JSON string at a time, so that the end of one is never taken for the beginning of another.
-_ESCAPE = re.compile(rf"\\(?:{_PAIR}|{_HALF}|.)")
+_NESTED = "This message is nested too deeply."
 
 
 class BadMessageError(ValueError):
@@ -51,9 +48,8 @@ def read_message(raw: bytes) -> tuple[bytes, dict[str, Any]]:
         raise BadMessageError(PARSE_ERROR, reason, _id_in(raw)) from error
     content = _parse(text)
     _check(content)
-    whole = _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text) if "\\u" in text else text
-    if whole != text:
-        text, content = whole, _parse(whole)
+    if "\\u" in text:
+        text, content = _mended(text, content)
     return text.encode(), cast("dict[str, Any]", content)
 
 
@@ -69,9 +65,19 @@ def _parse(text: str) -> object:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise BadMessageError(PARSE_ERROR, "This message is nested too deeply.") from error
+        raise BadMessageError(PARSE_ERROR, _NESTED) from error
     except ValueError as error:
         raise BadMessageError(PARSE_ERROR, f"This message is not JSON: {error}.") from error
+
+
+def _mended(text: str, content: object) -> tuple[str, object]:
+    """Both without halves of characters."""
+    try:
+        written = json.dumps(content, ensure_ascii=False)
+    except RecursionError as error:
+        raise BadMessageError(PARSE_ERROR, _NESTED) from error
+    whole = whole_characters(written)
+    return (text, content) if whole == written else (whole, _parse(whole))
 
 
 def _check(content: object) -> None:
@@ -86,7 +92,7 @@ def _check(content: object) -> None:
     request_id = message.get("id")
     if "id" in message and not _is_id(request_id):
         raise BadMessageError(INVALID_REQUEST, "The `id` of a request must be text or a whole number.")
-    if isinstance(request_id, str) and not _is_whole(request_id):
+    if isinstance(request_id, str) and whole_characters(request_id) != request_id:
         raise BadMessageError(INVALID_REQUEST, "The `id` holds half a surrogate pair.", request_id)
     if not isinstance(message.get("method"), str):
         raise BadMessageError(INVALID_REQUEST, "`method` must name what is asked for.", request_id)
@@ -106,7 +112,3 @@ def _id_in(raw: bytes) -> object:
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
-
-
-def _is_whole(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.json_values import as_object
+from codex_windows_ai.protocol.large_json import whole_characters
 
 _OWN = ("message", "hint", "param")
 
@@ -33,7 +34,7 @@ def error_body(error: WindowsAiError) -> dict[str, Any]:
 
 def _sendable(value: Any) -> Any:
     """A text as UTF-8 can carry it: what it quotes of a request may have half a surrogate pair."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+    return whole_characters(value) if isinstance(value, str) else value
 
 
 def fault_of(error: Exception) -> WindowsAiError:
