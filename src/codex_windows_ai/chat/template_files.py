@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models.contents import read_object, read_text
+from codex_windows_ai.models.folder import CHAT_TEMPLATE, TOKENIZER_CONFIGURATION
 
-CONFIGURATION, TEMPLATE, MORE_TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
+_MORE_TEMPLATES = "additional_chat_templates"
 _DEFAULT, _TOOL_USE = "default", "tool_use"
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -29,9 +30,9 @@ class TemplateFiles:
 def read_template_files(folder: Path) -> TemplateFiles:
     """Reads them.
 
-    Raises ModelFileError: there is no template, or a file cannot be read.
+    Raises ModelFileError: there is no template; or as `models/contents.py`.
     """
-    configuration = _configuration(folder / CONFIGURATION)
+    configuration = read_object(folder / TOKENIZER_CONFIGURATION, folder)
     sources = _sources(folder, configuration.get("chat_template"))
     if not sources:
         raise ModelFileError(
@@ -50,10 +51,10 @@ def read_template_files(folder: Path) -> TemplateFiles:
 
 def _sources(folder: Path, configured: Any) -> dict[str, str]:
     """The templates by name: those in files of their own, else those of the configuration."""
-    files = {_DEFAULT: folder / TEMPLATE} | {
-        file.stem: file for file in sorted((folder / MORE_TEMPLATES).glob("*.jinja"))
+    files = {_DEFAULT: folder / CHAT_TEMPLATE} | {
+        file.stem: file for file in sorted((folder / _MORE_TEMPLATES).glob("*.jinja"))
     }
-    if found := {name: _read(file, "chat template") for name, file in files.items() if file.exists()}:
+    if found := {name: read_text(file, folder) for name, file in files.items() if file.exists()}:
         return found
     if isinstance(configured, str):
         return {_DEFAULT: configured}
@@ -64,29 +65,6 @@ def _sources(folder: Path, configured: Any) -> dict[str, str]:
         entries = [cast("dict[str, Any]", entry) for entry in listed if isinstance(entry, dict)]
         named = {str(entry.get("name")): entry.get("template") for entry in entries}
     return {name: source for name, source in named.items() if isinstance(source, str)}
-
-
-def _configuration(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_read(file, "tokenizer's configuration"))
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"The tokenizer's configuration {file} is not readable JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelFileError(f"The tokenizer's configuration {file} must hold a JSON object.")
-    return cast("dict[str, Any]", value)
-
-
-def _read(file: Path, what: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ModelFileError(
-            f"The {what} {file} is not UTF-8: the byte {error.object[error.start]:#04x} at {error.start} begins no "
-            "character.",
-            hint="Fetch the model again, or save the file as UTF-8.",
-        ) from error
-    except OSError as error:
-        raise ModelFileError(f"Cannot read the {what} {file}: {error}") from error
 
 
 def _text_of(token: Any) -> str | None:

@@ -86,7 +86,9 @@ def read_text(file: Path, folder: Path, most: int = MOST_TEXT_BYTES) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelFileError(
-            f"The model file {file} is not UTF-8: {error.reason} at byte {error.start}.", hint="Save it as UTF-8."
+            f"The model file {file} is not UTF-8: the byte {error.object[error.start]:#04x} at {error.start} begins no "
+            "character.",
+            hint="Save it as UTF-8.",
         ) from error
     except OSError as error:
         raise ModelFileError(f"Cannot read the model file {file}: {error}") from error
