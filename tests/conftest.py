@@ -1,3 +1,4 @@
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -7,8 +8,11 @@ import httpx2
 import pytest
 from hypothesis import settings
 
+from codex_windows_ai.models.convert.convert import convert
+from codex_windows_ai.models.progress import silent
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import DEFAULT_MODEL
+from tests.models.synthetic import Tiny
 from tests.served import PATIENCE, ServedHost, make_home, serving
 
 pytest_plugins = ["tests.hosting"]
@@ -35,6 +39,22 @@ def served_host(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -
         # A request that needs the model waits for it.
         httpx2.get(f"{host.url}/v1/models", headers=host.headers, timeout=PATIENCE).raise_for_status()
         yield host
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that our converter makes of a small model with random weights; nobody changes it."""
+    place = tmp_path_factory.mktemp("converted")
+    target = place / "tiny"
+    target.mkdir()
+    convert(Tiny().write(place / "tiny.gguf"), target, silent)
+    return target
+
+
+@pytest.fixture
+def folder(converted: Path, tmp_path: Path) -> Path:
+    """A copy of `converted`, for a test to change."""
+    return Path(shutil.copytree(converted, tmp_path / "tiny"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cli.program import COMMAND, cwai, environment_with
+from tests.cli.program import COMMAND, cwai, environment_with, limited
 
 PATIENCE = 60.0
 
@@ -49,9 +49,8 @@ def read_host_file(home: Path) -> dict[str, Any] | None:
 @contextmanager
 def serving(home: Path, *options: str, limit: str = "", **environment: str) -> Generator[ServedHost]:
     """Runs `cwai serve` until the end of the block; `limit` are arguments of the shell's `ulimit`."""
-    limited = ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh"] if limit else []
     with subprocess.Popen(
-        [*limited, *COMMAND, "serve", "--port", "0", *options],
+        [*limited(limit), *COMMAND, "serve", "--port", "0", *options],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment_with(home, environment),

@@ -30,15 +30,21 @@ def environment_with(home: Path | None, extra: dict[str, str] | None = None) -> 
     return environment | (extra or {})
 
 
+def limited(limit: str) -> list[str]:
+    """What goes before a command so that it runs under a limit, arguments of the shell's `ulimit`."""
+    return ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh"] if limit else []
+
+
 def cwai(
     *arguments: str | bytes,
     stdin: bytes = b"",
     home: Path | None = None,
     environment: dict[str, str] | None = None,
+    limit: str = "",
 ) -> Ran:
-    """Run `cwai` with `arguments` to its end."""
+    """Run `cwai` with `arguments` to its end; `limit` as `limited` has it."""
     ran = subprocess.run(
-        [*COMMAND, *arguments],
+        [*limited(limit), *COMMAND, *arguments],
         input=stdin,
         capture_output=True,
         env=environment_with(home, environment),

@@ -20,7 +20,7 @@ from codex_windows_ai.client.starter import ensure_host, stop_host
 from codex_windows_ai.discovery.record import HostRecord, read_record
 from codex_windows_ai.errors import HostStartError, HostUnreachableError, ModelNotFoundError
 from codex_windows_ai.settings import Settings
-from tests.cli.program import COMMAND, environment_with
+from tests.cli.program import cwai, environment_with
 from tests.served import PATIENCE, make_home, serving
 
 
@@ -137,17 +137,9 @@ def test_a_host_that_dies_before_it_listens_is_said_with_the_end_of_its_log(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_on_a_full_disk_the_reason_for_failing_to_start_is_said(home: Path) -> None:
-    ran = subprocess.run(
-        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *COMMAND, "exec", "--use-windows-ai", "hi"],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env=environment_with(home),
-        encoding="utf-8",
-        timeout=PATIENCE,
-        check=False,
-    )
+    ran = cwai("exec", "--use-windows-ai", "hi", home=home, limit="-f 0")
 
-    assert ran.returncode == 1
+    assert ran.exit_code == 1
     assert f"Cannot write {home / 'state' / 'token'}" in ran.stderr
     assert "CODEX_WINDOWS_AI_HOME" in ran.stderr
 

@@ -268,16 +268,9 @@ def test_a_state_folder_that_cannot_be_written_is_named(command: list[str]) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_a_disk_that_takes_nothing_is_said_and_nothing_half_written_stays(home: Path) -> None:
-    ran = subprocess.run(
-        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *COMMAND, "serve", "--port", "0"],
-        capture_output=True,
-        env=environment_with(home),
-        encoding="utf-8",
-        timeout=PATIENCE,
-        check=False,
-    )
+    ran = cwai("serve", "--port", "0", home=home, limit="-f 0")
 
-    assert ran.returncode == 1
+    assert ran.exit_code == 1
     assert f"Cannot write {home / 'state' / 'token'}" in ran.stderr
     assert "CODEX_WINDOWS_AI_HOME" in ran.stderr
     assert [file.name for file in (home / "state").iterdir()] == ["host.lock"]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -14,9 +13,7 @@ import pytest
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.contents import folder_files
-from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import read_model_folder
-from codex_windows_ai.models.progress import silent
 from codex_windows_ai.models.store import ModelStore
 from tests.models.synthetic import Tiny
 
@@ -30,20 +27,6 @@ FILES = [
     "model.cpu.onnx",
 ]
 Change = Callable[[Path], Any]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("original")
-    folder = place / "tiny"
-    folder.mkdir()
-    convert(Tiny().write(place / "tiny.gguf"), folder, silent)
-    return folder
-
-
-@pytest.fixture
-def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "tiny"))
 
 
 @pytest.fixture

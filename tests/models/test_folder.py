@@ -1,28 +1,11 @@
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import read_model_folder
-from codex_windows_ai.models.progress import silent
 from tests.models.synthetic import TEMPLATE, Tiny
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("converted")
-    target = place / "tiny"
-    target.mkdir()
-    convert(Tiny().write(place / "tiny.gguf"), target, silent)
-    return target
-
-
-@pytest.fixture
-def folder(converted: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(converted, tmp_path / "tiny"))
 
 
 def test_a_converted_folder_tells_its_shape(folder: Path):

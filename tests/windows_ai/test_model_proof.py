@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ import onnx
 import pytest
 
 from codex_windows_ai.errors import ModelError, ModelFileError
-from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import ModelFolder
-from codex_windows_ai.models.progress import silent
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import load_settings
 from codex_windows_ai.windows_ai.engine_provider import EngineProvider
@@ -23,20 +20,6 @@ from tests.models import synthetic
 from tests.models.synthetic import Tiny
 
 Change = Callable[[Path], Any]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("original")
-    folder = place / "tiny"
-    folder.mkdir()
-    convert(Tiny().write(place / "tiny.gguf"), folder, silent)
-    return folder
-
-
-@pytest.fixture
-def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "tiny"))
 
 
 @pytest.fixture
