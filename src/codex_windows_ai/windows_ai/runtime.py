@@ -21,12 +21,12 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.models.progress import Progress
+from codex_windows_ai.protocol.large_requests import beside
 from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource, Refusal
 from codex_windows_ai.settings import Settings, load_settings
 from codex_windows_ai.windows_ai.actions import BUILT_IN, GENERATE, REWRITE, SUMMARISE, Action, messages_for
 from codex_windows_ai.windows_ai.answer import Answer, AnswerObserver
-from codex_windows_ai.windows_ai.beside import beside
 
 if TYPE_CHECKING:
     from codex_windows_ai.engine.engine import Engine

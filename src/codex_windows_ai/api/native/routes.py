@@ -17,8 +17,8 @@ from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.codec import decode_request, encode_delta, encode_error, encode_source
+from codex_windows_ai.protocol.large_requests import beside
 from codex_windows_ai.protocol.source import AnswerSource
-from codex_windows_ai.windows_ai.beside import beside
 
 PATH = "/generate"
 

@@ -13,7 +13,7 @@ from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
-from codex_windows_ai.windows_ai.beside import beside
+from codex_windows_ai.protocol.large_requests import beside
 
 
 async def create_chat_completion(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Work that takes a while, beside the event loop: small requests at once, large ones one by one."""
+"""Work for a request that takes a while, beside the event loop: for small ones at once, for large ones one by one."""
 
 from __future__ import annotations
 
