@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,24 @@ def test_a_configuration_that_is_no_utf8_is_named(tmp_path: Path, tokenizer: Tok
 
     with pytest.raises(ModelFileError, match=r"tokenizer_config\.json is not UTF-8"):
         ChatTemplate(tmp_path, tokenizer)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_further_template_that_lies_elsewhere_is_not_read(
+    write_template: WriteTemplate, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "tool_use.jinja"
+    elsewhere.write_text("secret", encoding="utf-8")
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").symlink_to(elsewhere)
+
+    with pytest.raises(ModelFileError, match="leads out of the model folder"):
+        write_template("default")
+
+
+def test_a_template_of_megabytes_is_not_read(write_template: WriteTemplate) -> None:
+    with pytest.raises(ModelFileError, match=r"chat_template\.jinja has more than 4,194,304 bytes"):
+        write_template(" " * (1 << 22) + "{{ messages }}")
 
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "read"}}
