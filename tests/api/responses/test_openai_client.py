@@ -299,7 +299,7 @@ def test_a_tool_whose_schema_cannot_be_followed_is_called_and_that_is_said(
             {"text": {"format": {"type": "json_schema", "name": "a", "schema": LABELS["parameters"], "strict": True}}},
             openai.BadRequestError,
             "invalid_grammar",
-            None,
+            "text.format.schema",
         ),
         ({"tools": [{"type": "function"}]}, openai.BadRequestError, "invalid_request", "tools[0].name"),
     ],
