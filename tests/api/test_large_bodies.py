@@ -112,6 +112,45 @@ async def test_a_huge_schema_is_loosened_or_refused_by_name(open_client: OpenCli
     assert "5,000 optional properties" in error["message"]
 
 
+PRODUCT = {"allOf": [{"type": "integer", "multipleOf": factor} for factor in (3, 5, 7, 11, 13, 17, 19, 23)]}
+"""Of which the library would make one automaton, for hours."""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tools": [{"type": "function", "function": {**function("slow", a=PRODUCT)["function"], "strict": True}}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": PRODUCT, "strict": True}}},
+        {
+            "tools": [
+                {
+                    "type": "custom",
+                    "name": "slow",
+                    "format": {
+                        "type": "grammar",
+                        "syntax": "lark",
+                        "definition": f"start: %json {json.dumps(PRODUCT)}",
+                    },
+                }
+            ]
+        },
+    ],
+    ids=["tool", "format", "grammar"],
+)
+async def test_one_that_must_be_kept_to_is_refused_and_others_are_served_meanwhile(
+    open_client: OpenClient, asked: dict[str, Any]
+) -> None:
+    async with open_client() as client:
+        asking = [client.post(CHAT, json=chat(**asked)) for _ in range(8)]
+        refused = await asyncio.gather(*asking, client.get("/health"))
+        served = await client.post(CHAT, json=chat())
+
+    assert [answer.status_code for answer in (*refused, served)] == [400] * 8 + [200, 200]
+    error = refused[0].json()["error"]
+    assert error["code"] == "invalid_grammar"
+    assert "takes too much to compile" in error["message"]
+
+
 async def test_a_message_to_mcp_has_a_bound_of_its_own(open_client: OpenClient) -> None:
     status, error = await post(open_client, "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping", "x": "y" * 3_000_000})
 

@@ -16,7 +16,7 @@ from codex_windows_ai.chat import schema as tool_schema
 from codex_windows_ai.chat.formats.hermes import HermesParser, answer_grammar
 from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
 from codex_windows_ai.chat.schema import MOST_TRIES, Search, arguments_schema, closest_schema
-from codex_windows_ai.engine.sampling.grammar import check_grammar
+from codex_windows_ai.engine.sampling.grammar_trial import check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.answer import CallEnded
 from codex_windows_ai.protocol.grammar import Grammar
@@ -366,3 +366,46 @@ def test_whatever_the_schema_calls_are_well_formed(schema: dict[str, Any], seed:
     assert cut or len(calls) == 1
     for call in calls:
         assert isinstance(json.loads(call.body), dict)
+
+
+PRODUCT = {"allOf": [{"type": "integer", "multipleOf": factor} for factor in (3, 5, 7, 11, 13, 17, 19, 23)]}
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [PRODUCT, {"multipleOf": 99_998_300}, {"allOf": [{"pattern": f"a{number}.*b"} for number in range(39)]}],
+    ids=["product", "multiple", "patterns"],
+)
+def test_what_takes_too_long_is_given_up_and_nothing_beside_it(endless: dict[str, Any]) -> None:
+    schema = properties(a=endless, b={"type": "integer"})
+
+    said = reason(schema)
+    assert said.startswith("#/properties/a/")
+    assert takes(schema, '{"b": 1}')
+    assert not takes(schema, '{"b": "x"}')
+    assert not takes(schema, '{"d": 1}')
+
+
+def test_tools_beside_one_that_takes_too_long_are_kept_to() -> None:
+    def tool(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "function", "name": name, "parameters": schema}
+
+    slow, good = tool("slow", properties(slow=PRODUCT)), tool("good", properties(good={"type": "integer"}))
+    tool_set = make_tool_set(read_tools([slow, good]), "required")
+
+    assert [remark["tool"] for remark in check_answer(tool_set)] == ["slow"]
+    grammar = answer_grammar(tool_set)
+    assert accepts(grammar, function_call("good", '{"good": 1}'))
+    assert not accepts(grammar, function_call("good", '{"good": "x"}'))
+    assert accepts(grammar, function_call("slow", '{"slow": 0}'))
+
+
+def test_a_strict_schema_that_takes_too_long_is_refused_and_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool_set = offered(properties(strictly=PRODUCT), strict=True)
+    with pytest.raises(InvalidGrammarError, match=r"tool `it` cannot be offered.*takes too much to compile"):
+        check_answer(tool_set)
+
+    monkeypatch.delattr(tool_schema, "schema_support")
+
+    with pytest.raises(InvalidGrammarError, match="takes too much to compile"):
+        check_answer(tool_set)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from codex_windows_ai.chat.schema import Search, closest_schema, closest_text_schema
-from codex_windows_ai.engine.sampling.grammar import check_grammar
+from codex_windows_ai.engine.sampling.grammar_trial import check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.tools import Tool, ToolSet

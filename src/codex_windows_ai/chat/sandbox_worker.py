@@ -1,8 +1,7 @@
-"""The process in which chat templates run: JSON lines in, JSON lines out, one template at a time.
+"""How chat templates are compiled and rendered, in a worker process (`workers/main.py`) that `sandbox.py` speaks with.
 
 A template is a program of whoever made the model. Jinja's sandbox keeps it from files and from Python; it bounds
-neither time nor memory, and a single expression can take all of both (`'a' * 10**12`). A process is the only place
-where both can be ended from outside, on every system. `sandbox.py` starts it and speaks with it.
+neither time nor memory, and a single expression can take all of both (`'a' * 10**12`).
 
 It loads nothing of ours, and what Transformers gives to templates is here as Transformers 5 has it
 (utils/chat_template_utils.py).
@@ -11,14 +10,8 @@ It loads nothing of ours, and what Transformers gives to templates is here as Tr
 from __future__ import annotations
 
 import datetime
-import faulthandler
-import importlib
 import json
-import os
-import signal
-import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, meta, nodes
@@ -110,6 +103,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 _ENVIRONMENT = _environment()
+_ENVIRONMENT.from_string("{{ [1] | map('string') | join }}").render()  # loads what Jinja loads late
 
 
 @lru_cache(maxsize=_KEPT)
@@ -142,59 +136,21 @@ class _OverLimitError(Exception):
     pass
 
 
-def _answer(line: bytes, most_characters: int) -> bytes:
+def answer(line: bytes) -> bytes:
     """`text`, or what was found in the source, or what went wrong: it is `refused`, or over a `limit`."""
     try:
-        answer = _done(json.loads(line), most_characters)
-        return json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return json.dumps(_done(json.loads(line)), ensure_ascii=False).encode("utf-8", "surrogatepass")
     except _OverLimitError as error:
         return json.dumps({"limit": str(error)}).encode()
     except MemoryError:
-        return b'{"limit": "it takes more memory than it may"}'
+        raise
     except Exception as error:  # a template is a program: it may fail in any way
         return json.dumps({"refused": str(error) or type(error).__name__}).encode()
 
 
-def _done(request: dict[str, Any], most_characters: int) -> dict[str, Any]:
+def _done(request: dict[str, Any]) -> dict[str, Any]:
     source = request["source"]
     if "variables" in request:
-        return {"text": _render(source, request["variables"], most_characters)}
+        return {"text": _render(source, request["variables"], request["characters"])}
     _compiled(source)
     return _examined(source)
-
-
-def _limit_memory(most_bytes: int) -> Any:
-    """Has the system refuse this process more; what is returned must be kept."""
-    if sys.platform != "win32":
-        import resource
-
-        return resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
-    jobs: Any = importlib.import_module("win32job")  # pywin32 ships no types
-    job = jobs.CreateJobObject(None, "")
-    limits = jobs.QueryInformationJobObject(job, jobs.JobObjectExtendedLimitInformation)
-    limits["BasicLimitInformation"]["LimitFlags"] |= jobs.JOB_OBJECT_LIMIT_PROCESS_MEMORY
-    limits["ProcessMemoryLimit"] = most_bytes
-    jobs.SetInformationJobObject(job, jobs.JobObjectExtendedLimitInformation, limits)
-    jobs.AssignProcessToJobObject(job, importlib.import_module("win32api").GetCurrentProcess())
-    return job
-
-
-def main(seconds: float, most_bytes: int, most_characters: int) -> None:
-    """Answers until the standard input ends; what takes longer than `seconds` ends the process where it stands."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    _ENVIRONMENT.from_string("{{ [1] | map('string') | join }}").render()  # loads what Jinja loads late
-    kept = _limit_memory(most_bytes)
-    replies = sys.stdout.buffer
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        for line in sys.stdin.buffer:
-            # A watchdog in C: it needs no lock of the interpreter, and ends also a single operation.
-            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-            answer = _answer(line, most_characters)
-            faulthandler.cancel_dump_traceback_later()
-            replies.write(answer + b"\n")
-            replies.flush()
-    del kept
-
-
-if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

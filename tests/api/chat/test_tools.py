@@ -186,3 +186,22 @@ def test_an_answer_says_nothing_of_schemas_that_are_kept_to(roomy_client: OpenAI
     answer = ask(roomy_client, tool_choice=NAMED)
 
     assert "loosened" not in (answer.model_extra or {})["windows_ai"]
+
+
+def test_a_schema_that_would_compile_for_hours_is_loosened_and_the_answer_says_so(roomy_client: OpenAI) -> None:
+    factors = [{"type": "integer", "multipleOf": factor} for factor in (3, 5, 7, 11, 13, 17, 19, 23)]
+    schema = {
+        "type": "object",
+        "properties": {"zone": {"enum": ["UTC"]}, "x": {"allOf": factors}},
+        "required": ["zone"],
+    }
+    slow: Any = {"type": "function", "function": {"name": "GetTime", "parameters": schema}}
+
+    answer = ask(roomy_client, tools=[slow, WEATHER], tool_choice=NAMED)
+
+    (remark,) = (answer.model_extra or {})["windows_ai"]["loosened"]
+    assert remark["tool"] == "GetTime"
+    assert "#/properties/x/" in remark["reason"]
+    (call,) = answer.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert json.loads(call.function.arguments)["zone"] == "UTC"

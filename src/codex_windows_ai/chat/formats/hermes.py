@@ -29,7 +29,7 @@ from typing import Any
 
 from codex_windows_ai.chat.format import AnswerParser, ChatFormat
 from codex_windows_ai.chat.schema import Search, closest_schema
-from codex_windows_ai.engine.sampling.grammar import JSON_STYLE
+from codex_windows_ai.engine.sampling.grammar_worker import JSON_STYLE
 from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call, Image, Message, Part, Reasoning, Result, Text
@@ -166,18 +166,18 @@ What it returns comes back to you in <tool_response></tool_response>."""
 
 def write_turn(parts: Sequence[Part]) -> str:
     """A turn as the model writes it: calls among its words, each on lines of its own."""
-    written, before = "", None
+    written, before = list[str](), None
     for part in parts:
         match part:
             case Text(text) | Result(text):
-                written += text
+                written.append(text)
             case Call(kind, name, body):
                 separator = "\n" if isinstance(before, Call) else ""
-                written += separator + call_form(kind, name).write(body)
+                written += (separator, call_form(kind, name).write(body))
             case Reasoning() | Image():
                 continue  # these models neither read what was thought before nor see
         before = part
-    return written
+    return "".join(written)
 
 
 def _with_instructions(turns: list[dict[str, str]], told: str) -> list[dict[str, str]]:

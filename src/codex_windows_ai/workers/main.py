@@ -1,0 +1,90 @@
+"""What runs in a worker process: lines in, lines out, one piece of work at a time, until standard input ends.
+
+A process is the only place where both time and memory can be ended from outside, on every system, whatever library
+takes them. `pool.py` starts it. It is given the path of a module with a function `answer(request) -> reply`, of JSON as
+bytes, and loads nothing else of ours: it begins quickly.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+_WALL = 3.0
+"""Seconds by the clock for each of processor time, where the machine is busy with others."""
+
+
+def main(module: str, most_bytes: int) -> None:
+    """Answers requests, each `SECONDS JSON`, by `SECONDS JSON`: processor time that it may take, and that it took.
+
+    What takes longer ends the process where it stands.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    answer = _answer_of(module)
+    kept = _limit_memory(most_bytes)
+    replies = sys.stdout.buffer
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for line in sys.stdin.buffer:
+            seconds, _, request = line.partition(b" ")
+            began = time.process_time()
+            _watch(float(seconds), nowhere)
+            try:
+                reply = answer(request)
+            except MemoryError:
+                reply = b'{"limit": "it takes more memory than it may"}'
+            except BaseException as error:  # a panic of a library in Rust is none of Exception
+                reply = json.dumps({"limit": f"it fails with {type(error).__name__}: {error}"[:1000]}).encode()
+            _watch(0, nowhere)
+            replies.write(f"{time.process_time() - began:.6f} ".encode() + reply + b"\n")
+            replies.flush()
+    del kept
+
+
+def _answer_of(path: str) -> Callable[[bytes], bytes]:
+    loader = SourceFileLoader("worker_module", path)
+    module = ModuleType(loader.name)
+    loader.exec_module(module)
+    return module.answer
+
+
+def _watch(seconds: float, nowhere: IO[str]) -> None:
+    """Ends this process after so much processor time, where the system counts it, and so much of the clock; 0: not.
+
+    Both need no lock of the interpreter, and so end a single operation, too.
+    """
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # what the signal does to who has no handler for it
+    if seconds:
+        faulthandler.dump_traceback_later(seconds * _WALL, exit=True, file=nowhere)
+    else:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _limit_memory(most_bytes: int) -> Any:
+    """Has the system refuse this process more; what is returned must be kept."""
+    if sys.platform != "win32":
+        import resource
+
+        return resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    jobs: Any = importlib.import_module("win32job")  # pywin32 ships no types
+    job = jobs.CreateJobObject(None, "")
+    limits = jobs.QueryInformationJobObject(job, jobs.JobObjectExtendedLimitInformation)
+    limits["BasicLimitInformation"]["LimitFlags"] |= jobs.JOB_OBJECT_LIMIT_PROCESS_MEMORY
+    limits["ProcessMemoryLimit"] = most_bytes
+    jobs.SetInformationJobObject(job, jobs.JobObjectExtendedLimitInformation, limits)
+    jobs.AssignProcessToJobObject(job, importlib.import_module("win32api").GetCurrentProcess())
+    return job
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
