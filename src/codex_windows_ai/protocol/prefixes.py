@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from dataclasses import asdict
 
@@ -32,11 +33,14 @@ class RecentPrefixes:
 
     def __init__(self) -> None:
         self._hashes: OrderedDict[int, None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def note(self, request: GenerationRequest) -> None:
-        """A request is about to be read."""
+        """A request is about to be read; any thread may say so."""
         number = prefix_hash(request)
-        if number:
+        if not number:
+            return
+        with self._lock:
             self._hashes[number] = None
             self._hashes.move_to_end(number, last=False)
             if len(self._hashes) > MOST_PREFIXES:
@@ -44,4 +48,5 @@ class RecentPrefixes:
 
     def hashes(self) -> list[int]:
         """At most MOST_PREFIXES."""
-        return list(self._hashes)
+        with self._lock:
+            return list(self._hashes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.codec import encode_request
+from codex_windows_ai.protocol.codec import decode_request, encode_request
+from codex_windows_ai.protocol.large_json import LARGE
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
@@ -265,3 +267,24 @@ async def test_each_channel_is_an_agent_of_its_own(
         assert host.activity.active_agents == 2
         go_on.set()
         await asyncio.gather(*answers)
+
+
+async def test_a_large_request_is_read_beside_the_event_loop(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[tuple[bool, threading.Thread]] = []
+
+    def noted(payload: bytes) -> GenerationRequest:
+        threads.append((len(payload) >= LARGE, threading.current_thread()))
+        return decode_request(payload)
+
+    monkeypatch.setattr(door, "decode_request", noted)
+    async with served(tiny_settings, tmp_path) as (_, path), connected(path) as client:
+        await answer(client, asking("hello"))
+        with pytest.raises(ContextLengthExceededError):
+            await answer(client, asking("word " * 200_000))
+
+    (small, at_once), (large, beside) = threads
+    assert (small, large) == (False, True)
+    assert at_once is threading.current_thread()
+    assert beside is not threading.current_thread()

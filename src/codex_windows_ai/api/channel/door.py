@@ -23,9 +23,12 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.codec import decode_request, encode_error, encode_source, encode_statistics
+from codex_windows_ai.protocol.large_json import LARGE
 from codex_windows_ai.protocol.prefixes import RecentPrefixes
+from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.wire_errors import fault_of
 from codex_windows_ai.serving.desk import Desk
+from codex_windows_ai.windows_ai.beside import beside
 
 MOST_REQUESTS = 64
 """Of one channel at a time."""
@@ -159,10 +162,9 @@ class _Client:
             self._release(number, running)
 
     async def _generate(self, number: int, running: _Running, payload: bytes) -> None:
-        request = replace(decode_request(payload), agent=self.agent)
+        request = await self._read(payload)
         tokens = request.top_logprobs is not None
         async with self._desk.submit(request, operation="generate") as (answer, measurement):
-            self.prefixes.note(request)
             running.begin(answer)
 
             def message_of(delta: Delta) -> Message:
@@ -173,6 +175,16 @@ class _Client:
 
             await self._channel.send(Message(FromHost.SOURCE, number, encode_source(answer.source)))
             await forward(answer, self._channel, message_of, together=not tokens)
+
+    async def _read(self, payload: bytes) -> GenerationRequest:
+        """The request, which is noted; a large one keeps nobody waiting."""
+
+        def read() -> GenerationRequest:
+            request = replace(decode_request(payload), agent=self.agent)
+            self.prefixes.note(request)
+            return request
+
+        return read() if len(payload) < LARGE else await beside(len(payload), read)
 
     def _release(self, number: int, running: _Running) -> None:
         """Lets the client use the number again; before it hears of the end, because it may do so at once."""
