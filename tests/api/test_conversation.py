@@ -213,3 +213,37 @@ def test_an_image_in_a_result_never_ends_a_session() -> None:
 
     assert written(made)[-1] == ("tool", "[An image was here. This model reads text only.]")
     assert made.left_out == ["messages[2].content[0]: image_url"]
+
+
+MANY = 60_000
+
+
+def test_tens_of_thousands_of_system_messages_become_one() -> None:
+    made = conversation(*[("system", "x" * 200)] * MANY, ("user", "go"))
+
+    first, second = made.messages()
+    assert len(first.text) == MANY * 202 - 2
+    assert second == Message("user", "go")
+    assert made.messages() == (first, second)
+
+
+def test_tens_of_thousands_of_calls_meet_what_they_returned() -> None:
+    made = conversation(("user", "go"))
+    for number in range(MANY):
+        made.add_call("function", "read", "{}", call_id=f"call_{number}")
+        made.add_result(f"call_{number}", f"{number}", param="input")
+
+    messages = made.messages()
+    assert not made.left_out
+    assert [message.text for message in messages if message.role == "tool"] == [str(number) for number in range(MANY)]
+
+
+def test_a_call_is_found_by_the_last_of_its_id_and_one_that_is_missing_comes_last() -> None:
+    made = conversation(("user", "go"))
+    for call_id in ("twice", "once", "twice"):
+        made.add_call("function", "read", "{}", call_id=call_id)
+    for call_id in ("missing", "twice", "once"):
+        made.add_result(call_id, call_id, param="input")
+
+    assert [message.text for message in made.messages()[2:]] == ["once", "twice", "missing"]
+    assert made.left_out == ["input: its call is missing"]

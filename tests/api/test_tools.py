@@ -208,3 +208,12 @@ def test_fields_of_a_tool_that_are_not_known_are_named(tool: Any, named: list[st
 @pytest.mark.parametrize("name", ["fs.read_file", "git/status", "a", "x" * 128])
 def test_a_tool_is_named_by_mcps_rule(name: str) -> None:
     assert read_tools([{"type": "function", "name": name}])[0].name == name
+
+
+def test_thousands_of_tools_may_be_chosen_from_thousands() -> None:
+    tools = read_tools([{"type": "function", "name": f"t{number}"} for number in range(30_000)])
+    listed = [{"type": "function", "name": f"t{number}"} for number in range(30_000)]
+
+    chosen = make_tool_set(tools, {"type": "allowed_tools", "mode": "auto", "tools": listed})
+
+    assert chosen.only == {tool.name for tool in tools}

@@ -249,3 +249,13 @@ def takes(tool: Any, arguments: str) -> bool:
     found = closest_schema(tool)
     of_schema, tokens = matcher(found.schema, lenient=found.lenient), list(arguments.encode())
     return of_schema.validate_tokens(tokens) == len(tokens)
+
+
+def test_tens_of_thousands_of_alternatives_and_names_are_looked_at_once() -> None:
+    names = [f"p{number}" for number in range(15_000)]
+    alternatives: list[Any] = [{"required": names, "properties": {name: {} for name in names}}, {"required": names}]
+    wide = {"anyOf": [{"oneOf": alternatives}, {"oneOf": [{"title": str(number)} for number in range(15_000)]}]}
+
+    close(wide)
+
+    assert "additionalProperties" not in json.dumps(wide)

@@ -172,3 +172,9 @@ def test_turns_with_more_than_words_are_left_as_they_are() -> None:
     conversation = [*turns("u"), call, *turns("tt"), {"role": "user", "content": [{"type": "text", "text": "x"}]}]
 
     assert TurnForm("never", neighbours=False).apply([*conversation, *turns("u")]) == [*conversation, *turns("u")]
+
+
+def test_tens_of_thousands_of_neighbours_are_joined() -> None:
+    [turn] = TurnForm("never", neighbours=False).apply([{"role": "user", "content": "x" * 200}] * 60_000)
+
+    assert len(turn["content"]) == 60_000 * 202 - 2

@@ -131,13 +131,14 @@ class _Composed:
         known.add(id(node))
         significant = {keyword for keyword in node if keyword not in _REMARKS and not keyword.startswith("x-")}
         mixed = bool(COMPOSITIONS & significant) and len(significant) > 1
+        alternatives = node.get("oneOf")
+        mixed_up = isinstance(alternatives, list) and not self._told_apart(cast("list[Any]", alternatives))
         for keyword, inner in schemas_in(node):
             if keyword in ("$defs", "definitions"):  # judged by who refers to it
                 self._waiting.append((inner, False))
                 continue
             beside = keyword in _BESIDE_OTHERS or (keyword == "allOf" and len(node["allOf"]) > 1)
-            if keyword == "oneOf":
-                beside = beside or not self._told_apart(node["oneOf"])
+            beside = beside or (keyword == "oneOf" and mixed_up)
             self._waiting.append((inner, composed or mixed or beside))
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
             if isinstance(reference := node.get(keyword), str):
@@ -147,9 +148,11 @@ class _Composed:
         """Whether no value can match two of them, because each requires another value of one property."""
         schemas = [self._resolved(member) for member in members]
         first = cast("Any", schemas[0].get("required")) if schemas else None
-        return isinstance(first, list) and any(
-            _values_differ(schemas, name) for name in cast("list[Any]", first) if isinstance(name, str)
-        )
+        if not isinstance(first, list):
+            return False
+        required = [_required(schema) for schema in schemas]
+        names = dict.fromkeys(name for name in cast("list[Any]", first) if isinstance(name, str))
+        return any(all(name in one for one in required) and _values_differ(schemas, name) for name in names)
 
     def _resolved(self, member: Any) -> Schema:
         seen = 0
@@ -174,12 +177,12 @@ class _Composed:
 
 
 def _values_differ(schemas: list[Schema], name: str) -> bool:
-    """Whether each schema requires a property of this name, with values that no other one takes."""
+    """Whether each schema names a property so, with values that no other one takes."""
     seen: set[str] = set()
     for schema in schemas:
-        required, named = schema.get("required"), schema.get("properties")
+        named = schema.get("properties")
         rule = cast("Schema", named).get(name) if isinstance(named, dict) else None
-        if not (isinstance(required, list) and name in required and isinstance(rule, dict)):
+        if not isinstance(rule, dict):
             return False
         one = cast("Schema", rule)
         values: Any = [one["const"]] if "const" in one else one.get("enum")
@@ -190,6 +193,12 @@ def _values_differ(schemas: list[Schema], name: str) -> bool:
             return False
         seen |= written
     return True
+
+
+def _required(schema: Schema) -> frozenset[str]:
+    names = schema.get("required")
+    listed = cast("list[Any]", names) if isinstance(names, list) else []
+    return frozenset(name for name in listed if isinstance(name, str))
 
 
 def _canonical(value: Any) -> str:

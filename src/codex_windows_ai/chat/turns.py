@@ -34,16 +34,21 @@ class TurnForm:
     def apply(self, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         """The turns in this form; one with more than a role and words is left as it is."""
         formed: list[dict[str, Any]] = []
+        pieces: list[list[str]] = []  # of each turn that was joined, put together once
         moved: list[bool] = []
         for turn in turns:
             was_system = turn["role"] == "system" and not self._may_stand(formed)
             placed = {**turn, "role": "user"} if was_system else dict(turn)
             if formed and _joinable(formed[-1], placed) and (not self.neighbours or was_system or moved[-1]):
-                formed[-1]["content"] += _SEPARATOR + placed["content"]
+                pieces[-1].append(placed["content"])
                 moved[-1] |= was_system
             else:
                 formed.append(placed)
+                pieces.append([placed.get("content", "")])
                 moved.append(was_system)
+        for turn, contents in zip(formed, pieces, strict=True):
+            if len(contents) > 1:
+                turn["content"] = _SEPARATOR.join(contents)
         if not self.system_alone and [turn["role"] for turn in formed[:2]] in (["system"], ["system", "assistant"]):
             formed[0]["role"] = "user"
         if not self.assistant_first:

@@ -56,7 +56,7 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
     if item.keys() == {"type"}:
         choice = item["type"]
     if item.get("type") in ("function", "custom"):
-        return ToolSet(tools, "required", frozenset({_chosen(item, "tool_choice", tools)}), parallel or False)
+        return ToolSet(tools, "required", frozenset({_Offered(tools).chosen(item, "tool_choice")}), parallel or False)
     parallel = parallel is not False
     if choice is None:
         return ToolSet(tools, parallel=parallel)
@@ -66,7 +66,8 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
         return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item["tools"]) if isinstance(item.get("tools"), list) else []
-        names = [_chosen(_flat(entry)[0], f"{place}.tools[{n}]", tools) for n, entry in enumerate(listed)]
+        offered = _Offered(tools)
+        names = [offered.chosen(_flat(entry)[0], f"{place}.tools[{n}]") for n, entry in enumerate(listed)]
         if not names:
             raise InvalidRequestError(f"`{place}.tools` must name a tool that may be called.", param=f"{place}.tools")
         return ToolSet(tools, cast("ToolMode", item["mode"]), frozenset(names), parallel)
@@ -83,15 +84,26 @@ def _some(values: Any, choice: str) -> Any:
     return values
 
 
-def _chosen(item: dict[str, Any], param: str, tools: tuple[Tool, ...]) -> str:
-    name, namespace = item.get("name"), item.get("namespace")
-    for tool in tools:
-        if (tool.name, tool.namespace) == (name, namespace) or (namespace is None and tool.qualified_name == name):
-            return tool.qualified_name
-    offered = ", ".join(f"`{tool.qualified_name}`" for tool in tools) or "none"
-    if not isinstance(name, str):
-        raise InvalidRequestError(f"`{param}` must name a tool; offered: {offered}.", param=param)
-    raise InvalidRequestError(f"There is no tool `{name}` to choose; offered: {offered}.", param=param)
+class _Offered:
+    """The tools that a choice may name, each by its own name and namespace, or by both in one."""
+
+    def __init__(self, tools: tuple[Tool, ...]) -> None:
+        self._tools = tools
+        self._named: dict[tuple[object, object], str] = {}
+        for tool in tools:
+            self._named.setdefault((tool.name, tool.namespace), tool.qualified_name)
+            self._named.setdefault((tool.qualified_name, None), tool.qualified_name)
+
+    def chosen(self, item: dict[str, Any], param: str) -> str:
+        """The qualified name. Raises InvalidRequestError: there is no such tool."""
+        name, namespace = item.get("name"), item.get("namespace")
+        words = isinstance(name, str) and isinstance(namespace, str | None)
+        if words and (found := self._named.get((name, namespace))):
+            return found
+        offered = ", ".join(f"`{tool.qualified_name}`" for tool in self._tools) or "none"
+        if not isinstance(name, str):
+            raise InvalidRequestError(f"`{param}` must name a tool; offered: {offered}.", param=param)
+        raise InvalidRequestError(f"There is no tool `{name}` to choose; offered: {offered}.", param=param)
 
 
 def _flat(item: object, param: str = "") -> tuple[dict[str, Any], str]:

@@ -31,9 +31,13 @@ class Conversation:
 
     def __init__(self) -> None:
         self.left_out: list[str] = []
+        self._opening: list[str] = []
+        """The system messages at the start."""
         self._messages: list[Message] = []
         self._turn: list[Part] = []
-        self._calls: list[str] = []
+        self._calls: dict[str, int] = {}
+        """The place of each call among all, of which there are `_number`."""
+        self._number = 0
         self._results: list[Result] = []
         self._asked_now: InvalidRequestError | None = None
         """What is wrong with the last thing that was asked, as long as nobody answered it or asked anew."""
@@ -53,8 +57,8 @@ class Conversation:
         known = _ROLES.get(role, "user")
         if known == "user":
             self._asked_now = self._refusal(role, contents, param)
-        if known == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
-            self._messages[0] = Message("system", f"{self._messages[0].text}\n\n{contents.text}")
+        if known == "system" and not self._messages:
+            self._opening.append(contents.text)
         else:
             self._messages.append(Message(known, contents.text))
 
@@ -70,7 +74,8 @@ class Conversation:
         if kind == "function" and not text.strip():
             text = "{}"
         self._turn.append(Call(kind, name, text, str(call_id)))
-        self._calls.append(str(call_id))
+        self._number += 1
+        self._calls[str(call_id)] = self._number
 
     def add_result(self, call_id: object, content: object, *, param: str) -> None:
         """What a call returned, any JSON. One whose call is not here, as after a compaction, is shown all the same."""
@@ -92,7 +97,8 @@ class Conversation:
         if self._asked_now is not None:
             raise self._asked_now
         self._settle()
-        return tuple(self._messages)
+        opening = [Message("system", "\n\n".join(self._opening))] if self._opening else []
+        return (*opening, *self._messages)
 
     def _refusal(self, role: str, contents: Contents, param: str) -> InvalidRequestError | None:
         """Why this cannot be answered, if it is what is asked now."""
@@ -117,7 +123,7 @@ class Conversation:
     def _settle_results(self) -> None:
         if self._results:
             self._settle_turn()
-            places = {call_id: place for place, call_id in enumerate(self._calls)}
-            ordered = sorted(self._results, key=lambda result: places.get(result.call_id, len(places)))
+            last = self._number + 1
+            ordered = sorted(self._results, key=lambda result: self._calls.get(result.call_id, last))
             self._messages += [Message("tool", (result,)) for result in ordered]
         self._results = []
