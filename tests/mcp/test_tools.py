@@ -104,6 +104,31 @@ def test_an_answer_follows_the_grammar_that_was_given(
     asyncio.run(look())
 
 
+PRODUCT = {"allOf": [{"type": "integer", "multipleOf": factor} for factor in (3, 5, 7, 11, 13, 17, 19, 23)]}
+"""A schema that would compile for hours."""
+
+
+def test_a_schema_that_cannot_be_followed_is_loosened_and_the_answer_says_so(connect: Connect) -> None:
+    properties = {"n": {"enum": [7]}, "product": PRODUCT}
+    schema = {"type": "object", "properties": properties, "required": ["n"], "additionalProperties": False}
+
+    async def look() -> None:
+        async with connect() as client:
+            result = await client.call_tool(
+                "generate", {"prompt": "a", "max_output_tokens": 100, "json_schema": schema}
+            )
+            whole = await client.call_tool("generate", {"prompt": "a", "max_output_tokens": 9, "json_schema": {}})
+        assert result.structured_content is not None, result.content
+        assert whole.structured_content is not None, whole.content
+        (remark,) = result.structured_content["windows_ai"]["loosened"]
+        assert remark["format"] == "json_schema"
+        assert "#/properties/product/" in remark["reason"]
+        assert result.structured_content["text"].startswith('{"n": 7')
+        assert not whole.structured_content["windows_ai"]["loosened"]
+
+    asyncio.run(look())
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
@@ -112,6 +137,7 @@ def test_an_answer_follows_the_grammar_that_was_given(
         ("generate", {"prompt": "a", "max_output_tokens": 0}, "`max_output_tokens`"),
         ("generate", {"prompt": "the " * 600}, "Shorten the prompt"),
         ("generate", {"prompt": "a", "regex": "("}, "regex"),
+        ("generate", {"prompt": "a", "lark": f"start: %json {json.dumps(PRODUCT)}"}, "takes too much to compile"),
         ("invoke_action", {"action": "sing", "text": "a"}, "summarise"),
         ("gpu_stats", {"adapter": 1}, "`adapter`"),
     ],

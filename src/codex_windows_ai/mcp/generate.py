@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import Any
 
 from pydantic import Field
 
+from codex_windows_ai.chat.grammar import closest_json_grammar
 from codex_windows_ai.errors import EngineError, InvalidRequestError
 from codex_windows_ai.mcp.results import AnsweredBy, AnswerResult, TokenUsage
 from codex_windows_ai.mcp.runtime_access import RuntimeAccess
@@ -29,41 +30,38 @@ class GenerateArguments(Arguments):
     regex: str | None = Field(default=None, description="the answer matches this")
     lark: str | None = Field(default=None, description="the answer follows this Lark grammar")
 
-    def grammar(self) -> Grammar | None:
-        """What the answer must match.
+    def grammar(self) -> tuple[Grammar | None, str]:
+        """What the answer must match, and why that is not wholly the schema that was given.
 
-        Raises InvalidRequestError: more than one grammar was given.
+        It compiles a schema: call it in a thread of its own. Raises InvalidRequestError: more than one grammar was
+        given.
         """
-        schema = json.dumps(self.json_schema) if self.json_schema is not None else None
-        given = [
-            grammar
-            for grammar in (
-                schema is not None and Grammar("json_schema", schema),
-                self.regex is not None and Grammar("regex", self.regex),
-                self.lark is not None and Grammar("lark", self.lark),
-            )
-            if grammar
-        ]
+        given = [name for name in ("json_schema", "regex", "lark") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InvalidRequestError(
-                f"An answer can follow one grammar; given were {', '.join(grammar.kind for grammar in given)}.",
+                f"An answer can follow one grammar; given were {', '.join(given)}.",
                 hint="Give one of `json_schema`, `regex` and `lark`.",
             )
-        return given[0] if given else None
+        if self.json_schema is not None:
+            return closest_json_grammar(self.json_schema, strict=False)
+        if self.regex is not None:
+            return Grammar("regex", self.regex), ""
+        return (Grammar("lark", self.lark) if self.lark is not None else None), ""
 
 
 def generate_tool(runtime: RuntimeAccess) -> Tool:
     """The tool."""
 
     async def run(arguments: GenerateArguments, call: Call) -> AnswerResult:
+        grammar, loosened = await asyncio.to_thread(arguments.grammar)
         request = GenerationRequest(
             messages=messages_for(None, arguments.prompt, arguments.system),
             sampling=SamplingParameters(temperature=arguments.temperature, seed=arguments.seed),
             max_output_tokens=arguments.max_output_tokens,
-            grammar=arguments.grammar(),
+            grammar=grammar,
             agent=call.agent,
         )
-        return await answer(runtime, request, call)
+        return await answer(runtime, request, call, loosened=loosened)
 
     return Tool(
         name="generate",
@@ -76,8 +74,11 @@ def generate_tool(runtime: RuntimeAccess) -> Tool:
     )
 
 
-async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call) -> AnswerResult:
-    """The whole answer to a request; leaving early, as a cancelled call does, ends it in the engine."""
+async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call, *, loosened: str = "") -> AnswerResult:
+    """The whole answer to a request, whose schema was `loosened` for this reason.
+
+    Leaving early, as a cancelled call does, ends it in the engine.
+    """
     state = _State(runtime)
     async with call.progress(state.describe):
         given = state.answer = await (await runtime.open()).submit(request)
@@ -93,7 +94,7 @@ async def answer(runtime: RuntimeAccess, request: GenerationRequest, call: Call)
         text="".join(state.pieces),
         finish_reason=last.finish_reason,
         usage=TokenUsage.of(last.usage),
-        windows_ai=AnsweredBy.of(given.source, last.timings),
+        windows_ai=AnsweredBy.of(given.source, last.timings, loosened=loosened),
     )
 
 

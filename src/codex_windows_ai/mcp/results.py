@@ -28,6 +28,13 @@ class Milliseconds(BaseModel):
     total: float
 
 
+class Loosened(BaseModel):
+    """What of a schema is not kept to."""
+
+    format: Literal["json_schema"] = "json_schema"
+    reason: str
+
+
 class AnsweredBy(BaseModel):
     """Who answered, and why nobody better did: the key `windows_ai` of every door's answers."""
 
@@ -38,11 +45,12 @@ class AnsweredBy(BaseModel):
     transport: str
     refused: list[Refused]
     left_out: list[str] = []
+    loosened: list[Loosened] = []
     timings_ms: Milliseconds | None = None
 
     @classmethod
-    def of(cls, source: AnswerSource, timings: Timings | None = None) -> AnsweredBy:
-        """What a client of this door is told."""
+    def of(cls, source: AnswerSource, timings: Timings | None = None, *, loosened: str = "") -> AnsweredBy:
+        """What a client of this door is told; `loosened` is why the answer's schema is not wholly kept to."""
         return cls(
             provider=source.provider,
             device=source.device,
@@ -51,6 +59,7 @@ class AnsweredBy(BaseModel):
             transport=TRANSPORT,
             refused=[Refused(provider=name, reason=reason) for name, reason in source.refused],
             left_out=list(source.left_out),
+            loosened=[Loosened(reason=loosened)] if loosened else [],
             timings_ms=timings
             and Milliseconds(
                 queue=round(timings.queue, 1),
