@@ -125,8 +125,16 @@ def test_what_is_not_known_is_left_out_and_named(live_host: LiveHost) -> None:
     reasoning = {"effort": "low", "summary": "auto"}
     response = post(live_host, no_such_thing=1, reasoning=reasoning, text={"tone": "dry", "verbosity": "low"}).json()
 
-    named = ["no_such_thing", "text.tone", "text.verbosity", "reasoning.summary", "reasoning_effort"]
+    named = ["no_such_thing", "reasoning.summary", "text.tone", "text.verbosity", "reasoning_effort"]
     assert response["windows_ai"]["left_out"] == named
+
+
+@pytest.mark.parametrize("parameters", [{"provider": {"order": ["a"]}}, {"reasoning": "off"}, {"reasoning": False}])
+def test_a_value_of_another_servers_is_left_out_and_named(live_host: LiveHost, parameters: dict[str, Any]) -> None:
+    answer = post(live_host, **parameters)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["windows_ai"]["left_out"] == list(parameters)
 
 
 def test_what_is_left_out_is_said_at_the_start_of_a_stream_too(live_host: LiveHost) -> None:

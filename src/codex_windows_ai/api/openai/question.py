@@ -58,7 +58,7 @@ def make_question(
     Raises InvalidRequestError: a tool or a choice between them that is malformed or impossible, a conversation that
     cannot be answered. InvalidGrammarError: a schema that cannot be followed.
     """
-    left_out = [*unknown_fields(body), *conversation.left_out]
+    left_out = [*unknown_fields(body), *body.foreign, *conversation.left_out]
     tool_set = make_tool_set(read_tools(tools, left_out=left_out), body.tool_choice, parallel=body.parallel_tool_calls)
     loosened = check_answer(tool_set)
     grammar = None
@@ -73,7 +73,7 @@ def make_question(
         stop=body.stop_strings,
         grammar=grammar,
         agent=agent,
-        provider=body.provider,
+        provider=body.asked_provider,
         top_logprobs=top_logprobs,
         model=body.model,
         template_options=body.template_options,

@@ -56,6 +56,12 @@ def _at_least_one(limit: int) -> int:
 OutputLimit = Annotated[int, Field(ge=_NO_LIMIT), AfterValidator(_at_least_one)]
 
 
+class ReasoningOptions(BodyPart):
+    """The parameter `reasoning`, of the Responses API and of OpenRouter's chat."""
+
+    effort: str | None = None
+
+
 class GenerationBody(BodyPart):
     """What is asked of which model, and how tokens are chosen; what is not given is the engine's default.
 
@@ -81,7 +87,9 @@ class GenerationBody(BodyPart):
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    provider: Provider | None = Field(default=None, description="Who must answer, as the setting of that name.")
+    provider: Provider | dict[str, Any] | None = Field(
+        default=None, description="Who must answer, as the setting of that name. OpenRouter's object has no effect."
+    )
 
     # How the model's chat template is asked to reason, and what else it is told; of programs for local models.
     chat_template_kwargs: dict[str, Any] | None = None
@@ -89,6 +97,7 @@ class GenerationBody(BodyPart):
     think: bool | str | None = None
     thinking: bool | dict[str, Any] | None = None
     reasoning_effort: str | None = None
+    reasoning: ReasoningOptions | str | bool | None = None
 
     # Without effect: there is one tier, nothing is stored or moderated, prefixes are always cached.
     client_metadata: Any = None
@@ -137,10 +146,28 @@ class GenerationBody(BodyPart):
         for thinks in (self.enable_thinking, _switch(self.think), _switch(self.thinking)):
             if thinks is not None:
                 options["enable_thinking"] = thinks
-        effort = self.reasoning_effort or (self.think if isinstance(self.think, str) else None)
+        effort = self.asked_effort or self.reasoning_effort or (self.think if isinstance(self.think, str) else None)
         if effort is not None:
             options["reasoning_effort"] = effort
         return options
+
+    @property
+    def asked_effort(self) -> str | None:
+        """`reasoning.effort`."""
+        return self.reasoning.effort if isinstance(self.reasoning, ReasoningOptions) else None
+
+    @property
+    def asked_provider(self) -> str | None:
+        """Who must answer."""
+        return self.provider if isinstance(self.provider, str) else None
+
+    @property
+    def foreign(self) -> list[str]:
+        """Parameters that have a value of another server's, which means nothing here."""
+        return [
+            *(["provider"] if isinstance(self.provider, dict) else []),
+            *(["reasoning"] if isinstance(self.reasoning, (str, bool)) else []),
+        ]
 
     @property
     def sampling(self) -> SamplingParameters:

@@ -49,12 +49,6 @@ class TextOptions(BodyPart):
     format: TextFormat | None = None
 
 
-class ReasoningOptions(BodyPart):
-    """The parameter `reasoning`."""
-
-    effort: str | None = None
-
-
 class ResponsesRequest(GenerationBody):
     """A conversation to be continued; `input` is its items, or what a user says."""
 
@@ -62,14 +56,7 @@ class ResponsesRequest(GenerationBody):
     instructions: str | None = None
     text: TextOptions | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    reasoning: ReasoningOptions | None = None
     stream_options: Any = None
-
-    @property
-    def template_options(self) -> dict[str, Any]:
-        """As in every API; here the effort has a place of its own."""
-        effort = self.reasoning.effort if self.reasoning else None
-        return super().template_options | ({"reasoning_effort": effort} if effort is not None else {})
 
     @property
     def wanted_logprobs(self) -> int | None:

@@ -39,7 +39,7 @@ def new_response(body: ResponsesRequest) -> dict[str, Any]:
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "text": {"format": _format(body), "verbosity": None},
         "reasoning": {
-            "effort": body.reasoning.effort if body.reasoning else None,
+            "effort": body.asked_effort,
             "summary": None,
         },
         "temperature": sampling.temperature,
