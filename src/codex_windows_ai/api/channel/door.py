@@ -24,11 +24,11 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.codec import decode_request, encode_error, encode_source, encode_statistics
 from codex_windows_ai.protocol.large_json import LARGE
+from codex_windows_ai.protocol.large_requests import beside
 from codex_windows_ai.protocol.prefixes import RecentPrefixes
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.wire_errors import fault_of
 from codex_windows_ai.serving.desk import Desk
-from codex_windows_ai.windows_ai.beside import beside
 
 MOST_REQUESTS = 64
 """Of one channel at a time."""
