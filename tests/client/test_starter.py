@@ -19,7 +19,7 @@ from codex_windows_ai.client import starter
 from codex_windows_ai.client.starter import ensure_host, stop_host
 from codex_windows_ai.discovery.record import HostRecord, read_record
 from codex_windows_ai.errors import HostStartError, HostUnreachableError, ModelNotFoundError
-from codex_windows_ai.settings import Settings
+from codex_windows_ai.settings import DEFAULT_MODEL, Settings
 from tests.cli.program import cwai, environment_with
 from tests.served import PATIENCE, make_home, serving
 
@@ -129,10 +129,18 @@ def test_a_host_that_dies_before_it_listens_is_said_with_the_end_of_its_log(
     (home / "config" / "settings.toml").write_text("colour = 1\n", encoding="utf-8")
 
     with pytest.raises(HostStartError, match="exit code 2") as caught:
-        find(Settings.model_construct(model="tiny", provider="auto"))
+        find(Settings.model_construct(model=DEFAULT_MODEL, provider="auto"))
 
     assert "colour" in caught.value.message
     assert "host.log" in str(caught.value.hint)
+
+
+def test_a_model_that_is_not_here_ends_no_host(home: Path) -> None:
+    with serving(home) as host:
+        with pytest.raises(ModelNotFoundError, match="no-such-model"):
+            find(Settings(model="no-such-model"))
+
+        assert host.process.poll() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")

@@ -175,3 +175,16 @@ def test_a_disk_that_fills_up_during_the_conversion_is_told_and_leaves_nothing(
 def test_nothing_at_the_path_is_a_model_not_found(store: ModelStore, tmp_path: Path):
     with pytest.raises(ModelNotFoundError, match=r"nothing\.gguf"):
         store.add(tmp_path / "nothing.gguf")
+
+
+@pytest.mark.parametrize("asked", ["Tiny:latest", "vendor/tiny", "TINY"])
+def test_a_model_is_found_by_the_names_that_clients_write(tmp_path: Path, asked: str) -> None:
+    (tmp_path / "tiny").mkdir()
+
+    assert ModelStore(tmp_path).find(asked) == "tiny"
+    assert ModelStore(tmp_path).find(f"vendor/{DEFAULT_MODEL}:latest") == DEFAULT_MODEL
+
+
+def test_what_is_not_here_is_not_looked_for_any_further(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="none of that name is installed"):
+        ModelStore(tmp_path).find("smolm2-typo")

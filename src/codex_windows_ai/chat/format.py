@@ -57,6 +57,9 @@ class PreparedPrompt:
         return delta.holding(parts)
 
 
+_REASONING = ("enable_thinking", "reasoning_effort")
+
+
 class ChatFormat(ABC):
     """How one family talks, with the template and the tokenizer of one model."""
 
@@ -126,7 +129,8 @@ class ChatFormat(ABC):
     def _unknown_options(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """Options that the template does not know; not to reason is no wish that is missed."""
         unknown = options.keys() - self.template.variables
-        return tuple(name for name in options if name in unknown and options[name] not in (None, False, "none"))
+        missed = {name for name in unknown if name not in _REASONING or options[name] not in (None, False, "none")}
+        return tuple(name for name in options if name in missed)
 
     def _rendered(self, request: GenerationRequest) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""

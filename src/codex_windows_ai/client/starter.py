@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,7 +19,13 @@ import psutil
 
 from codex_windows_ai.client.http import HostClient
 from codex_windows_ai.discovery.record import HostRecord, log_file, read_record
-from codex_windows_ai.errors import EngineError, HostStartError, HostUnreachableError, StorageError
+from codex_windows_ai.errors import (
+    EngineError,
+    HostStartError,
+    HostUnreachableError,
+    ModelNotFoundError,
+    StorageError,
+)
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.storage import make_folder
 from codex_windows_ai.models.store import ModelStore
@@ -99,7 +104,7 @@ class _Search:
     """One caller's way to a host that is ready."""
 
     def __init__(self, settings: Settings, progress: Progress, *, wait_for_model: bool) -> None:
-        self._settings = settings.model_copy(update={"model": _absolute(settings.model)})
+        self._settings = settings.model_copy(update={"model": _found(settings.model, needed=wait_for_model)})
         self._progress = progress
         self._wait_for_model = wait_for_model
         self._start: _Start | None = None
@@ -283,9 +288,14 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _absolute(model: str) -> str:
-    """A model's name as it is; its path independent of the folder that the host runs in."""
-    path = Path(model).expanduser()
-    if path.is_absolute() or not path.exists() or (ModelStore().root / model).is_dir():
+def _found(model: str, *, needed: bool) -> str:
+    """The model by a name or path that a host knows, in whatever folder it runs.
+
+    Raises ModelNotFoundError: it is `needed` and not here, which is said before any host is ended for its sake.
+    """
+    try:
+        return ModelStore().find(model)
+    except ModelNotFoundError:
+        if needed:
+            raise
         return model
-    return str(path.absolute())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 
+from codex_windows_ai.models.names import match_name
 from codex_windows_ai.protocol.answer import Delta
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
@@ -12,7 +13,7 @@ from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.activity import Activity
 from codex_windows_ai.serving.metrics import Measurement, Metrics
 from codex_windows_ai.serving.models import ModelRegistry
-from codex_windows_ai.serving.served_model import ServedModel, match_name, served_models
+from codex_windows_ai.serving.served_model import ServedModel, served_models
 from codex_windows_ai.windows_ai.answer import Answer
 
 

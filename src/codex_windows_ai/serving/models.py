@@ -10,12 +10,13 @@ from typing import Protocol
 
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.errors import EngineClosedError, EngineError, ModelNotFoundError, WindowsAiError
+from codex_windows_ai.models.names import match_name
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics
 from codex_windows_ai.serving.activity import Activity
-from codex_windows_ai.serving.served_model import match_name, served_names
+from codex_windows_ai.serving.served_model import served_names
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerObserver
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codex_windows_ai.errors import EngineError
@@ -35,22 +34,6 @@ def served_names(runtime: WindowsAiRuntime) -> tuple[str, ...]:
     folder = _engine_model(runtime)
     names = [runtime.source.model] if folder is None else [runtime.source.model, folder.name]
     return tuple(dict.fromkeys(names))
-
-
-def match_name(asked: str, names: Sequence[str]) -> str | None:
-    """The one of these names that is asked for; None where none is, or several could be.
-
-    Clients have them in other letters, with the tag of Ollama's newest (`:latest`), or behind a vendor (`qwen/…`).
-    """
-    if asked in names:
-        return asked
-    wanted = _plain(asked)
-    found = [name for name in names if _plain(name) == wanted]
-    return found[0] if len(found) == 1 else None
-
-
-def _plain(name: str) -> str:
-    return name.casefold().rpartition("/")[2].removesuffix(":latest")
 
 
 def served_models(runtime: WindowsAiRuntime) -> tuple[ServedModel, ...]:

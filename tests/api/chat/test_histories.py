@@ -66,6 +66,13 @@ def test_a_history_is_no_request_for_service(live_host: LiveHost, messages: list
     assert told.get("left_out") == ([left_out] if left_out else None)
 
 
+def test_a_thousand_remarks_are_as_many_as_somebody_reads(live_host: LiveHost) -> None:
+    told = ask(live_host, **{f"field_{number}": 1 for number in range(1000)})
+
+    assert len(told["left_out"]) == 101
+    assert told["left_out"][-1] == "and 900 more"
+
+
 def test_many_messages_with_a_foreign_field_are_one_remark(live_host: LiveHost) -> None:
     told = ask(live_host, messages=[{**USER, "cache_control": {}}] * 5)
 
@@ -78,6 +85,8 @@ def test_many_messages_with_a_foreign_field_are_one_remark(live_host: LiveHost) 
         {"max_tokens": -1, "stop": ["e", "a"]},
         {"max_tokens": None, "max_completion_tokens": 1},
         {"top_k": -1},
+        {"max_tokens": 2.0, "seed": 42.0, "top_k": 5.0},
+        {"messages": [{"role": "System", "content": "a"}, {"role": "User", "content": "b"}]},
         {"repeat_penalty": 1.1},
         {"reasoning_effort": "none", "verbosity": "medium", "truncation": "disabled", "cache_prompt": True},
         {"metadata": [], "service_tier": "flex", "store": True, "prediction": 3, "user": 1, "include": "x"},
@@ -98,6 +107,7 @@ def test_what_is_honoured_or_asks_for_nothing_is_not_named(live_host: LiveHost, 
         ({"reasoning_effort": "high"}, ["reasoning_effort"]),
         ({"chat_template_kwargs": {"enable_thinking": True, "pace": 3}}, ["enable_thinking", "pace"]),
         ({"enable_thinking": True}, ["enable_thinking"]),
+        ({"chat_template_kwargs": {"add_generation_prompt": False}}, ["add_generation_prompt"]),
         ({"provider": {"order": ["a"], "allow_fallbacks": True}}, ["provider"]),
         ({"reasoning": {"effort": "high", "exclude": True}}, ["reasoning.exclude", "reasoning_effort"]),
         ({"reasoning": "off"}, ["reasoning"]),

@@ -40,9 +40,15 @@ def _asks(name: str, value: object) -> bool:
     return value is not None and ASKS_NOTHING.get(name) != value
 
 
+_MOST_PLACES = 100
+_LONGEST_PLACE = 200
+
+
 def each_once(places: Iterable[str]) -> list[str]:
     """Places in a body, without saying which of a list's members each is in: a history has hundreds."""
-    return list(dict.fromkeys(re.sub(r"\[\d+\]", "[]", place) for place in places))
+    found = list(dict.fromkeys(re.sub(r"\[\d+\]", "[]", place)[:_LONGEST_PLACE] for place in places))
+    more = len(found) - _MOST_PLACES
+    return [*found[:_MOST_PLACES], f"and {more} more"] if more > 0 else found
 
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -45,6 +45,7 @@ class Conversation:
     def add_message(self, role: object, content: object, *, param: str) -> None:
         """What somebody said; "developer" is the newer name of "system". Any other role is read as the user's."""
         role = role if isinstance(role, str) else json.dumps(role)
+        role = role.lower() if role.lower() in _ROLES else role
         contents = read_contents(content, param=f"{param}.content")
         self.left_out += contents.left_out
         if role == "assistant":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from codex_windows_ai.api.shared.body import BodyPart
 from codex_windows_ai.protocol.request import SamplingParameters
@@ -53,7 +53,13 @@ def _at_least_one(limit: int) -> int:
     return limit
 
 
-OutputLimit = Annotated[int, Field(ge=_NO_LIMIT), AfterValidator(_at_least_one)]
+def _whole(value: object) -> object:
+    """A number without a fraction is an integer in JSON, however it is written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = BeforeValidator(_whole, json_schema_input_type=int)
+OutputLimit = Annotated[int, Field(ge=_NO_LIMIT), AfterValidator(_at_least_one), WholeNumber]
 
 
 class ReasoningOptions(BodyPart):
@@ -74,13 +80,13 @@ class GenerationBody(BodyPart):
     stop: str | Annotated[list[str], Field(max_length=64)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=_NO_LIMIT, le=2**31)] | None = None
+    top_k: Annotated[int, Field(ge=_NO_LIMIT, le=2**31), WholeNumber] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
     repeat_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64), WholeNumber] | None = None
     max_tokens: OutputLimit | None = None
     max_completion_tokens: OutputLimit | None = None
     max_output_tokens: OutputLimit | None = None

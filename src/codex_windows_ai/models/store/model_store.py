@@ -26,6 +26,7 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.models.graph_check import check_graphs
+from codex_windows_ai.models.names import match_name
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.record import Source, read_record, write_record
 from codex_windows_ai.models.storage import folder_bytes, make_folder, sha256
@@ -87,6 +88,21 @@ class ModelStore:
         folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
         return [_installed_model(folder) for folder in folders if _is_name(folder.name) and folder.is_dir()]
 
+    def find(self, name_or_path: str | Path) -> str:
+        """What `resolve` may be given wherever it runs: the name that is meant, or an absolute path.
+
+        Raises ModelNotFoundError: neither is here.
+        """
+        name, given = str(name_or_path), Path(name_or_path).expanduser()
+        names = [folder.name for folder in self.root.iterdir() if folder.is_dir()] if self.root.is_dir() else []
+        if name in names or name == DEFAULT_MODEL:
+            return name
+        if given.exists():
+            return str(given.absolute())
+        if found := match_name(name, {*filter(_is_name, names), DEFAULT_MODEL}):
+            return found
+        raise self._not_found(name)
+
     def resolve(self, name_or_path: str | Path, *, progress: Progress | None = None) -> ModelFolder:
         """The model of that name, or at that path: a GenAI folder, or a GGUF file, converted the first time.
 
@@ -94,7 +110,8 @@ class ModelStore:
         Raises ModelNotFoundError: neither. ModelDownloadError, ModelFileError, UnsupportedModelError,
         StorageError: as its preparation fails.
         """
-        name, given = str(name_or_path), Path(name_or_path).expanduser()
+        name = self.find(name_or_path)
+        given = Path(name)
         if self._installed(name):
             return read_model_folder(self.path(name))
         if name == DEFAULT_MODEL:
