@@ -184,6 +184,11 @@ def _load(file: Path, threads: int, configure_session: ConfigureSession | None) 
         configure_session(options)
         return onnxruntime.InferenceSession(str(file), options)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            raise UnsupportedModelError(
+                f"There is not enough memory to load {file}.",
+                hint="Close other programs, raise the limit if there is one (`ulimit -v`), or use a smaller model.",
+            ) from error
         raise ModelFileError(
             f"ONNX Runtime cannot load {file}: {first_line(error)}",
             hint="`cwai models verify` checks an installed model's files; `cwai models remove` and a new "

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnxruntime as untyped_onnxruntime
+from codex_windows_ai.errors import NotAvailableError
+
+try:
+    import onnxruntime as untyped_onnxruntime
+except ImportError as error:
+    raise NotAvailableError(
+        f"ONNX Runtime cannot be loaded: {error}",
+        hint="Where the memory of a process is limited (`ulimit -v`), allow more; else install this package again.",
+    ) from error
 
 __all__ = ["onnxruntime"]
 

@@ -21,6 +21,8 @@ from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerObserver
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
 
+_SHORT_OF_MEMORY = "Where the memory of a process is limited (`ulimit -v`), allow more; else install the package again."
+
 Loading = tuple[str, int, int]
 """How far loading is: stage, done, total (0: unknown)."""
 
@@ -171,7 +173,10 @@ class ModelRegistry:
                 self._failure = error
                 raise
             except Exception as error:  # a fault of ours; requests must hear of it as of any other
-                self._failure = EngineError(f"The model could not be loaded: {error!r}")
+                short = isinstance(error, ImportError | MemoryError)
+                self._failure = EngineError(
+                    f"The model could not be loaded: {error!r}.", hint=_SHORT_OF_MEMORY if short else None
+                )
                 raise self._failure from error
             finally:
                 self._loading = None

@@ -75,7 +75,9 @@ def _limit_memory(most_bytes: int) -> Any:
     if sys.platform != "win32":
         import resource
 
-        return resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)  # who started us may allow less, and nobody may raise that
+        most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+        return resource.setrlimit(resource.RLIMIT_AS, (most, most))
     jobs: Any = importlib.import_module("win32job")  # pywin32 ships no types
     job = jobs.CreateJobObject(None, "")
     limits = jobs.QueryInformationJobObject(job, jobs.JobObjectExtendedLimitInformation)
