@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from codex_windows_ai.protocol.request import GenerationRequest
 from tests.codex_cli.conftest import WINDOW
@@ -92,3 +93,36 @@ def test_six_codex_processes_finish_on_one_host_with_one_model(shared_codex_host
     assert [out for out, _ in outputs] == ["Done.\n"] * 6
     assert len({asked.headers["session-id"] for asked in host.asked}) == 6
     assert host.engine is engine
+
+
+FOREIGN_ITEMS: list[dict[str, Any]] = [
+    {"type": "compaction", "encrypted_content": "AAAA"},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}},
+    {"type": "tool_search_call", "call_id": "t1", "execution": "client", "arguments": {"query": "x"}},
+    {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"},
+    {
+        "type": "local_shell_call",
+        "call_id": "s1",
+        "status": "completed",
+        "action": {"type": "exec", "command": ["ls"], "timeout_ms": None, "working_directory": None, "env": None},
+    },
+    {"type": "function_call", "name": "exec_command", "arguments": "", "call_id": "c1"},
+]
+
+
+def test_a_session_that_another_model_began_goes_on(place: Workplace) -> None:
+    place.host.begin("The first answer.", "The second answer.")
+    first = place.execute("--json", "The first question.")
+    assert first.exit_code == 0, first.stderr
+    [session] = [event["thread_id"] for event in json_lines(first.stdout) if event["type"] == "thread.started"]
+    [rollout] = (place.codex_home / "sessions").rglob(f"*{session}.jsonl")
+    last = json_lines(rollout.read_text(encoding="utf-8"))[-1]
+    with rollout.open("a", encoding="utf-8") as lines:
+        for ordinal, item in enumerate(FOREIGN_ITEMS, last["ordinal"] + 1):
+            lines.write(json.dumps({**last, "ordinal": ordinal, "type": "response_item", "payload": item}) + "\n")
+
+    second = place.execute("resume", session, "The second question.")
+
+    assert (second.exit_code, second.stdout) == (0, "The second answer.\n"), second.stderr
+    sent = {item.get("type") for item in place.host.asked[-1].body["input"]}
+    assert {item["type"] for item in FOREIGN_ITEMS} <= sent
