@@ -15,7 +15,7 @@ from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.chat import schema as tool_schema
 from codex_windows_ai.chat.formats.hermes import HermesParser, answer_grammar
 from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
-from codex_windows_ai.chat.schema import MOST_TRIES, Search, arguments_schema, closest_schema
+from codex_windows_ai.chat.schema import MOST_TRIES, Search, arguments_schema, closest_schema, closest_text_schema
 from codex_windows_ai.engine.sampling.grammar_trial import check_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.answer import CallEnded
@@ -409,3 +409,12 @@ def test_a_strict_schema_that_takes_too_long_is_refused_and_known_from_then_on(m
 
     with pytest.raises(InvalidGrammarError, match="takes too much to compile"):
         check_answer(tool_set)
+
+
+def test_what_is_put_together_is_followed_as_a_whole() -> None:
+    schema = {"type": "object", "properties": {"a": {"allOf": [{"allOf": [{"$ref": "#"}]}, {"oneOf": [{}, {}]}]}}}
+
+    found = closest_text_schema(schema, strict=False)
+
+    check_grammar(Grammar("json_schema", json.dumps(found.schema), lenient=found.lenient))
+    assert found.loosened

@@ -194,6 +194,10 @@ def _closest(schema: dict[str, Any], strict: bool, search: Search, *, closed: bo
             # What is ignored without a warning was the fault itself.
             return FollowedSchema(schema, lenient=True, loosened=_listed(list(support.ignored) or [fault]))
     rebuilt = _Rebuilt(schema, Search(SCHEMA_SECONDS, of=search), 0.0 if support.late else support.seconds)
+    # What was left out may have been what let the rest be followed, such as a member of a list by its place.
+    fault = search.support(rebuilt.schema, lenient=True, seconds=SCHEMA_SECONDS).fault
+    if fault:
+        return _anything(schema, fault, strict=False)
     return FollowedSchema(rebuilt.schema, lenient=True, loosened=_listed([*rebuilt.left_out, *rebuilt.ignored]))
 
 
