@@ -45,6 +45,10 @@ ON_DEMAND_IDLE_SECONDS = 1800.0
 RECORD_SECONDS = 30.0
 """Between two looks whether the record is still there."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that reads a large request may keep the interpreter from those that answer; ten times Python's own
+would be a wait at every step of every answer."""
+
 _POLL_SECONDS = 0.05
 _LOADER_GRACE_SECONDS = 3.0
 _ERROR_GRACE_SECONDS = 2
@@ -83,6 +87,7 @@ def serve(
             f"Listening on {options.address} would let other machines in.",
             hint="Leave --host out, or give --token-file FILE with a token that you chose for them.",
         )
+    sys.setswitchinterval(SWITCH_SECONDS)
     with discovery.host_lock():
         token_file = (options.token_file or discovery.own_token_file()).absolute()
         token = discovery.read_token(token_file)
