@@ -13,12 +13,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models.wording import shown
 
 MOST_TEXT_BYTES = 1 << 22
 """Of a configuration or a chat template; JSON takes up to thirty times its size in memory."""
 MOST_TOKENIZER_BYTES = 1 << 27
 """Of a tokenizer's file: the largest known are a quarter of that."""
+
+_MOST_SHOWN = 80
 
 
 def folder_files(folder: Path) -> list[Path]:
@@ -105,6 +106,12 @@ def read_object(file: Path, folder: Path, most: int = MOST_TEXT_BYTES) -> dict[s
     if not isinstance(value, dict):
         raise ModelFileError(f"The model file {file} must hold a JSON object.")
     return cast("dict[str, Any]", value)
+
+
+def shown(text: str) -> str:
+    """A text out of a file as messages show it: quoted, on one line, and not without end."""
+    cut = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return f"`{cut}`" if cut.isprintable() else repr(cut)
 
 
 def _leads_elsewhere(folder: Path) -> bool:

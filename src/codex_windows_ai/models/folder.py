@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.contents import MOST_TOKENIZER_BYTES, inner_file, read_object, read_text
-from codex_windows_ai.models.wording import shown
+from codex_windows_ai.models.contents import MOST_TOKENIZER_BYTES, inner_file, read_object, read_text, shown
 from codex_windows_ai.protocol.json_values import as_object
 
 CONFIGURATION = "genai_config.json"

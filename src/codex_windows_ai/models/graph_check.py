@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.contents import inner_file
 from codex_windows_ai.models.folder import CONFIGURATION, ModelFolder
-from codex_windows_ai.models.memory import require_memory
+from codex_windows_ai.models.storage import require_memory
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto

@@ -16,6 +16,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models import folder
 from codex_windows_ai.models.blocks.decoder import Decoder
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
+from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.convert import graph, proof
 from codex_windows_ai.models.convert.calibration import smoothing_factors
 from codex_windows_ai.models.convert.configuration import MODEL, write_configuration
@@ -26,11 +27,9 @@ from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.convert.weights import WeightWriter, check_window, estimated_bytes, token_bytes
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.gguf.file import GgufFile
-from codex_windows_ai.models.memory import require_memory
 from codex_windows_ai.models.progress import Progress
-from codex_windows_ai.models.storage import require_space
+from codex_windows_ai.models.storage import require_memory, require_space
 from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
-from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.blocks.decoder import problems
+from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.families import llama, qwen2
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
-from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.families.family import Family

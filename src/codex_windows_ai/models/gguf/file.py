@@ -22,7 +22,7 @@ import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from codex_windows_ai.errors import ModelFileError, ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.wording import shown
+from codex_windows_ai.models.contents import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

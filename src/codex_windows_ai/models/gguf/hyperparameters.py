@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, LayerSpec, MlpSpec, RopeSpec
-from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.families.registry import known_models
 from codex_windows_ai.models.tokenizers.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, find_pre_tokenizer
-from codex_windows_ai.models.wording import shown
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.gguf.file import GgufFile
