@@ -171,7 +171,8 @@ def test_memory_of_a_large_body_returns(live_host: LiveHost) -> None:
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
     with httpx2.Client(base_url=live_host.url, headers=headers, timeout=60) as client:
         used = list[int]()
-        for _ in range(6):
+        for _ in range(26):
             assert client.post(CHAT, content=content).status_code == 400
             used.append(process.memory_info().rss)
-    assert used[-1] < used[1] + len(content)
+    # The system's allocator keeps up to four bodies' worth, by the first twenty requests at the latest.
+    assert used[-1] < used[1] + 6 * len(content)
