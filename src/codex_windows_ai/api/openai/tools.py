@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object
@@ -129,9 +130,9 @@ def _read_item(item: object, param: str, left_out: list[str]) -> list[Tool]:
         left_out.append(f"{param}: {kind[:100]}")
         return []
     outer = cast("dict[str, Any]", item)
-    left_out += [f"{param}.{name}" for name in outer if name not in _KNOWN | {kind} and outer[name] is not None]
+    left_out += unknown_keys(outer, _KNOWN | {kind}, param)
     if place != param:
-        left_out += [f"{place}.{name}" for name in fields if name not in _KNOWN and fields[name] is not None]
+        left_out += unknown_keys(fields, _KNOWN, place)
     return [_READERS[kind](fields, place)]
 
 

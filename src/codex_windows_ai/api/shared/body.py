@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,6 +34,11 @@ def unknown_fields(part: BodyPart, place: str = "") -> list[str]:
         if isinstance(value, BodyPart):
             found += unknown_fields(value, f"{place}{name}.")
     return found
+
+
+def unknown_keys(fields: Mapping[str, object], known: Collection[str], place: str) -> list[str]:
+    """The places of what an object has that is not known, where it is not null."""
+    return [f"{place}.{name}" for name, value in fields.items() if name not in known and value is not None]
 
 
 def _asks(name: str, value: object) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.errors import InvalidRequestError
 
 _TEXTS = {"refusal": "refusal", "logs": "logs"}
@@ -75,7 +76,7 @@ def _read_part(item: object, param: str, read: Contents) -> str:
     kind = str(part.get("type") or "text")
     text = part.get(_TEXTS.get(kind, "text"))
     if isinstance(text, str):
-        read.left_out += [f"{param}.{name}" for name in part if name not in _KNOWN and part[name] is not None]
+        read.left_out += unknown_keys(part, _KNOWN, param)
         return text
     read.left_out.append(f"{param}: {kind[:100]}")
     if kind in _PLAIN:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from codex_windows_ai.api.openai.chat.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from codex_windows_ai.api.openai.question import ANY_OBJECT, AnswerSchema, make_question
+from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.api.shared.endpoint import Question
 from codex_windows_ai.errors import InvalidRequestError
@@ -50,9 +51,7 @@ def _conversation(messages: list[dict[str, Any]]) -> Conversation:
     conversation = Conversation()
     for index, message in enumerate(messages):
         param, role = f"messages[{index}]", message.get("role")
-        for name, value in message.items():
-            if name not in _KNOWN and value is not None:
-                conversation.leave_out(f"{param}.{name}")
+        conversation.left_out += unknown_keys(message, _KNOWN, param)
         content = message.get("content")
         if role == "tool":
             conversation.add_result(message.get("tool_call_id"), content, param=f"{param}.content")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.protocol.tools import ToolKind, qualified_name
 
@@ -43,9 +44,8 @@ def read_input(
     for index, item in enumerate(items):
         param = f"input[{index}]"
         kind = str(item.get("type") or ("message" if "content" in item or "role" in item else "item_reference"))
-        conversation.left_out += [
-            f"{param}.{name}" for name in item if kind in _KINDS and name not in _KNOWN and item[name] is not None
-        ]
+        if kind in _KINDS:
+            conversation.left_out += unknown_keys(item, _KNOWN, param)
         if kind == "message" and item.get("role") == "tool":  # as chat messages are
             call_id = item.get("tool_call_id", item.get("call_id"))
             conversation.add_result(call_id, item.get("content"), param=f"{param}.content")
