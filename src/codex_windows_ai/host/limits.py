@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codex_windows_ai.api.shared.body import read_already
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.errors import RequestTimeoutError, RequestTooLargeError, WindowsAiError
 
@@ -49,7 +50,7 @@ class WholeBody:
             await error_response(error)(scope, receive, send)
             return
         if body is not None:
-            await self._app(scope, _after(body, receive), send)
+            await self._app(scope, read_already(body, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body; None if the client left. Raises RequestTooLargeError, RequestTimeoutError."""
@@ -81,17 +82,3 @@ class WholeBody:
             f"The request's body is larger than {self._limit} bytes.",
             hint="Send less: a prompt of that size fits no model here.",
         )
-
-
-def _after(body: bytes, receive: Receive) -> Receive:
-    """Gives the body in one piece, then whatever else the client does."""
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay

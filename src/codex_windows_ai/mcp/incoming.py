@@ -15,8 +15,9 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codex_windows_ai.api.shared.body import read_already
 from codex_windows_ai.protocol.json_rpc import BadMessageError, error_line, read_message
 
 _SESSION = "mcp-session-id"
@@ -52,7 +53,7 @@ class IncomingMessages:
             await answer(scope, receive, send)
             return
         async with self._turn(headers.get(_SESSION), message):
-            await self._app(scope, _replay(text, receive), send)
+            await self._app(scope, read_already(text, receive), send)
 
     @contextlib.asynccontextmanager
     async def _turn(self, session: str | None, message: dict[str, Any]) -> AsyncGenerator[None]:
@@ -75,13 +76,3 @@ def _is_early_ping(message: dict[str, Any], headers: MutableHeaders) -> bool:
     """Whether it is a ping of a client that has no session yet: the protocol lets it ask so early."""
     sessions = headers.get(_VERSION, HANDSHAKE_PROTOCOL_VERSIONS[-1]) in HANDSHAKE_PROTOCOL_VERSIONS
     return message.get("method") == "ping" and "id" in message and sessions and _SESSION not in headers
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives a body that was read already, and then whatever comes after it."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return next_message

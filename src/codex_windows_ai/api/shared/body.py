@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from codex_windows_ai.api.shared.parsing import parse_json
 from codex_windows_ai.errors import InvalidRequestError
@@ -72,6 +73,16 @@ _TYPES = {
 
 # Clients send long prompts; an error that repeats one whole helps nobody.
 _LONGEST_VALUE = 100
+
+
+def read_already(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already in one piece, then whatever else the client does."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return next_message
 
 
 async def read_body(request: Request, model: type[Body], *, not_supported: Mapping[str, str]) -> Body:
