@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.errors import AccessError, AuthenticationError, ForeignOriginError
 from codex_windows_ai.host import live_page, statistics, viewing
+from codex_windows_ai.host.listener import is_loopback
 from codex_windows_ai.host.origins import AllowedOrigins, is_preflight, preflight_answer
 
 OPEN_PATHS = frozenset({"/health", viewing.TOKENS_PATH}) | live_page.paths
@@ -109,7 +109,7 @@ class AccessControl:
 
     def _is_program_here(self, scope: Scope, headers: Headers) -> bool:
         """Whether a program of this machine asks for itself: not for others, as a proxy does, nor for a page."""
-        if not scope.get("client") or not _is_loopback(scope["client"][0]):
+        if not scope.get("client") or not is_loopback(scope["client"][0]):
             return False
         if any(name in headers for name in _FORWARDING):
             return False
@@ -132,10 +132,3 @@ def _name_of_origin(origin: str) -> str | None:
     """The name in the Origin of a web page (`scheme://name:port`); None if it is anything else."""
     scheme = _WEB_SCHEME.match(origin)
     return _name_in(origin[scheme.end() :]) if scheme else None
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

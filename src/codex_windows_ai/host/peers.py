@@ -22,6 +22,7 @@ import psutil
 from starlette.types import Scope
 
 from codex_windows_ai.api.shared.identity import PEER, names_itself
+from codex_windows_ai.host.listener import is_loopback
 
 CONNECTION = "codex_windows_ai.connection"
 """Where a request's `state` has a dictionary that all requests of one connection share."""
@@ -64,7 +65,7 @@ class Peers:
             scope[PEER] = process
 
     async def _find(self, peer: Address, own: Address) -> int | None:
-        if not ipaddress.ip_address(peer[0]).is_loopback:
+        if not is_loopback(peer[0]):
             return None
         with contextlib.suppress(TimeoutError, OSError, psutil.Error):
             async with asyncio.timeout(_PATIENCE_SECONDS), self._turn:
