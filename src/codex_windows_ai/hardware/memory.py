@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["Memory", "read_memory"]
+__all__ = ["SHORT_OF_MEMORY", "Memory", "read_memory"]
+
+SHORT_OF_MEMORY = "Where the memory of a process is limited (`ulimit -v`), allow more; else install this package again."
+"""What to do where a library cannot be loaded: its error is the same where it is broken and where memory is short."""
 
 
 @dataclass(frozen=True, slots=True)

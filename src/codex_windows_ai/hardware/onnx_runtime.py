@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from codex_windows_ai.errors import NotAvailableError
+from codex_windows_ai.hardware.memory import SHORT_OF_MEMORY
 
 try:
     import onnxruntime as untyped_onnxruntime
 except ImportError as error:
     raise NotAvailableError(
         f"ONNX Runtime cannot be loaded: {error}",
-        hint="Where the memory of a process is limited (`ulimit -v`), allow more; else install this package again.",
+        hint=SHORT_OF_MEMORY,
     ) from error
 
 __all__ = ["onnxruntime"]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.errors import EngineClosedError, EngineError, ModelNotFoundError, WindowsAiError
+from codex_windows_ai.hardware.memory import SHORT_OF_MEMORY
 from codex_windows_ai.models.names import match_name
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.protocol.request import GenerationRequest
@@ -20,8 +21,6 @@ from codex_windows_ai.serving.served_model import served_names
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.answer import AnswerObserver
 from codex_windows_ai.windows_ai.runtime import WindowsAiRuntime
-
-_SHORT_OF_MEMORY = "Where the memory of a process is limited (`ulimit -v`), allow more; else install the package again."
 
 Loading = tuple[str, int, int]
 """How far loading is: stage, done, total (0: unknown)."""
@@ -175,7 +174,7 @@ class ModelRegistry:
             except Exception as error:  # a fault of ours; requests must hear of it as of any other
                 short = isinstance(error, ImportError | MemoryError)
                 self._failure = EngineError(
-                    f"The model could not be loaded: {error!r}.", hint=_SHORT_OF_MEMORY if short else None
+                    f"The model could not be loaded: {error!r}.", hint=SHORT_OF_MEMORY if short else None
                 )
                 raise self._failure from error
             finally:
