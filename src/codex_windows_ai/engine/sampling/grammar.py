@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from codex_windows_ai.engine.sampling.grammar_trial import check_grammar, check_size, grammar_name
+from codex_windows_ai.engine.sampling.grammar_trial import check_grammar, grammar_name
 from codex_windows_ai.engine.sampling.grammar_worker import begin, reason
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError
@@ -46,7 +46,6 @@ def start_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
 
     Raises InvalidGrammarError: it does not parse, or nothing can match it.
     """
-    check_size(grammar)
     try:
         return begin(tokenizer, grammar.kind, grammar.definition, lenient=grammar.lenient)
     except ValueError as error:

@@ -61,27 +61,15 @@ def check_grammar(grammar: Grammar) -> None:
 
     Raises InvalidGrammarError: it does not parse, nothing can match it, or it takes too much to compile.
     """
-    check_size(grammar)
-    digest = hashlib.sha256(grammar.definition.encode("utf-8", "surrogatepass")).hexdigest()
-    fault = _faults.get(lambda: _fault(grammar), grammar.kind, "lenient" if grammar.lenient else "", digest)
-    if fault:
-        raise InvalidGrammarError(f"The {grammar_name(grammar)} is not valid: {fault}")
-
-
-def check_size(grammar: Grammar) -> None:
-    """Raises InvalidGrammarError: it is so large that it is not tried."""
     most = MOST_COMPOSED_CHARACTERS if grammar.kind == "composed" else MOST_CHARACTERS
     if len(grammar.definition) > most:
         raise InvalidGrammarError(
             f"The {grammar_name(grammar)} has {len(grammar.definition):,} characters; up to {most:,} can be followed."
         )
-    if grammar.kind == "json_schema":
-        try:
-            fault = size_fault(json.loads(grammar.definition), grammar.definition)
-        except (ValueError, RecursionError) as error:
-            fault = str(error)
-        if fault:
-            raise InvalidGrammarError(f"The {grammar_name(grammar)} is not valid: {fault}")
+    digest = hashlib.sha256(grammar.definition.encode("utf-8", "surrogatepass")).hexdigest()
+    fault = _faults.get(lambda: _fault(grammar), grammar.kind, "lenient" if grammar.lenient else "", digest)
+    if fault:
+        raise InvalidGrammarError(f"The {grammar_name(grammar)} is not valid: {fault}")
 
 
 def grammar_name(grammar: Grammar) -> str:
@@ -91,6 +79,13 @@ def grammar_name(grammar: Grammar) -> str:
 
 
 def _fault(grammar: Grammar) -> str:
+    if grammar.kind == "json_schema":
+        try:
+            fault = size_fault(json.loads(grammar.definition), grammar.definition)
+        except (ValueError, RecursionError) as error:
+            fault = str(error)
+        if fault:
+            return fault
     return _tried(grammar.kind, grammar.definition, lenient=grammar.lenient, seconds=GRAMMAR_SECONDS).fault
 
 
