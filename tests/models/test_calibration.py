@@ -26,8 +26,8 @@ def test_every_norm_gives_what_the_oracles_gives(tiny: Tiny, tmp_path: Path):
             file, decoder.spec, np.array([tokens]), lambda name, values: expected.update({name: values.copy()})
         )
         found = {
-            layout.tensors_of(norm.weight.part, norm.weight.layer)[0].removesuffix(".weight"): values
-            for norm, values in norm_outputs(SourceWeights(file, layout), decoder, tokens)
+            layout.place(norm.weight.part, norm.weight.layer, file.tensors).tensor.removesuffix(".weight"): values
+            for norm, values in norm_outputs(SourceWeights(file, layout, decoder), decoder, tokens)
         }
     assert list(found) == list(expected)
     for name, values in found.items():
@@ -37,7 +37,8 @@ def test_every_norm_gives_what_the_oracles_gives(tiny: Tiny, tmp_path: Path):
 def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
     tokens = list(range(24))
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
-        source, decoder = SourceWeights(file, family_of(file).layout), Decoder(read_spec(file))
+        decoder = Decoder(read_spec(file))
+        source = SourceWeights(file, family_of(file).layout, decoder)
         factors = smoothing_factors(source, decoder, tokens)
         for norm, values in norm_outputs(source, decoder, tokens):
             even, before = values / factors[norm.weight], values
@@ -52,7 +53,8 @@ def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
 
 def test_factors_are_too_coarse_for_the_last_bits_of_a_processors_kernels_to_show(tmp_path: Path):
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
-        source, decoder = SourceWeights(file, family_of(file).layout), Decoder(read_spec(file))
+        decoder = Decoder(read_spec(file))
+        source = SourceWeights(file, family_of(file).layout, decoder)
         for factors in smoothing_factors(source, decoder, list(range(24))).values():
             steps = 32 * np.log2(factors.astype(np.float64))
             assert np.abs(steps - steps.round()).max() < 1e-4

@@ -18,7 +18,7 @@ from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from onnx import GraphProto
 
@@ -86,19 +86,21 @@ class Attention:
         self._layer = layer
         self._spec = spec
         self._rotary = rotary
-        (hidden_size,) = norm.weight.sizes
-        sizes, head_size = (spec.query_size, spec.key_size, spec.key_size), spec.head_size
-        self._packed = Matrix(
-            "query_key_value",
-            layer,
-            sizes,
-            hidden_size,
-            norm=norm.weight,
-            bias=Vector("query_key_value.bias", layer, sizes, head_size) if spec.bias else None,
-            head_size=head_size,
+        hidden_size, head_size = norm.weight.size, spec.head_size
+        self._read = tuple(
+            Matrix(
+                part,
+                layer,
+                size,
+                hidden_size,
+                norm=norm.weight,
+                bias=Vector(f"{part}.bias", layer, size, head_size) if spec.bias else None,
+                head_size=head_size,
+            )
+            for part, size in (("query", spec.query_size), ("key", spec.key_size), ("value", spec.key_size))
         )
-        self._output = Matrix("attention_output", layer, (hidden_size,), spec.query_size, row_scales=True)
-        self.matrices = (self._packed, self._output)
+        self._output = Matrix("attention_output", layer, hidden_size, spec.query_size, row_scales=True)
+        self.matrices = (*self._read, self._output)
         self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
         self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
         self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
@@ -107,17 +109,17 @@ class Attention:
         return {key % self._layer: shape, value % self._layer: shape}
 
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
-        """What the heads read, [batch, sequence, query_size]; queries, keys and values are one product."""
-        packed = products.multiply(build, self._packed, normed, f"layers.{self._layer}.packed")
+        """What the heads read, [batch, sequence, query_size]."""
+        read = [products.multiply(build, matrix, normed, f"{matrix.name}.output") for matrix in self._read]
         outputs = [f"layers.{self._layer}.context", PRESENT_KEY % self._layer, PRESENT_VALUE % self._layer]
         if not inputs.cascade:
-            return self._group_query_attention(build, inputs, packed, outputs)
+            return self._group_query_attention(build, inputs, read, outputs)
         return build.nodes_of(
             "If",
             ["is_shared"],
             outputs,
-            then_branch=self._with_shared_prefix(build, inputs, packed),
-            else_branch=self._alone(build, inputs, packed),
+            then_branch=self._with_shared_prefix(build, inputs, read),
+            else_branch=self._alone(build, inputs, read),
         )
 
     def project(self, build: GraphBuilder, products: Products, context: str) -> str:
@@ -128,7 +130,7 @@ class Attention:
         self,
         build: GraphBuilder,
         inputs: AttentionInputs,
-        packed: str,
+        read: Sequence[str],
         outputs: list[str],
         *more: str,
         **attributes: int,
@@ -136,7 +138,7 @@ class Attention:
         past = [PAST_KEY % self._layer, PAST_VALUE % self._layer]
         return build.nodes_of(
             "GroupQueryAttention",
-            [packed, "", "", *past, inputs.lengths, inputs.longest, *self._rotary, *more],
+            [*read, *past, inputs.lengths, inputs.longest, *self._rotary, *more],
             outputs,
             MICROSOFT,
             num_heads=self._spec.heads,
@@ -146,19 +148,19 @@ class Attention:
             **attributes,
         )
 
-    def _alone(self, parent: GraphBuilder, inputs: AttentionInputs, packed: str) -> GraphProto:
+    def _alone(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
         build = GraphBuilder(parent)
         outputs = [f"layers.{self._layer}.alone.{part}" for part in ("context", "key", "value")]
-        self._group_query_attention(build, inputs, packed, outputs)
+        self._group_query_attention(build, inputs, read, outputs)
         return build.branch(f"layers.{self._layer}.alone", outputs)
 
-    def _with_shared_prefix(self, parent: GraphBuilder, inputs: AttentionInputs, packed: str) -> GraphProto:
+    def _with_shared_prefix(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
         build = GraphBuilder(parent)
         at = f"layers.{self._layer}.shared"
         heads, size = self._spec.heads, self._spec.head_size
         keys, values, scores = f"{at}.present_key", f"{at}.present_value", f"{at}.row_scores"
         self._group_query_attention(
-            build, inputs, packed, [f"{at}.row", keys, values, scores], "positions", qk_output=_SCORES
+            build, inputs, read, [f"{at}.row", keys, values, scores], "positions", qk_output=_SCORES
         )
         row = build.reshape(f"{at}.row", [-1, heads, size], f"{at}.row_heads")
         scores = build.reshape(scores, [0, 0, -1], f"{at}.row_scores_3")
@@ -166,7 +168,7 @@ class Attention:
         scores = build.node("Where", ["visible", scores, "masked"], f"{at}.row_visible")
         row_sum = self._log_sum(build, scores, build.node("Softmax", [scores], f"{at}.row_softmax", axis=-1))
 
-        prefix, prefix_sum = self._over_prefix(build, packed)
+        prefix, prefix_sum = self._over_prefix(build, read[0])
         ahead = build.node("Sub", [prefix_sum, row_sum], f"{at}.ahead")
         share = build.node("Sigmoid", [ahead], f"{at}.share")
         difference = build.node("Sub", [prefix, row], f"{at}.difference")
@@ -175,15 +177,10 @@ class Attention:
         context = build.reshape(both, [-1, 1, self._spec.query_size], f"{at}.context")
         return build.branch(at, [context, keys, values])
 
-    def _over_prefix(self, build: GraphBuilder, packed: str) -> tuple[str, str]:
+    def _over_prefix(self, build: GraphBuilder, query: str) -> tuple[str, str]:
         """What the heads read of the prefix, [batch, heads, head_size], and the logarithm of their sums."""
         at = f"layers.{self._layer}.prefix"
         heads, kv_heads, size = self._spec.heads, self._spec.kv_heads, self._spec.head_size
-        bounds = [
-            build.constant("zero", [0]),
-            build.constant(f"query_end_{self._spec.query_size}", [self._spec.query_size]),
-        ]
-        query = build.node("Slice", [packed, *bounds, build.constant("axis_2", [2])], f"{at}.query")
         query = build.node(
             "RotaryEmbedding",
             [query, "positions", *self._rotary],

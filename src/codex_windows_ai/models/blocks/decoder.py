@@ -28,7 +28,7 @@ class Layer:
 
     def __init__(self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: RotaryTables) -> None:
         def norm(part: str, output: str) -> Norm:
-            weight = Vector(part, number, (decoder.hidden_size,))
+            weight = Vector(part, number, decoder.hidden_size)
             return Norm(weight, decoder.norm_epsilon, f"layers.{number}.{output}")
 
         self.attention_norm = norm("attention_norm", "attention_input")
@@ -81,7 +81,7 @@ class Decoder:
         self.layers = [
             Layer(number, layer, spec, self.rotary[layer.attention.rope]) for number, layer in enumerate(spec.layers)
         ]
-        self.final_norm = Norm(Vector("final_norm", None, (spec.hidden_size,)), spec.norm_epsilon, "final")
+        self.final_norm = Norm(Vector("final_norm", None, spec.hidden_size), spec.norm_epsilon, "final")
         self.embedding = Embedding(spec, self.final_norm)
         self.head = Head(spec, self.final_norm)
 

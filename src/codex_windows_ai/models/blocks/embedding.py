@@ -24,7 +24,7 @@ class Embedding:
 
     def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
         norm = final_norm.weight if spec.tied_embeddings else None
-        self.matrix = Matrix("embedding", None, (spec.vocabulary_size,), spec.hidden_size, norm=norm)
+        self.matrix = Matrix("embedding", None, spec.vocabulary_size, spec.hidden_size, norm=norm)
 
     def build(self, build: GraphBuilder, products: Products) -> str:
         """From the token ids of `INPUT_IDS`, [batch, sequence], to [batch, sequence, hidden_size]."""
@@ -35,7 +35,7 @@ class Head:
     """The output projection, which reads `final_norm`; tied, its matrix is the embedding by another name."""
 
     def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
-        self.matrix = Matrix("output", None, (spec.vocabulary_size,), spec.hidden_size, norm=final_norm.weight)
+        self.matrix = Matrix("output", None, spec.vocabulary_size, spec.hidden_size, norm=final_norm.weight)
 
     def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
         """From [batch, kept, hidden_size] to `LOGITS`, [batch, kept, vocabulary_size]."""

@@ -37,6 +37,12 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], domain=domain, **attributes))
         return outputs[0]
 
+    def once(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
+        """A node that is made once: the next block that asks for this output shares it."""
+        if all(output not in node.output for node in self.nodes):
+            self.node(operator, inputs, output, domain, **attributes)
+        return output
+
     def constant(self, name: str, values: Sequence[int]) -> str:
         """An int64 vector."""
         return self.array(name, np.array(values, np.int64))

@@ -1,4 +1,4 @@
-"""The gated MLP SwiGLU (arXiv 2002.05202): down(silu(gate) * up), gate and up as one product."""
+"""The gated MLP SwiGLU (arXiv 2002.05202): down(silu(gate) * up)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ class Mlp:
     """The MLP of one layer, which reads `norm`."""
 
     def __init__(self, layer: int, spec: MlpSpec, norm: Norm) -> None:
-        (hidden_size,) = norm.weight.sizes
+        hidden_size = norm.weight.size
         self._layer = layer
-        self._gate_up = Matrix("gate_up", layer, (spec.size, spec.size), hidden_size, norm=norm.weight, row_scales=True)
-        self._down = Matrix("down", layer, (hidden_size,), spec.size)
-        self.matrices = (self._gate_up, self._down)
+        self._gate, self._up = (
+            Matrix(part, layer, spec.size, hidden_size, norm=norm.weight, row_scales=True) for part in ("gate", "up")
+        )
+        self._down = Matrix("down", layer, hidden_size, spec.size)
+        self.matrices = (self._gate, self._up, self._down)
 
     def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
         """From and to [batch, sequence, hidden_size]."""
         at = f"layers.{self._layer}"
-        both = products.multiply(build, self._gate_up, normed, f"{at}.gate_up.output")
-        build.nodes_of("Split", [both], [f"{at}.gate", f"{at}.up"], axis=-1, num_outputs=2)
-        sigmoid = build.node("Sigmoid", [f"{at}.gate"], f"{at}.sigmoid")
-        silu = build.node("Mul", [f"{at}.gate", sigmoid], f"{at}.silu")
-        gated = build.node("Mul", [silu, f"{at}.up"], f"{at}.gated")
+        gate = products.multiply(build, self._gate, normed, f"{at}.gate.output")
+        up = products.multiply(build, self._up, normed, f"{at}.up.output")
+        silu = build.node("Mul", [gate, build.node("Sigmoid", [gate], f"{at}.sigmoid")], f"{at}.silu")
+        gated = build.node("Mul", [silu, up], f"{at}.gated")
         return products.multiply(build, self._down, gated, f"{at}.down.output")

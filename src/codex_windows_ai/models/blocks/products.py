@@ -98,15 +98,15 @@ class FloatProducts:
 def multiply_integers(build: GraphBuilder, source: str, weight: str, output: str) -> str:
     """The product with a matrix that has one scale a row, each row of `source` rounded to 8 bits with one too.
 
-    Kernels are fast for uint8 activations with int8 weights, so the weights' codes change their sign
-    bit; ONNX Runtime folds what is constant when it loads the graph.
+    All matrices that read one source share its rounding. Kernels are fast for uint8 activations with int8 weights, so
+    the weights' codes change their sign bit; ONNX Runtime folds what is constant when it loads the graph.
     """
     step = build.array("one_127th", np.array(1 / 127, np.float32))
     centre = build.array("centre", np.array(128, np.uint8))
-    size = build.node("Abs", [source], f"{output}.size")
-    largest = build.node("ReduceMax", [size, build.constant("last_axis", [-1])], f"{output}.largest", keepdims=1)
-    unit = build.node("Div", [source, largest], f"{output}.unit")
-    codes = build.node("QuantizeLinear", [unit, step, centre], f"{output}.codes")
+    size = build.once("Abs", [source], f"{source}.size")
+    largest = build.once("ReduceMax", [size, build.constant("last_axis", [-1])], f"{source}.largest", keepdims=1)
+    unit = build.once("Div", [source, largest], f"{source}.unit")
+    codes = build.once("QuantizeLinear", [unit, step, centre], f"{source}.codes")
     flipped = build.node("BitwiseXor", [f"{weight}.rows", centre], f"{weight}.flipped")
     signed = build.node("Cast", [flipped], f"{weight}.signed", to=TensorProto.INT8)
     columns = build.node("Transpose", [signed], f"{weight}.columns", perm=[1, 0])

@@ -16,8 +16,7 @@ class Vector:
 
     part: str
     layer: int | None
-    sizes: tuple[int, ...]
-    """Of the vectors that make it up, one after the other."""
+    size: int
     head_size: int = 1
     """Elements that may change places among themselves, where a file stores heads in another order."""
 
@@ -29,7 +28,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A weight matrix [rows, columns] of the graph: matrices of the file, stacked by rows.
+    """A weight matrix [rows, columns].
 
     Quantised, it is the initializers `.codes`, `.scales`, `.zero_points` behind its name; with `row_scales` also
     `.rows` (the codes again, [rows, columns]) and `.row_scales`. In float32 it is its name alone.
@@ -37,8 +36,7 @@ class Matrix:
 
     part: str
     layer: int | None
-    sizes: tuple[int, ...]
-    """Rows of the stacked matrices."""
+    rows: int
     columns: int
     norm: Vector | None = None
     """The norm that it reads, with which it shares smoothing factors (`convert.calibration`)."""
@@ -52,8 +50,3 @@ class Matrix:
     def name(self) -> str:
         """Its name in the graph."""
         return weight_name(self.part, self.layer)
-
-    @property
-    def rows(self) -> int:
-        """Rows of all stacked matrices together."""
-        return sum(self.sizes)

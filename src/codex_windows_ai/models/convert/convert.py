@@ -53,8 +53,8 @@ def convert(source: Path, target: Path, progress: Progress, try_chat: TryChat | 
     """
     with GgufFile(source) as file:
         decoder = Decoder(read_spec(file))
-        weights = SourceWeights(file, family_of(file).layout)
-        weights.check(decoder)  # so the vocabulary is no longer than a tensor of the file
+        weights = SourceWeights(file, family_of(file).layout, decoder)
+        weights.check()  # so the vocabulary is no longer than a tensor of the file
         tokenizer = read_tokenizer(file)
         check_window(decoder, str(source))
         require_memory(estimated_bytes(decoder), token_bytes(decoder), source.name, decoder.spec.context_length)

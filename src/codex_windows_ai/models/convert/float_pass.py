@@ -75,7 +75,7 @@ class _LayerPass:
 
     def __init__(self, decoder: Decoder, spec: LayerSpec, length: int) -> None:
         self._layer = Layer(0, spec, decoder.spec, RotaryTables())
-        self._next = Norm(Vector("next_norm", None, (decoder.spec.hidden_size,)), decoder.spec.norm_epsilon, "next")
+        self._next = Norm(Vector("next_norm", None, decoder.spec.hidden_size), decoder.spec.norm_epsilon, "next")
         self._build = GraphBuilder()
         inputs = AttentionInputs(self._build, [self._layer.attention], cascade=False)
         normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)

@@ -1,9 +1,9 @@
-"""The weights of a GGUF file as the blocks ask for them: stacked, and with rows in the order of the graph."""
+"""The weights of a GGUF file as the blocks ask for them: one by one, and with rows in the order of the graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,38 +25,45 @@ _MOST_VALUE = 1e30  # what is larger overflows in the first product
 _SLICE_ELEMENTS = 1_000_000  # dequantised at a time: some tens of megabytes with all temporaries
 
 
+class _Place(NamedTuple):
+    """Where a weight begins: of a matrix the row, of a vector the element."""
+
+    tensor: GgufTensor
+    start: int
+
+
 @dataclass(frozen=True, slots=True)
 class SourceWeights:
-    """Reads float32 weights of `file`, which are stored as `layout` says."""
+    """Reads float32 weights of `decoder` from `file`, which are stored as `layout` says."""
 
     file: GgufFile
     layout: Layout
+    decoder: Decoder
 
-    def check(self, decoder: Decoder) -> None:
+    def check(self) -> None:
         """Looks for all weights. Raises ModelFileError: a tensor is missing or of another shape."""
-        for vector in decoder.vectors:
-            self._tensors_of_vector(vector)
-        for matrix in decoder.matrices:
-            self._tensors_of_matrix(matrix)
+        for vector in self.decoder.vectors:
+            self._place_of_vector(vector)
+        for matrix in self.decoder.matrices:
+            self._place_of_matrix(matrix)
 
     def vector(self, vector: Vector) -> Array:
-        """All values, [sum of sizes]. Raises ModelFileError: values that are not finite."""
-        parts = self._tensors_of_vector(vector)
-        return np.concatenate(
-            [self._read(part, 0, 1)[0][self._order(part, part.columns, vector.head_size)] for part in parts]
-        )
+        """All values, [size]. Raises ModelFileError: values that are not finite."""
+        tensor, start = self._place_of_vector(vector)
+        values = self._read(tensor, 0, 1)[0][start : start + vector.size]
+        return values[self._order(vector.part, vector.size, vector.head_size)]
 
     def slices(self, matrix: Matrix) -> Iterator[Array]:
         """The rows from first to last, in slices [rows, columns] of bounded size.
 
         Raises ModelFileError: values that are not finite. UnsupportedModelError: as `GgufFile.read_rows`.
         """
+        tensor, first = self._place_of_matrix(matrix)
+        order = self._order(matrix.part, matrix.rows, matrix.head_size)
         step = max(1, _SLICE_ELEMENTS // (matrix.columns * matrix.head_size)) * matrix.head_size
-        for part in self._tensors_of_matrix(matrix):
-            order = self._order(part, part.rows, matrix.head_size)
-            for start in range(0, part.rows, step):
-                stop = min(start + step, part.rows)
-                yield self._read(part, start, stop)[order[start:stop] - start]
+        for start in range(0, matrix.rows, step):
+            stop = min(start + step, matrix.rows)
+            yield self._read(tensor, first + start, first + stop)[order[start:stop] - start]
 
     def matrix(self, matrix: Matrix) -> Array:
         """All rows at once, [rows, columns]."""
@@ -67,9 +74,9 @@ class SourceWeights:
         return values
 
     def rows(self, matrix: Matrix, numbers: list[int]) -> Array:
-        """Some rows, [len(numbers), columns], of a matrix that is one tensor in the graph's order."""
-        (tensor,) = self._tensors_of_matrix(matrix)
-        return np.concatenate([self._read(tensor, number, number + 1) for number in numbers])
+        """Some rows, [len(numbers), columns], of a matrix that is stored in the graph's order."""
+        tensor, first = self._place_of_matrix(matrix)
+        return np.concatenate([self._read(tensor, first + number, first + number + 1) for number in numbers])
 
     def _read(self, tensor: GgufTensor, start: int, stop: int) -> Array:
         """Rows [rows, columns] as they are stored; all of them numbers that are far from the ends of float32."""
@@ -81,21 +88,33 @@ class SourceWeights:
             )
         return values
 
-    def _tensors_of_vector(self, vector: Vector) -> list[GgufTensor]:
-        names = self.layout.tensors_of(vector.part, vector.layer)
-        return [self.file.tensor(name, size) for name, size in zip(names, vector.sizes, strict=True)]
+    def _place_of_vector(self, vector: Vector) -> _Place:
+        name, parts = self.layout.place(vector.part, vector.layer, self.file.tensors)
+        sizes = {vector.part: vector.size}
+        if len(parts) > 1 and vector.layer is not None:
+            sizes = {other.part: other.size for other in self.decoder.layers[vector.layer].vectors}
+        return _Place(
+            self.file.tensor(name, sum(sizes[part] for part in parts)),
+            sum(sizes[part] for part in parts[: parts.index(vector.part)]),
+        )
 
-    def _tensors_of_matrix(self, matrix: Matrix) -> list[GgufTensor]:
-        names = self.layout.tensors_of(matrix.part, matrix.layer)
-        return [self.file.tensor(name, rows, matrix.columns) for name, rows in zip(names, matrix.sizes, strict=True)]
+    def _place_of_matrix(self, matrix: Matrix) -> _Place:
+        name, parts = self.layout.place(matrix.part, matrix.layer, self.file.tensors)
+        rows = {matrix.part: matrix.rows}
+        if len(parts) > 1 and matrix.layer is not None:
+            rows = {other.part: other.rows for other in self.decoder.layers[matrix.layer].matrices}
+        return _Place(
+            self.file.tensor(name, sum(rows[part] for part in parts), matrix.columns),
+            sum(rows[part] for part in parts[: parts.index(matrix.part)]),
+        )
 
-    def _order(self, tensor: GgufTensor, rows: int, head_size: int) -> NDArray[np.int64]:
+    def _order(self, part: str, rows: int, head_size: int) -> NDArray[np.int64]:
         """Which stored row belongs where.
 
         Interleaved files take the rows of the two halves of each head in turns, for a rotation of neighbouring
         elements; the graph rotates halves, as the models were trained to.
         """
         order = np.arange(rows, dtype=np.int64)
-        if self.layout.is_interleaved(tensor.name):
+        if self.layout.is_interleaved(part):
             order = order.reshape(-1, head_size // 2, 2).swapaxes(1, 2).reshape(-1)
         return order

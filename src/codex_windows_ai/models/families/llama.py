@@ -7,5 +7,5 @@ from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 from codex_windows_ai.models.gguf.layout import Layout
 
 FAMILY = Family(
-    "llama", ("Llama 3", "SmolLM2"), Hyperparameters.dense_decoder, Layout(interleaved=frozenset({"attn_q", "attn_k"}))
+    "llama", ("Llama 3", "SmolLM2"), Hyperparameters.dense_decoder, Layout(interleaved=frozenset({"query", "key"}))
 )

@@ -1,4 +1,4 @@
-"""Which tensors of a GGUF file hold the weights of the blocks, and in which order of rows.
+"""Which tensor of a GGUF file holds which weight of the blocks, and in which order of rows.
 
 The names are llama.cpp's (gguf-py/gguf/constants.py), which all families share; a family that stores a weight
 otherwise says so in its own `Layout`.
@@ -6,39 +6,58 @@ otherwise says so in its own `Layout`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-TENSORS: Mapping[str, tuple[str, ...]] = {
-    "embedding": ("token_embd",),
-    "final_norm": ("output_norm",),
-    "output": ("output",),
-    "attention_norm": ("attn_norm",),
-    "query_key_value": ("attn_q", "attn_k", "attn_v"),
-    "attention_output": ("attn_output",),
-    "feed_forward_norm": ("ffn_norm",),
-    "gate_up": ("ffn_gate", "ffn_up"),
-    "down": ("ffn_down",),
+TENSORS: Mapping[str, str] = {
+    "embedding": "token_embd",
+    "final_norm": "output_norm",
+    "output": "output",
+    "attention_norm": "attn_norm",
+    "query": "attn_q",
+    "key": "attn_k",
+    "value": "attn_v",
+    "attention_output": "attn_output",
+    "feed_forward_norm": "ffn_norm",
+    "gate": "ffn_gate",
+    "up": "ffn_up",
+    "down": "ffn_down",
 }
-"""For each part of a decoder the tensors that are stacked in it, without `blk.N.` and without `.weight` or `.bias`."""
+"""For each part of a decoder its tensor, without `blk.N.` and without `.weight` or `.bias`."""
+
+FUSED: Mapping[str, tuple[str, ...]] = {"attn_qkv": ("query", "key", "value"), "ffn_up": ("gate", "up")}
+"""Tensors that hold these parts one after the other, in files that lack the first part's own."""
 
 _BIAS = ".bias"
+
+
+class Place(NamedTuple):
+    """Where a part lies: in this tensor, which holds these parts one after the other."""
+
+    tensor: str
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How one family stores its weights."""
 
-    tensors: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: TENSORS)
+    tensors: Mapping[str, str] = field(default_factory=lambda: TENSORS)
     interleaved: frozenset[str] = frozenset()
-    """Tensors whose rows are stored for a rotation of neighbours: of each head, the two halves take turns."""
+    """Parts whose rows are stored for a rotation of neighbours: of each head, the two halves take turns."""
 
-    def tensors_of(self, part: str, layer: int | None) -> list[str]:
-        """Full names of the tensors that make up a `blocks.weights` part."""
+    def place(self, part: str, layer: int | None, present: Container[str]) -> Place:
+        """Where a `blocks.weights` part lies in a file in which these tensors are `present`."""
         suffix = "bias" if part.endswith(_BIAS) else "weight"
         block = "" if layer is None else f"blk.{layer}."
-        return [f"{block}{tensor}.{suffix}" for tensor in self.tensors[part.removesuffix(_BIAS)]]
+        weight = part.removesuffix(_BIAS)
+        for fused, parts in FUSED.items():
+            whole, first = f"{block}{fused}.{suffix}", f"{block}{self.tensors[parts[0]]}.{suffix}"
+            if weight in parts and whole in present and first not in present:
+                return Place(whole, parts if part == weight else tuple(f"{other}{_BIAS}" for other in parts))
+        return Place(f"{block}{self.tensors[weight]}.{suffix}", (part,))
 
-    def is_interleaved(self, tensor: str) -> bool:
-        """Whether a tensor, given by its full name, is stored so."""
-        return tensor.split(".")[-2] in self.interleaved
+    def is_interleaved(self, part: str) -> bool:
+        """Whether the rows of a part, or its bias, are stored so."""
+        return part.removesuffix(_BIAS) in self.interleaved
