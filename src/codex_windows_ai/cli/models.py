@@ -10,6 +10,7 @@ import typer
 from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.output import bytes_text, say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
+from codex_windows_ai.models.precision import Precision
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.progress import Progress
@@ -42,6 +43,13 @@ def add(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What to call it; by default as the file is called.")
     ] = None,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="Of a GGUF file's weights: their `own`, or `8bit`, which rounds all of them: larger, and faster for "
+            "long prompts and many agents."
+        ),
+    ] = Precision.OWN,
     as_json: JsonOption = False,
 ) -> None:
     """Install a model.
@@ -49,7 +57,7 @@ def add(
     A GGUF file is converted, a model folder is copied, and the default model, given by its name, is fetched. It is
     installed once it has answered; what is worth knowing about it is said. Links that lead out of a folder are refused.
     """
-    model = _work(lambda store, progress: _add(path, name, progress))
+    model = _work(lambda store, progress: _add(path, name, precision, progress))
     for remark in model.remarks:
         say(f"cwai: {model.name}: {remark}")
     if as_json:
@@ -97,7 +105,7 @@ def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
         return Interruption().run_blocking(lambda: step(ModelStore(), progress))
 
 
-def _add(path: str, name: str | None, progress: Progress) -> InstalledModel:
+def _add(path: str, name: str | None, precision: Precision, progress: Progress) -> InstalledModel:
     from codex_windows_ai.settings import DEFAULT_MODEL
     from codex_windows_ai.windows_ai.model_proof import model_store
 
@@ -105,7 +113,7 @@ def _add(path: str, name: str | None, progress: Progress) -> InstalledModel:
     if path == DEFAULT_MODEL:
         added = store.resolve(path, progress=progress)
     else:
-        added = store.add(path, name=name, progress=progress)
+        added = store.add(path, name=name, precision=precision, progress=progress)
     return next(model for model in store.list() if model.path == added.path)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.storage import sha256
 
 RECORD = "conversion.json"
-VERSION = 5
+VERSION = 6
 """Raised when models installed by an earlier release must be made again."""
 
 
@@ -23,12 +24,14 @@ class Source:
     path: str
     bytes: int
     modified_ns: int
+    precision: str = Precision.OWN
+    """What became of its weights, where they were converted."""
 
     @classmethod
-    def of(cls, path: Path) -> Source:
+    def of(cls, path: Path, precision: Precision = Precision.OWN) -> Source:
         """Describes a file, or a folder by its configuration."""
         status = path.stat()
-        return cls(str(path), status.st_size, status.st_mtime_ns)
+        return cls(str(path), status.st_size, status.st_mtime_ns, precision)
 
 
 @dataclass(frozen=True, slots=True)

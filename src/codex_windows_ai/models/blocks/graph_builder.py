@@ -39,9 +39,7 @@ class GraphBuilder:
 
     def once(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
         """A node that is made once: the next block that asks for this output shares it."""
-        if all(output not in node.output for node in self.nodes):
-            self.node(operator, inputs, output, domain, **attributes)
-        return output
+        return output if self._made(output) else self.node(operator, inputs, output, domain, **attributes)
 
     def constant(self, name: str, values: Sequence[int]) -> str:
         """An int64 vector."""
@@ -57,6 +55,13 @@ class GraphBuilder:
         """`source` in another shape; one size may be -1 for what is left, and 0 keeps one as it is."""
         name = "shape" + "".join(f"_{size}" for size in shape)
         return self.node("Reshape", [source, self.constant(name, shape)], output)
+
+    def once_reshaped(self, source: str, shape: Sequence[int], output: str) -> str:
+        """As `reshape`, made once."""
+        return output if self._made(output) else self.reshape(source, shape, output)
+
+    def _made(self, output: str) -> bool:
+        return any(output in node.output for node in self.nodes)
 
     def branch(self, name: str, outputs: Sequence[str]) -> GraphProto:
         """What was collected as a branch of an `If`, which gives these float32 `outputs` of its nodes."""

@@ -15,13 +15,53 @@ from onnx import TensorProto
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codex_windows_ai.models.blocks.weights import Matrix
 
-WEIGHT_BITS = 8
 BLOCK_SIZE = 32
-"""Columns with one scale and one zero point."""
+"""Columns of a block, where nothing else is said; widths are multiples of it."""
+
+SUPER_BLOCK = 256
+"""Columns of a super-block."""
 
 _INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
+
+
+@dataclass(frozen=True, slots=True)
+class BlockForm:
+    """How a quantised matrix [rows, columns] is stored: in blocks of columns of one row, with a scale each.
+
+    Its initializers, named behind the matrix': `.codes` uint8, packed as MatMulNBits wants them; `.scales` float32
+    [rows, blocks]. A value is (code - middle) * scale, where the middle is half of all codes, plus the block's offset.
+    """
+
+    bits: int
+    block_size: int
+    zero_points: bool = False
+    """`.zero_points` uint8 [rows, blocks] are the codes that stand for 0, instead of the middle."""
+    super_scales: bool = False
+    """`.scales` are integers of 8 bits, which `.super_scales` float16 [rows, super-blocks] multiply."""
+    floor: int = 0
+    """With it blocks have offsets: so many scales, plus the minimum of `.minima` float16 [rows, blocks]."""
+    super_minima: bool = False
+    """`.minima` are integers of 8 bits, which `.super_minima` float16 [rows, super-blocks] multiply."""
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of one block's codes."""
+        return self.block_size * self.bits // 8
+
+    @property
+    def bytes_per_value(self) -> float:
+        """Bytes that a matrix takes, codes and all, for each of its values."""
+        block = self.packed_bytes + (1 if self.super_scales else 4) + self.zero_points
+        minimum = (1 if self.super_minima else 2) if self.floor else 0
+        return (block + minimum) / self.block_size + 2 * (self.super_scales + self.super_minima) / SUPER_BLOCK
+
+
+ROUNDED = BlockForm(8, BLOCK_SIZE, zero_points=True)
+"""How weights are stored that were rounded here."""
 
 
 class Products(Protocol):
@@ -38,45 +78,130 @@ class Products(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuantizedProducts:
-    """Matrices of 8 bits in blocks, as `convert.weights` writes them."""
+    """Matrices in blocks, as `convert.weights` writes them; `forms` has each one's by its name."""
 
+    forms: Mapping[str, BlockForm]
+    smoothed: bool = False
+    """Weights were smoothed (`convert.calibration`)."""
     integers: bool = False
     """Matrices with one scale a row are multiplied as integers, which ONNX Runtime's CPU kernels do faster."""
 
     def multiply(self, build: GraphBuilder, matrix: Matrix, source: str, output: str) -> str:
-        """The product with codes, scales and zero points."""
+        """The product with codes and scales, and that of each block's sum with the block's offset."""
+        form = self.forms[matrix.name]
         if self.integers and matrix.row_scales:
             return multiply_integers(build, source, matrix.name, output)
-        inputs = [source, f"{matrix.name}.codes", f"{matrix.name}.scales", f"{matrix.name}.zero_points"]
+        stored = _Stored(build, matrix.name, form)
+        inputs = [source, stored.part("codes"), stored.scales()]
+        inputs.append(stored.part("zero_points") if form.zero_points else "")
         if matrix.bias:
             inputs += ["", matrix.bias.name]  # the input between is the group index
-        return build.node(
+        product = build.node(
             "MatMulNBits",
             inputs,
-            output,
+            f"{output}.centred" if form.floor else output,
             MICROSOFT,
             K=matrix.columns,
             N=matrix.rows,
-            bits=WEIGHT_BITS,
-            block_size=BLOCK_SIZE,
+            bits=form.bits,
+            block_size=form.block_size,
             accuracy_level=_INT8_ACTIVATIONS,
         )
+        if not form.floor:
+            return product
+        sums = _block_sums(build, source, form.block_size)
+        offsets = build.node("Transpose", [stored.offsets()], f"{matrix.name}.offset_columns", perm=[1, 0])
+        shift = build.node("MatMul", [sums, offsets], f"{output}.shift")
+        return build.node("Add", [product, shift], output)
 
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows; those of a matrix that is also the head are smoothed for that, which is undone here."""
-        rows = build.node(
-            "GatherBlockQuantized",
-            [f"{matrix.name}.rows", ids, f"{matrix.name}.scales", f"{matrix.name}.zero_points"],
-            matrix.name,
-            MICROSOFT,
-            bits=WEIGHT_BITS,
-            block_size=BLOCK_SIZE,
-            gather_axis=0,
-            quantize_axis=1,
-        )
-        if matrix.norm:
+        rows = _embed(build, matrix, self.forms[matrix.name], ids)
+        if self.smoothed and matrix.norm:
             return build.node("Mul", [rows, f"{matrix.name}.unsmoothing"], f"{matrix.name}.plain")
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The initializers of a matrix in blocks, or with `ids` [tokens] only these rows of them.
+
+    What is the same at every pass ONNX Runtime computes when it loads the graph.
+    """
+
+    build: GraphBuilder
+    name: str
+    form: BlockForm
+    ids: str = ""
+
+    def part(self, suffix: str) -> str:
+        """One of the initializers."""
+        name = f"{self.name}.{suffix}"
+        return self.build.once("Gather", [name, self.ids], f"{name}.gathered", axis=0) if self.ids else name
+
+    def scales(self) -> str:
+        """float32 [rows, blocks]"""
+        scales = self.part("scales")
+        return self._factored(scales, self.part("super_scales")) if self.form.super_scales else scales
+
+    def offsets(self) -> str:
+        """float32 [rows, blocks]"""
+        minima, floor = self.part("minima"), np.array(self.form.floor, np.float32)
+        below = self.build.once(
+            "Mul", [self.scales(), self.build.array(f"floor_{floor:g}", floor)], f"{self.part('scales')}.below"
+        )
+        minimum = self._factored(minima, self.part("super_minima")) if self.form.super_minima else self._float(minima)
+        return self.build.once("Add", [below, minimum], f"{minima}.offsets")
+
+    def _factored(self, integers: str, factors: str) -> str:
+        """Integers [rows, blocks] times the numbers [rows, super-blocks] of their super-blocks."""
+        build, per_block = self.build, SUPER_BLOCK // self.form.block_size
+        apart = build.once_reshaped(self._float(integers), [0, -1, per_block], f"{integers}.apart")
+        factor = build.once_reshaped(self._float(factors), [0, -1, 1], f"{factors}.column")
+        product = build.once("Mul", [apart, factor], f"{integers}.multiplied")
+        return build.once_reshaped(product, [0, -1], f"{integers}.whole")
+
+    def _float(self, source: str) -> str:
+        return self.build.once("Cast", [source], f"{source}.float", to=TensorProto.FLOAT)
+
+
+def _block_sums(build: GraphBuilder, source: str, block_size: int) -> str:
+    """From [batch, sequence, columns] to [batch, sequence, blocks]; all matrices that read one source share it."""
+    apart = build.once_reshaped(source, [0, 0, -1, block_size], f"{source}.blocks_{block_size}")
+    last = build.constant("last_axis", [-1])
+    return build.once("ReduceSum", [apart, last], f"{source}.sums_{block_size}", keepdims=0)
+
+
+def _embed(build: GraphBuilder, matrix: Matrix, form: BlockForm, ids: str) -> str:
+    """Rows of a matrix in blocks, [batch, sequence, columns]."""
+    name = matrix.name
+    tokens = build.reshape(ids, [-1], f"{name}.tokens")
+    stored = _Stored(build, name, form, tokens)
+    data, scales = f"{name}.rows", f"{name}.scales"
+    if form.super_scales:  # of the whole vocabulary they would stay in memory
+        data, scales = stored.part("rows"), stored.scales()
+        count = build.node("Size", [tokens], f"{name}.count")
+        ends = [build.array("nothing", np.array(0, np.int64)), count, build.array("one_step", np.array(1, np.int64))]
+        tokens = build.node("Range", ends, f"{name}.places")
+    values = build.node(
+        "GatherBlockQuantized",
+        [data, tokens, scales, *([f"{name}.zero_points"] if form.zero_points else [])],
+        f"{name}.values",
+        MICROSOFT,
+        bits=form.bits,
+        block_size=form.block_size,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+    if form.floor:
+        apart = build.reshape(values, [0, -1, form.block_size], f"{name}.values.apart")
+        column = build.reshape(stored.offsets(), [0, -1, 1], f"{name}.offset_column")
+        values = build.node("Add", [apart, column], f"{name}.values.shifted")
+    shape = build.node("Shape", [ids], f"{name}.shape_of_ids")
+    shape = build.node(
+        "Concat", [shape, build.constant(f"columns_{matrix.columns}", [matrix.columns])], f"{name}.shape", axis=0
+    )
+    return build.node("Reshape", [values, shape], name)
 
 
 @dataclass(frozen=True, slots=True)

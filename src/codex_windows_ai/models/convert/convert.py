@@ -1,7 +1,8 @@
 """Converts a GGUF file into a folder in the ONNX Runtime GenAI format.
 
-Weights become 8 bit (`quantization`), one slice of a tensor in memory at a time; no PyTorch. Two graphs
-read them (`graph`); the CPU graph is kept only where it answers as the portable one does.
+Quantised weights keep their size and values (`repacking`), others become 8 bits (`quantization`), one slice of a tensor
+in memory at a time; no PyTorch. Two graphs read them (`graph`). Where these multiply differently, the CPU graph is kept
+only if it answers as the portable one does.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ from codex_windows_ai.models.convert.external_data import ExternalDataWriter
 from codex_windows_ai.models.convert.float_pass import first_pass
 from codex_windows_ai.models.convert.session import Session
 from codex_windows_ai.models.convert.source import SourceWeights
-from codex_windows_ai.models.convert.weights import WeightWriter, check_window, estimated_bytes, token_bytes
+from codex_windows_ai.models.convert.weights import (
+    WeightWriter,
+    check_window,
+    choose_forms,
+    estimated_bytes,
+    token_bytes,
+)
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.models.storage import require_memory, require_space
 from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
@@ -44,7 +52,14 @@ TryChat = Callable[[Path], object]
 """Is shown a folder that has its tokenizer and its template, and no weights yet. Raises ModelError: these do not do."""
 
 
-def convert(source: Path, target: Path, progress: Progress, try_chat: TryChat | None = None) -> None:
+def convert(
+    source: Path,
+    target: Path,
+    progress: Progress,
+    try_chat: TryChat | None = None,
+    *,
+    precision: Precision = Precision.OWN,
+) -> None:
     """Writes the model of the GGUF file `source` into the empty folder `target`.
 
     `progress` counts matrices; `try_chat` spares who waits minutes for a model that cannot be spoken to. Raises
@@ -56,24 +71,27 @@ def convert(source: Path, target: Path, progress: Progress, try_chat: TryChat | 
         weights = SourceWeights(file, family_of(file).layout, decoder)
         weights.check()  # so the vocabulary is no longer than a tensor of the file
         tokenizer = read_tokenizer(file)
-        check_window(decoder, str(source))
-        require_memory(estimated_bytes(decoder), token_bytes(decoder), source.name, decoder.spec.context_length)
-        require_space(target, estimated_bytes(decoder) + _SMALL_FILES, f"The conversion of {source.name}")
+        forms = choose_forms(weights, precision)
+        size = estimated_bytes(decoder, forms)
+        check_window(decoder, forms, str(source))
+        require_memory(size, token_bytes(decoder), source.name, decoder.spec.context_length)
+        require_space(target, size + _SMALL_FILES, f"The conversion of {source.name}")
         matrices = len(decoder.matrices)
         write_configuration(target, decoder.spec, tokenizer)
         if try_chat:
             try_chat(target)
         progress("convert", 0, matrices)
         sample = _sample_tokens(target, decoder)
-        factors = smoothing_factors(weights, decoder, sample)
+        factors = smoothing_factors(weights, decoder, sample) if forms.smoothed else {}
         output = ExternalDataWriter(target / WEIGHTS)
         try:
-            WeightWriter(weights, decoder, factors, output).write(progress)
+            WeightWriter(weights, forms, factors, output).write(progress)
         finally:
             output.close()
-    for name, form in ((MODEL, graph.PORTABLE), (folder.CPU_MODEL, graph.CPU)):
+    for name, form in ((MODEL, graph.portable(forms)), (folder.CPU_MODEL, graph.for_cpu(forms))):
         (target / name).write_bytes(graph.build_model(decoder, form, output.tensors).SerializeToString())
-    _prove(target, decoder, sample[:_PROOF_TOKENS])
+    if forms.smoothed:
+        _prove(target, decoder, sample[:_PROOF_TOKENS])
     progress("convert", matrices, matrices)
 
 

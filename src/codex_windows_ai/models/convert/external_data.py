@@ -52,6 +52,10 @@ class ExternalDataWriter:
         place = {entry.key: int(entry.value) for entry in tensor.external_data if entry.key != "location"}
         self._point(name, tensor.data_type, shape, place["offset"], place["length"])
 
+    def tensors_of(self, name: str) -> list[TensorProto]:
+        """The tensors whose names go on behind this one and a dot."""
+        return [tensor for tensor in self.tensors if tensor.name.startswith(f"{name}.")]
+
     def _point(self, name: str, data_type: int, shape: tuple[int, ...], offset: int, length: int) -> None:
         tensor = TensorProto(name=name, data_type=data_type, dims=shape, data_location=TensorProto.EXTERNAL)
         for key, value in (("location", self._path.name), ("offset", offset), ("length", length)):

@@ -9,12 +9,12 @@ input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it. A 
 Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value`, like the past.
 
 There are two graphs over the same weights. The portable graph multiplies as that builder's does, and every
-runtime and device takes it. The CPU graph computes the products of matrices with row scales, more than
-half of all work, as integers: a row of activations is rounded to 8 bits with one scale instead of one for 32
-of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. It also has optional
-inputs for a prefix that all sequences share, in passes with one new token each: `shared_length` int64 [1], the
-prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length, head_size]. All other inputs
-and outputs then have only what follows the prefix; `blocks.attention` is where it is read.
+runtime and device takes it. Where all weights were rounded to 8 bits, the CPU graph computes the products of matrices
+with row scales, more than half of all work, as integers: a row of activations is rounded to 8 bits with one scale
+instead of one for 32 of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. The CPU
+graph also has optional inputs for a prefix that all sequences share, in passes with one new token each:
+`shared_length` int64 [1], the prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length,
+head_size]. All other inputs and outputs then have only what follows the prefix; `blocks.attention` is where it is read.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ValueInfoProto
 
     from codex_windows_ai.models.blocks.decoder import Decoder
+    from codex_windows_ai.models.convert.weights import StoredForms
 
 _OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
 
@@ -48,8 +49,15 @@ class GraphForm:
     """Attention can read a prefix once for all sequences."""
 
 
-PORTABLE = GraphForm(QuantizedProducts(), cascade=False)
-CPU = GraphForm(QuantizedProducts(integers=True), cascade=True)
+def portable(forms: StoredForms) -> GraphForm:
+    """The graph that every runtime and device takes."""
+    return GraphForm(QuantizedProducts(forms.by_name, smoothed=forms.smoothed), cascade=False)
+
+
+def for_cpu(forms: StoredForms) -> GraphForm:
+    """The graph that processors compute faster."""
+    products = QuantizedProducts(forms.by_name, smoothed=forms.smoothed, integers=forms.smoothed)
+    return GraphForm(products, cascade=True)
 
 
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:

@@ -12,6 +12,7 @@ from codex_windows_ai.errors import ModelFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gguf.constants import GGMLQuantizationType
     from numpy.typing import NDArray
 
     from codex_windows_ai.models.blocks.decoder import Decoder
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-_MOST_VALUE = 1e30  # what is larger overflows in the first product
+MOST_VALUE = 1e30  # what is larger overflows in the first product
 _SLICE_ELEMENTS = 1_000_000  # dequantised at a time: some tens of megabytes with all temporaries
 
 
@@ -59,11 +60,18 @@ class SourceWeights:
         Raises ModelFileError: values that are not finite. UnsupportedModelError: as `GgufFile.read_rows`.
         """
         tensor, first = self._place_of_matrix(matrix)
-        order = self._order(matrix.part, matrix.rows, matrix.head_size)
-        step = max(1, _SLICE_ELEMENTS // (matrix.columns * matrix.head_size)) * matrix.head_size
-        for start in range(0, matrix.rows, step):
-            stop = min(start + step, matrix.rows)
-            yield self._read(tensor, first + start, first + stop)[order[start:stop] - start]
+        for start, stop, order in self._spans(matrix):
+            yield self._read(tensor, first + start, first + stop)[order]
+
+    def raw_slices(self, matrix: Matrix) -> Iterator[NDArray[np.uint8]]:
+        """The rows as `slices` gives them, in the file's own format: [rows, row bytes]."""
+        tensor, first = self._place_of_matrix(matrix)
+        for start, stop, order in self._spans(matrix):
+            yield self.file.read_raw(tensor, first + start, first + stop)[order]
+
+    def kind(self, matrix: Matrix) -> GGMLQuantizationType:
+        """How the matrix is quantised in the file."""
+        return self._place_of_matrix(matrix).tensor.kind
 
     def matrix(self, matrix: Matrix) -> Array:
         """All rows at once, [rows, columns]."""
@@ -78,15 +86,30 @@ class SourceWeights:
         tensor, first = self._place_of_matrix(matrix)
         return np.concatenate([self._read(tensor, first + number, first + number + 1) for number in numbers])
 
+    def _spans(self, matrix: Matrix) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        """From which row to which a slice goes, and the order of its rows."""
+        order = self._order(matrix.part, matrix.rows, matrix.head_size)
+        step = max(1, _SLICE_ELEMENTS // (matrix.columns * matrix.head_size)) * matrix.head_size
+        for start in range(0, matrix.rows, step):
+            stop = min(start + step, matrix.rows)
+            yield start, stop, order[start:stop] - start
+
     def _read(self, tensor: GgufTensor, start: int, stop: int) -> Array:
         """Rows [rows, columns] as they are stored; all of them numbers that are far from the ends of float32."""
         values = self.file.read_rows(tensor, start, stop)
-        if not (np.abs(values) <= _MOST_VALUE).all():  # nor what is no number
-            raise ModelFileError(
-                f"{self.file.path}: `{tensor.name}` holds values that are not finite numbers, or as good as infinite.",
-                hint="Fetch the file again.",
-            )
+        if not (np.abs(values) <= MOST_VALUE).all():  # nor what is no number
+            raise self._not_finite(tensor)
         return values
+
+    def not_finite(self, matrix: Matrix) -> ModelFileError:
+        """The error for a matrix in which something is no number, or as good as infinite."""
+        return self._not_finite(self._place_of_matrix(matrix).tensor)
+
+    def _not_finite(self, tensor: GgufTensor) -> ModelFileError:
+        return ModelFileError(
+            f"{self.file.path}: `{tensor.name}` holds values that are not finite numbers, or as good as infinite.",
+            hint="Fetch the file again.",
+        )
 
     def _place_of_vector(self, vector: Vector) -> _Place:
         name, parts = self.layout.place(vector.part, vector.layer, self.file.tensors)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models.blocks.products import BLOCK_SIZE
+from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm
 from codex_windows_ai.models.blocks.rope import rotary_values
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.convert.quantization import quantize_rows, quantize_whole_rows
-from codex_windows_ai.models.convert.source import SourceWeights
+from codex_windows_ai.models.convert.repacking import REPACKINGS, Blocks, pack
+from codex_windows_ai.models.convert.source import MOST_VALUE, SourceWeights
+from codex_windows_ai.models.precision import Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +27,39 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.weights import Matrix, Vector
     from codex_windows_ai.models.progress import Progress
 
+    _Item = TypeVar("_Item")
+    _Result = TypeVar("_Result")
 
 _SPARE_TABLE_BYTES = 1 << 29
 """Enough for a window of a million tokens beside weights of any size."""
 _TABLE_ELEMENTS = 1_000_000  # computed at a time
+_WORKERS = 2  # numpy lets other threads run
 
 
-def estimated_bytes(decoder: Decoder) -> int:
+@dataclass(frozen=True, slots=True)
+class StoredForms:
+    """How each matrix of a decoder is stored."""
+
+    by_name: Mapping[str, BlockForm]
+    smoothed: bool
+    """All are rounded here, so that their norms may be smoothed, and some be multiplied as integers."""
+
+
+def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
+    """The form of each matrix; where no block holds any matrix without loss, all are rounded, whatever is asked for."""
+    decoder, forms = source.decoder, dict[str, BlockForm]()
+    if precision is Precision.OWN:
+        kinds = {matrix.name: source.kind(matrix) for matrix in decoder.matrices}
+        forms = {name: REPACKINGS[kind].form for name, kind in kinds.items() if kind in REPACKINGS}
+    smoothed = not forms
+    forms = {matrix.name: forms.get(matrix.name, ROUNDED) for matrix in decoder.matrices}
+    forms.setdefault(decoder.head.matrix.name, forms[decoder.embedding.matrix.name])  # tied
+    return StoredForms(forms, smoothed)
+
+
+def estimated_bytes(decoder: Decoder, forms: StoredForms) -> int:
     """Bytes that the folder will take, rounded up."""
-    return _matrix_bytes(decoder) + _table_bytes(decoder)
+    return _matrix_bytes(decoder, forms) + _table_bytes(decoder)
 
 
 def token_bytes(decoder: Decoder) -> int:
@@ -38,12 +67,12 @@ def token_bytes(decoder: Decoder) -> int:
     return sum(2 * layer.attention.key_size * 4 for layer in decoder.spec.layers)
 
 
-def check_window(decoder: Decoder, name: str) -> None:
+def check_window(decoder: Decoder, forms: StoredForms, name: str) -> None:
     """Holds the window, for whose every position there are cosines and sines, against the weights.
 
     Raises ModelFileError: it is out of all proportion to them.
     """
-    tables, weights = _table_bytes(decoder), _matrix_bytes(decoder)
+    tables, weights = _table_bytes(decoder), _matrix_bytes(decoder, forms)
     if tables > max(weights, _SPARE_TABLE_BYTES):
         raise ModelFileError(
             f"{name}: a `context_length` of {decoder.spec.context_length} takes {tables:,} bytes of cosines and sines, "
@@ -52,9 +81,11 @@ def check_window(decoder: Decoder, name: str) -> None:
         )
 
 
-def _matrix_bytes(decoder: Decoder) -> int:
-    block_bytes = BLOCK_SIZE + 4 + 1  # codes, float32 scale, zero point; scales of rows are far fewer
-    return sum(matrix.rows * matrix.columns // BLOCK_SIZE * block_bytes + 3 * ALIGNMENT for matrix in decoder.matrices)
+def _matrix_bytes(decoder: Decoder, forms: StoredForms) -> int:
+    return sum(
+        math.ceil(matrix.rows * matrix.columns * forms.by_name[matrix.name].bytes_per_value) + 6 * ALIGNMENT
+        for matrix in decoder.matrices
+    )
 
 
 def _table_bytes(decoder: Decoder) -> int:
@@ -63,21 +94,30 @@ def _table_bytes(decoder: Decoder) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WeightWriter:
-    """Writes the weights of `decoder` from `source` to `output`; `factors` are those of `calibration`."""
+    """Writes the weights of a decoder from `source` to `output`; `factors` are those of `calibration`, or none."""
 
     source: SourceWeights
-    decoder: Decoder
+    forms: StoredForms
     factors: Mapping[Vector, NDArray[np.float32]]
     output: ExternalDataWriter
+
+    @property
+    def decoder(self) -> Decoder:
+        """Whose weights these are."""
+        return self.source.decoder
 
     def write(self, progress: Progress) -> None:
         """Writes everything; `progress` counts matrices."""
         self._write_tables()
         self._write_vectors()
         matrices = self.decoder.matrices
-        for done, matrix in enumerate(matrices):
-            progress("convert", done, len(matrices))
-            self._write_matrix(matrix)
+        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="convert") as pool:
+            for done, matrix in enumerate(matrices):
+                progress("convert", done, len(matrices))
+                if self.forms.by_name[matrix.name] == ROUNDED:
+                    self._write_rounded(pool, matrix)
+                else:
+                    self._write_repacked(pool, matrix)
         self._alias_embedding()
 
     def _write_tables(self) -> None:
@@ -95,34 +135,79 @@ class WeightWriter:
             values = self.source.vector(vector)
             factors = self.factors.get(vector)
             self.output.add(vector.name, values if factors is None else values / factors)
-            if self.decoder.embedding.matrix.norm == vector:
-                self.output.add(f"{self.decoder.embedding.matrix.name}.unsmoothing", 1 / self.factors[vector])
+            if factors is not None and self.decoder.embedding.matrix.norm == vector:
+                self.output.add(f"{self.decoder.embedding.matrix.name}.unsmoothing", 1 / factors)
 
-    def _write_matrix(self, matrix: Matrix) -> None:
+    def _begin_codes(self, matrix: Matrix) -> None:
+        form = self.forms.by_name[matrix.name]
+        shape = (matrix.rows, matrix.columns // form.block_size, form.packed_bytes)
+        self.output.begin(f"{matrix.name}.codes", np.dtype(np.uint8), shape)
+
+    def _write_rounded(self, pool: ThreadPoolExecutor, matrix: Matrix) -> None:
         """Quantises slice by slice; scales and zero points follow the codes, which stream."""
-        factors = self.factors[matrix.norm] if matrix.norm else np.float32(1)
-        quantize = quantize_whole_rows if matrix.row_scales else quantize_rows
+        factors = self.factors[matrix.norm] if self.factors and matrix.norm else np.float32(1)
+        whole_rows = self.forms.smoothed and matrix.row_scales
+        quantize = quantize_whole_rows if whole_rows else quantize_rows
         scales: list[NDArray[np.float32]] = []
         zero_points: list[NDArray[np.uint8]] = []
-        shape = (matrix.rows, matrix.columns // BLOCK_SIZE, BLOCK_SIZE)
-        self.output.begin(f"{matrix.name}.codes", np.dtype(np.uint8), shape)
-        for values in self.source.slices(matrix):
-            quantized = quantize(values * factors)
+        self._begin_codes(matrix)
+        for quantized in _ahead(pool, lambda values: quantize(values * factors), self.source.slices(matrix)):
             self.output.write(quantized.codes)
             scales.append(quantized.scales)
             zero_points.append(quantized.zero_points)
         self.output.add(f"{matrix.name}.scales", np.concatenate(scales))
         self.output.add(f"{matrix.name}.zero_points", np.concatenate(zero_points))
-        if matrix.row_scales:
+        if whole_rows:
             self.output.alias(f"{matrix.name}.rows", f"{matrix.name}.codes", (matrix.rows, matrix.columns))
             self.output.add(f"{matrix.name}.row_scales", np.concatenate(scales)[:, 0])
+
+    def _write_repacked(self, pool: ThreadPoolExecutor, matrix: Matrix) -> None:
+        """Packs the codes of the file anew, slice by slice; what belongs to blocks follows them."""
+        form, blocks_of = REPACKINGS[self.source.kind(matrix)]
+
+        def packed(raw: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Blocks]:
+            blocks = blocks_of(raw)
+            return pack(blocks.codes, form), blocks
+
+        parts: list[Blocks] = []
+        self._begin_codes(matrix)
+        for codes, blocks in _ahead(pool, packed, self.source.raw_slices(matrix)):
+            self.output.write(codes)
+            self._require_finite(matrix, blocks)
+            parts.append(blocks._replace(codes=codes[:0]))
+        for suffix in ("scales", "super_scales", "minima", "super_minima"):
+            found: list[NDArray[Any]] = [values for part in parts if (values := getattr(part, suffix)) is not None]
+            if found:
+                self.output.add(f"{matrix.name}.{suffix}", np.concatenate(found))
+
+    def _require_finite(self, matrix: Matrix, blocks: Blocks) -> None:
+        for values in (blocks.scales, blocks.super_scales, blocks.minima, blocks.super_minima):
+            if (
+                values is not None
+                and values.dtype.kind == "f"
+                and not (np.abs(values.astype(np.float32)) <= MOST_VALUE).all()
+            ):
+                raise self.source.not_finite(matrix)
 
     def _alias_embedding(self) -> None:
         """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the head's matrix."""
         embedding, head = self.decoder.embedding.matrix, self.decoder.head.matrix
-        rows, blocks = embedding.rows, embedding.columns // BLOCK_SIZE
-        self.output.alias(f"{embedding.name}.rows", f"{embedding.name}.codes", (rows, embedding.columns))
+        form = self.forms.by_name[embedding.name]
+        row_bytes = embedding.columns // form.block_size * form.packed_bytes
+        self.output.alias(f"{embedding.name}.rows", f"{embedding.name}.codes", (embedding.rows, row_bytes))
         if self.decoder.spec.tied_embeddings:
-            self.output.alias(f"{head.name}.codes", f"{embedding.name}.codes", (rows, blocks, BLOCK_SIZE))
-            self.output.alias(f"{head.name}.scales", f"{embedding.name}.scales", (rows, blocks))
-            self.output.alias(f"{head.name}.zero_points", f"{embedding.name}.zero_points", (rows, blocks))
+            for tensor in self.output.tensors_of(embedding.name):
+                suffix = tensor.name.removeprefix(f"{embedding.name}.")
+                if suffix not in ("rows", "unsmoothing"):
+                    self.output.alias(f"{head.name}.{suffix}", tensor.name, tuple(tensor.dims))
+
+
+def _ahead(pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """What `function` makes of each item, in order, a few of them ahead of who asks."""
+    waiting: deque[Future[_Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > _WORKERS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -165,8 +165,7 @@ class GgufFile:
         from gguf.quants import dequantize
 
         stop = tensor.rows if stop is None else stop
-        self._file.seek(tensor.offset + start * tensor.row_bytes)
-        raw = np.frombuffer(self._file.read((stop - start) * tensor.row_bytes), np.uint8)
+        raw = self.read_raw(tensor, start, stop)
         try:
             if tensor.kind is GGMLQuantizationType.F32:
                 values = raw.view("<f4")
@@ -174,13 +173,19 @@ class GgufFile:
                 values = raw.view("<f2").astype(np.float32)
             else:
                 with np.errstate(all="ignore"):  # who reads looks whether all are numbers
-                    values = dequantize(raw.reshape(stop - start, tensor.row_bytes), tensor.kind)
+                    values = dequantize(raw, tensor.kind)
         except NotImplementedError as error:
             raise UnsupportedModelError(
                 f"{self.path}: the tensor `{tensor.name}` is of type {tensor.kind.name}, which cannot be dequantised.",
                 hint="Use a GGUF file with another quantisation, such as Q8_0, Q4_1 or Q4_K.",
             ) from error
         return values.reshape(stop - start, tensor.columns)
+
+    def read_raw(self, tensor: GgufTensor, start: int, stop: int) -> NDArray[np.uint8]:
+        """Rows `start` to `stop` of a tensor as they are stored, [rows, row_bytes]."""
+        self._file.seek(tensor.offset + start * tensor.row_bytes)
+        raw = np.frombuffer(self._file.read((stop - start) * tensor.row_bytes), np.uint8)
+        return raw.reshape(stop - start, tensor.row_bytes)
 
     def _take(self, count: int) -> bytes:
         """Reads exactly `count` bytes of the header."""

