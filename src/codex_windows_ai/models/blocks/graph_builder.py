@@ -22,8 +22,10 @@ class GraphBuilder:
     def __init__(self, parent: GraphBuilder | None = None) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = [] if parent is None else parent.constants
+        self._named: set[str] = set() if parent is None else parent._named
         self.used: set[str] = set() if parent is None else parent.used
         """Names that any node reads."""
+        self._made: set[str] = set()
 
     def node(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
         """A node with one output."""
@@ -34,12 +36,13 @@ class GraphBuilder:
     ) -> str:
         """A node with several outputs; returns the first one's name."""
         self.used.update(inputs)
+        self._made.update(outputs)
         self.nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], domain=domain, **attributes))
         return outputs[0]
 
     def once(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
         """A node that is made once: the next block that asks for this output shares it."""
-        return output if self._made(output) else self.node(operator, inputs, output, domain, **attributes)
+        return output if output in self._made else self.node(operator, inputs, output, domain, **attributes)
 
     def constant(self, name: str, values: Sequence[int]) -> str:
         """An int64 vector."""
@@ -47,7 +50,8 @@ class GraphBuilder:
 
     def array(self, name: str, values: np.ndarray[Any, Any]) -> str:
         """An initializer, which is made once: the next block that asks for this name shares it."""
-        if all(tensor.name != name for tensor in self.constants):
+        if name not in self._named:
+            self._named.add(name)
             self.constants.append(numpy_helper.from_array(values, name))
         return name
 
@@ -58,10 +62,7 @@ class GraphBuilder:
 
     def once_reshaped(self, source: str, shape: Sequence[int], output: str) -> str:
         """As `reshape`, made once."""
-        return output if self._made(output) else self.reshape(source, shape, output)
-
-    def _made(self, output: str) -> bool:
-        return any(output in node.output for node in self.nodes)
+        return output if output in self._made else self.reshape(source, shape, output)
 
     def branch(self, name: str, outputs: Sequence[str]) -> GraphProto:
         """What was collected as a branch of an `If`, which gives these float32 `outputs` of its nodes."""

@@ -22,15 +22,15 @@ MODEL = "model.onnx"
 
 def write_configuration(target: Path, spec: DecoderSpec, tokenizer: TokenizerFiles) -> None:
     """Writes everything but the graphs and their weights into the folder `target`."""
-    _write_json(target / folder.TOKENIZER, tokenizer.tokenizer)
+    _write_json(target / folder.TOKENIZER, tokenizer.tokenizer, indent=None)  # of many lines, and slow with them
     _write_json(target / folder.TOKENIZER_CONFIGURATION, tokenizer.configuration)
     if tokenizer.chat_template is not None:
         (target / folder.CHAT_TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8", newline="")
     _write_json(target / folder.CONFIGURATION, genai_config(spec, tokenizer))
 
 
-def _write_json(file: Path, value: dict[str, Any]) -> None:
-    file.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8", newline="")
+def _write_json(file: Path, value: dict[str, Any], *, indent: int | None = 1) -> None:
+    file.write_text(json.dumps(value, ensure_ascii=False, indent=indent), encoding="utf-8", newline="")
 
 
 def genai_config(spec: DecoderSpec, tokenizer: TokenizerFiles) -> dict[str, Any]:
