@@ -1,10 +1,12 @@
 """The naive oracle of the converter: a forward pass in numpy, straight from the GGUF file, in float32.
 
-It follows llama.cpp's reading of the file and shares no code with the graph. Slow, for tests and measurements.
+It follows llama.cpp's reading of the file (src/models, src/llama-context.cpp, ggml's `rope_yarn`) and shares no code
+with the graph: of the decoder's spec it takes sizes alone. Slow, for tests and measurements.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,21 +19,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from codex_windows_ai.models.gguf.file import GgufFile
-    from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, RopeSpec
+    from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec
 
     Array = NDArray[np.float32]
 
-ROTATES_NEIGHBOURS = frozenset({"llama"})
+ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
+ROTATES_HALVES = frozenset({"qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+GEMMA = frozenset({"gemma2", "gemma3"})
 
 
 def forward(file: GgufFile, tokens: NDArray[np.int64]) -> Array:
     """Logits float32 [batch, sequence, vocabulary] of token ids [batch, sequence]."""
     spec = read_spec(file)
     hidden = final_states(file, spec, tokens, lambda name, values: None)
-    head = "token_embd" if spec.tied_embeddings else "output"
-    return hidden @ _weight(file, head).T
+    logits = hidden @ _weight(file, "token_embd" if spec.tied_embeddings else "output").T
+    if "output.bias" in file.tensors:
+        logits += _weight(file, "output", "bias")[0]
+    if file.architecture == "granite":
+        logits /= np.float32(_number(file, "logit_scale", 1))
+    return _soft_capped(logits, _number(file, "final_logit_softcapping", 30 if file.architecture == "gemma2" else 0))
 
 
 def final_states(
@@ -39,72 +47,178 @@ def final_states(
 ) -> Array:
     """What the last norm hands to the output projection, float32 [batch, sequence, hidden_size].
 
-    `observe` is shown the output of every norm on the way, with the norm's name in the file.
+    `observe` is shown the output of every norm that matrices read, with the norm's name in the file.
     """
     embedding = file.tensors["token_embd.weight"]
     known, places = np.unique(tokens, return_inverse=True)
     rows = np.concatenate([file.read_rows(embedding, token, token + 1) for token in known.tolist()])
     hidden: Array = rows[places.reshape(tokens.shape)]
+    if file.architecture in GEMMA:
+        hidden *= np.float32(math.sqrt(hidden.shape[-1]))
+    hidden *= np.float32(_number(file, "embedding_scale", 1))
+    residual_scale = np.float32(_number(file, "residual_scale", 1))
     for number, layer in enumerate(spec.layers):
         block = f"blk.{number}"
-        normed = _norm(file, spec, f"{block}.attn_norm", hidden)
+        normed = _norm(file, f"{block}.attn_norm", hidden)
         observe(f"{block}.attn_norm", normed)
-        hidden += _attention(file, layer.attention, block, normed)
-        normed = _norm(file, spec, f"{block}.ffn_norm", hidden)
+        attended = _attention(file, layer.attention, number, normed)
+        if file.architecture in GEMMA:
+            attended = _norm(file, f"{block}.post_attention_norm", attended)
+        hidden += residual_scale * attended
+        normed = _norm(file, f"{block}.ffn_norm", hidden)
         observe(f"{block}.ffn_norm", normed)
-        gate = normed @ _weight(file, f"{block}.ffn_gate").T
-        up = normed @ _weight(file, f"{block}.ffn_up").T
-        gated = np.asarray(gate / (1 + np.exp(-gate)) * up, np.float32)
-        hidden += gated @ _weight(file, f"{block}.ffn_down").T
-    normed = _norm(file, spec, "output_norm", hidden)
+        fed = _mlp(file, block, normed)
+        if file.architecture in GEMMA:
+            fed = _norm(file, f"{block}.post_ffw_norm", fed)
+        hidden += residual_scale * fed
+    normed = _norm(file, "output_norm", hidden)
     observe("output_norm", normed)
     return normed
 
 
-def _weight(file: GgufFile, name: str) -> Array:
-    return file.read_rows(file.tensors[f"{name}.weight"])
+def _number(file: GgufFile, key: str, default: float) -> float:
+    value = file.metadata.get(f"{file.architecture}.{key}", default)
+    assert isinstance(value, int | float)
+    return value
 
 
-def _norm(file: GgufFile, spec: DecoderSpec, name: str, values: Array) -> Array:
-    """Root-mean-square norm (arXiv 1910.07467)."""
+def _weight(file: GgufFile, name: str, kind: str = "weight") -> Array:
+    return file.read_rows(file.tensors[f"{name}.{kind}"])
+
+
+def _product(file: GgufFile, name: str, values: Array) -> Array:
+    product = values @ _weight(file, name).T
+    return product + _weight(file, name, "bias")[0] if f"{name}.bias" in file.tensors else product
+
+
+def _norm(file: GgufFile, name: str, values: Array) -> Array:
+    """Root-mean-square norm (arXiv 1910.07467) over the last axis."""
     mean_square = np.mean(np.square(values), axis=-1, keepdims=True, dtype=np.float32)
-    scaled = values / np.sqrt(mean_square + np.float32(spec.norm_epsilon))
+    scaled = values / np.sqrt(mean_square + np.float32(_number(file, "attention.layer_norm_rms_epsilon", 0)))
     return np.asarray(scaled, np.float32) * _weight(file, name)[0]
 
 
-def _attention(file: GgufFile, spec: AttentionSpec, block: str, normed: Array) -> Array:
+def _soft_capped(values: Array, cap: float) -> Array:
+    return np.asarray(cap * np.tanh(values / cap), np.float32) if cap else values
+
+
+def _mlp(file: GgufFile, block: str, normed: Array) -> Array:
+    if f"{block}.ffn_gate.weight" in file.tensors:
+        gate, up = _product(file, f"{block}.ffn_gate", normed), _product(file, f"{block}.ffn_up", normed)
+    else:
+        gate, up = np.split(_product(file, f"{block}.ffn_up", normed), 2, axis=-1)
+    if file.architecture in GEMMA:
+        active = gate / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (gate + 0.044715 * gate**3)))
+    else:
+        active = gate / (1 + np.exp(-gate))
+    return _product(file, f"{block}.ffn_down", np.asarray(active * up, np.float32))
+
+
+def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array) -> Array:
     """Causal attention in which several query heads share a key/value head (arXiv 2305.13245)."""
-    batch, length, _ = normed.shape
-
-    def heads(part: str, count: int) -> Array:
-        product = normed @ _weight(file, f"{block}.attn_{part}").T
-        if f"{block}.attn_{part}.bias" in file.tensors:
-            product = product + file.read_rows(file.tensors[f"{block}.attn_{part}.bias"])[0]
-        return product.reshape(batch, length, count, spec.head_size)
-
+    block, (batch, length, _) = f"blk.{number}", normed.shape
+    if f"{block}.attn_qkv.weight" in file.tensors:
+        ends = [spec.query_size, spec.query_size + spec.key_size]
+        read = np.split(_product(file, f"{block}.attn_qkv", normed), ends, axis=-1)
+    else:
+        read = [_product(file, f"{block}.attn_{part}", normed) for part in "qkv"]
+    query, key, value = (part.reshape(batch, length, -1, spec.head_size) for part in read)
+    if f"{block}.attn_q_norm.weight" in file.tensors:
+        query, key = _norm(file, f"{block}.attn_q_norm", query), _norm(file, f"{block}.attn_k_norm", key)
+    query, key = _rotate(file, spec, number, query), _rotate(file, spec, number, key)
+    query = query * _temperatures(file, length)
     share = spec.heads // spec.kv_heads
-    query = _rotate(file, spec.rope, heads("q", spec.heads))
-    key = np.repeat(_rotate(file, spec.rope, heads("k", spec.kv_heads)), share, axis=2)
-    value = np.repeat(heads("v", spec.kv_heads), share, axis=2)
-    scores = np.einsum("bqhd,bkhd->bhqk", query, key) / np.float32(np.sqrt(spec.head_size))
-    scores += np.triu(np.full((length, length), -np.inf, np.float32), 1)
+    key, value = np.repeat(key, share, axis=2), np.repeat(value, share, axis=2)
+    scores = np.einsum("bqhd,bkhd->bhqk", query, key)
+    scores *= np.float32(_number(file, "attention.scale", 0) or 1 / math.sqrt(spec.head_size))
+    scores = _soft_capped(scores, _number(file, "attn_logit_softcapping", 50) if file.architecture == "gemma2" else 0)
+    behind = np.arange(length)[:, None] - np.arange(length)
+    scores = np.where((behind >= 0) & (behind < (_window(file, number) or length)), scores, -np.inf)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    context = np.einsum("bhqk,bkhd->bqhd", weights, value).reshape(batch, length, -1)
-    return context @ _weight(file, f"{block}.attn_output").T
+    context = np.einsum("bhqk,bkhd->bqhd", weights, value).reshape(batch, length, -1).astype(np.float32)
+    return _product(file, f"{block}.attn_output", context)
 
 
-def _rotate(file: GgufFile, rope: RopeSpec, values: Array) -> Array:
-    """Turns the pair i of each head's elements by position * base^(-2i / head_size), in the complex plane."""
-    half = values.shape[-1] // 2
-    frequencies = rope.base ** (-np.arange(half) / half) / rope.linear_factor
-    if "rope_freqs.weight" in file.tensors:
-        frequencies = frequencies / _weight(file, "rope_freqs")[0]
-    angles = np.outer(np.arange(values.shape[1], dtype=np.float64), frequencies)
-    turns = (np.cos(angles) + 1j * np.sin(angles))[:, None, :]
+def _window(file: GgufFile, number: int) -> int:
+    """Tokens that a layer sees, or 0 for all."""
+    every = {"gemma2": 2, "gemma3": 6, "phi3": 0}.get(file.architecture)
+    if every is None:
+        return 0
+    every = int(_number(file, "attention.sliding_window_pattern", every))
+    slides = every == 0 or number % every < every - 1
+    return int(_number(file, "attention.sliding_window", 0)) if slides else 0
+
+
+def _temperatures(file: GgufFile, length: int) -> Array:
+    """What queries are multiplied by, [sequence, 1, 1]."""
+    slope = _number(file, "attention.temperature_scale", 0)
+    original = _number(file, "rope.scaling.original_context_length", _number(file, "context_length", 0))
+    factors = slope * np.log(np.floor(np.arange(length) / original) + 1) + 1
+    return factors.astype(np.float32)[:, None, None]
+
+
+def _rotate(file: GgufFile, spec: AttentionSpec, number: int, values: Array) -> Array:
+    """Turns the pairs of each head's first elements by their positions' angles, in the complex plane."""
+    if file.architecture == "smollm3" and (number + 1) % 4 == 0:
+        return values
+    if not file.metadata.get(f"{file.architecture}.rope.scaling.finetuned", True):
+        return values
+    turns, count = _turns(file, spec, number, values.shape[1]), values.shape[-1]
+    if file.architecture in ROTATES_NEIGHBOURS | ROTATES_HALVES:
+        count = int(_number(file, "rope.dimension_count", count))
+    turning, rest = values[..., :count], values[..., count:]
     if file.architecture in ROTATES_NEIGHBOURS:
-        turned = (values[..., 0::2] + 1j * values[..., 1::2]) * turns
-        pairs = np.stack([turned.real, turned.imag], axis=-1)
-        return pairs.reshape(values.shape).astype(np.float32)
-    turned = (values[..., :half] + 1j * values[..., half:]) * turns
-    return np.concatenate([turned.real, turned.imag], axis=-1).astype(np.float32)
+        turned = (turning[..., 0::2] + 1j * turning[..., 1::2]) * turns
+        pairs = np.stack([turned.real, turned.imag], axis=-1).reshape(turning.shape)
+    else:
+        turned = (turning[..., : count // 2] + 1j * turning[..., count // 2 :]) * turns
+        pairs = np.concatenate([turned.real, turned.imag], axis=-1)
+    return np.concatenate([pairs, rest], axis=-1).astype(np.float32)
+
+
+def _turns(file: GgufFile, spec: AttentionSpec, number: int, length: int) -> NDArray[np.complex128]:
+    """For each position and pair a complex number, [sequence, 1, pairs]."""
+    if file.architecture not in ROTATES_NEIGHBOURS | ROTATES_HALVES:  # a family of a test, which alone knows
+        assert spec.rope
+        half = spec.rope.size // 2
+        angles = np.outer(np.arange(length), spec.rope.base ** (-np.arange(half) / half) / (spec.rope.divisors or 1.0))
+        return np.exp(1j * angles)[:, None]
+    size = int(_number(file, "rope.dimension_count", spec.head_size))
+    base, factor = _number(file, "rope.freq_base", 10000), _number(file, "rope.scaling.factor", 0)
+    kind = file.metadata.get(f"{file.architecture}.rope.scaling.type", "linear")
+    factor = factor or _number(file, "rope.scale_linear", 0) or 1
+    if kind == "none":
+        factor = 1
+    if file.architecture == "gemma3" and _window(file, number):
+        base, factor = _number(file, "rope.freq_base_swa", 10000), 1
+    extrapolated = np.outer(np.arange(length), base ** (-2 * np.arange(size // 2) / size)) / _factors(file)
+    interpolated, magnitude = extrapolated / factor, _number(file, "rope.scaling.attn_factor", 1)
+    if kind != "yarn":
+        return magnitude * np.exp(1j * interpolated)[:, None]
+    mix = _yarn_mix(file, size, base)
+    grown, multiplier = 0.1 * math.log(factor), _number(file, "rope.scaling.yarn_log_multiplier", 0)
+    magnitude *= (1 + grown) / (1 + multiplier * grown)
+    return magnitude * np.exp(1j * (interpolated * (1 - mix) + extrapolated * mix))[:, None]
+
+
+def _factors(file: GgufFile) -> Array | float:
+    """The file's own divisors of the frequencies."""
+    original = _number(file, "rope.scaling.original_context_length", _number(file, "context_length", 0))
+    fitting = "long" if _number(file, "context_length", 0) > original else "short"
+    for name in ("rope_freqs", f"rope_factors_{fitting}"):
+        if f"{name}.weight" in file.tensors:
+            return _weight(file, name)[0]
+    return 1.0
+
+
+def _yarn_mix(file: GgufFile, size: int, base: float) -> NDArray[np.float64]:
+    """How far each pair keeps its own frequency."""
+    original = _number(file, "rope.scaling.original_context_length", _number(file, "context_length", 0))
+
+    def correction(turns: float) -> float:
+        return size * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
+
+    low = max(0, math.floor(correction(_number(file, "rope.scaling.yarn_beta_fast", 32))))
+    high = min(size - 1, math.ceil(correction(_number(file, "rope.scaling.yarn_beta_slow", 1))))
+    return 1 - np.clip((np.arange(size // 2) - low) / max(0.001, high - low), 0, 1)

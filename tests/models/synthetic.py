@@ -29,6 +29,13 @@ class Tiny:
     kind: Kind = Kind.F32
     tied: bool = True
     bias: bool = False
+    """Queries, keys and values have a bias."""
+    biases: tuple[str, ...] = ()
+    """More tensors that have a bias, without `blk.N.`."""
+    head_norms: bool = False
+    post_norms: bool = False
+    fused: bool = False
+    """Queries, keys and values are one tensor, and so are gate and up."""
     hidden: int = 64
     feed_forward: int = 96
     layers: int = 2
@@ -38,11 +45,16 @@ class Tiny:
     context: int = 64
     tokenizer: str = "gpt2"
     pre: str | None = "smollm"
-    rope_factors: bool = False
+    rope_factors: tuple[str, ...] = ()
+    turned: int = 0
+    """Elements of a head that are turned; 0: all."""
     left_out: str = ""
     misshapen: str = ""
     user_defined: tuple[str, ...] = ()
-    extra: dict[str, int | bool | str] | None = None
+    extra: dict[str, Any] | None = None
+    """Further metadata; a key that begins with a dot is the architecture's."""
+    more: dict[str, tuple[int, ...]] | None = None
+    """Further tensors, or others in place of those that there are, by their shapes."""
     changed: dict[str, tuple[Any, gguf.GGUFValueType]] | None = None
     """Values in place of those that the writer has, with their types."""
 
@@ -89,9 +101,17 @@ class Tiny:
         writer.add_eos_token_id(2)
         writer.add_pad_token_id(2)
         writer.add_chat_template(TEMPLATE)
+        adders = {
+            bool: writer.add_bool,
+            int: writer.add_uint32,
+            str: writer.add_string,
+            float: writer.add_float32,
+            list: writer.add_array,
+        }
+        if self.turned:
+            writer.add_rope_dimension_count(self.turned)
         for key, value in (self.extra or {}).items():
-            adder = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}[type(value)]
-            adder(key, value)
+            adders[type(value)](f"{self.architecture}{key}" if key.startswith(".") else key, value)
         for key, (value, kind) in (self.changed or {}).items():
             writer.kv_data[0][key] = gguf.GGUFValue(value, kind)
 
@@ -102,26 +122,25 @@ class Tiny:
         shapes["output_norm.weight"] = (self.hidden,)
         if not self.tied:
             shapes["output.weight"] = (vocabulary, self.hidden)
-        if self.rope_factors:
-            shapes["rope_freqs.weight"] = (self.head_size // 2,)
+        for name in self.rope_factors:
+            shapes[f"{name}.weight"] = ((self.turned or self.head_size) // 2,)
         for layer in range(self.layers):
-            block = f"blk.{layer}"
-            shapes |= {
-                f"{block}.attn_norm.weight": (self.hidden,),
-                f"{block}.ffn_norm.weight": (self.hidden,),
-                f"{block}.attn_q.weight": (query, self.hidden),
-                f"{block}.attn_k.weight": (key, self.hidden),
-                f"{block}.attn_v.weight": (key, self.hidden),
-                f"{block}.attn_output.weight": (self.hidden, query),
-                f"{block}.ffn_gate.weight": (self.feed_forward, self.hidden),
-                f"{block}.ffn_up.weight": (self.feed_forward, self.hidden),
-                f"{block}.ffn_down.weight": (self.hidden, self.feed_forward),
-            }
-            if self.bias:
-                shapes |= {
-                    f"{block}.attn_{part}.bias": (size,) for part, size in (("q", query), ("k", key), ("v", key))
-                }
-        return shapes
+            shapes |= {f"blk.{layer}.{name}": shape for name, shape in self._layer_shapes(query, key).items()}
+        return shapes | (self.more or {})
+
+    def _layer_shapes(self, query: int, key: int) -> dict[str, tuple[int, ...]]:
+        hidden, width = self.hidden, self.feed_forward
+        rows = {"attn_q": query, "attn_k": key, "attn_v": key, "ffn_gate": width, "ffn_up": width}
+        if self.fused:
+            rows = {"attn_qkv": query + 2 * key, "ffn_up": 2 * width}
+        shapes = {f"{name}.weight": (count, hidden) for name, count in rows.items()}
+        shapes |= {"attn_output.weight": (hidden, query), "ffn_down.weight": (hidden, width)}
+        norms = ["attn_norm", "ffn_norm"] + (["post_attention_norm", "post_ffw_norm"] if self.post_norms else [])
+        shapes |= {f"{name}.weight": (hidden,) for name in norms}
+        if self.head_norms:
+            shapes |= {f"attn_{part}_norm.weight": (self.head_size,) for part in "qk"}
+        biased = (*(("attn_q", "attn_k", "attn_v") if self.bias else ()), *self.biases)
+        return shapes | {f"{name}.bias": shapes[f"{name}.weight"][:1] for name in biased}
 
     def _values(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if "norm" in name or name.startswith("rope"):

@@ -1,7 +1,9 @@
 """A family is one value in the registry; its layers need not be alike."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.convert.configuration import MODEL
 from codex_windows_ai.models.families.family import Family
-from codex_windows_ai.models.families.registry import FAMILIES
+from codex_windows_ai.models.families.registry import FAMILIES, read_spec
 from codex_windows_ai.models.folder import CPU_MODEL
 from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
@@ -19,8 +21,8 @@ from tests.models.synthetic import Tiny
 from tests.models.test_convert import converted, relative_error, run, session_of, some_tokens
 
 LAYERS = (
-    LayerSpec(AttentionSpec(4, 2, 16, RopeSpec(16, 10000.0), bias=True), MlpSpec(96)),
-    LayerSpec(AttentionSpec(2, 1, 32, RopeSpec(32, 1000.0, linear_factor=2.0)), MlpSpec(64)),
+    LayerSpec(AttentionSpec(4, 2, 16, RopeSpec(16, 10000.0), frozenset({"query", "key", "value"})), MlpSpec(96)),
+    LayerSpec(AttentionSpec(2, 1, 32, RopeSpec(32, 1000.0, divisors=(2.0,) * 16)), MlpSpec(64)),
     LayerSpec(AttentionSpec(6, 3, 16, RopeSpec(16, 10000.0)), MlpSpec(160)),
 )
 
@@ -42,7 +44,7 @@ class Striped(Tiny):
             attention, width, block = layer.attention, layer.mlp.size, f"blk.{number}"
             for part, size in (("q", attention.query_size), ("k", attention.key_size), ("v", attention.key_size)):
                 shapes[f"{block}.attn_{part}.weight"] = (size, self.hidden)
-                if attention.bias:
+                if attention.biases:
                     shapes[f"{block}.attn_{part}.bias"] = (size,)
             shapes[f"{block}.attn_output.weight"] = (self.hidden, attention.query_size)
             shapes[f"{block}.ffn_gate.weight"] = shapes[f"{block}.ffn_up.weight"] = (width, self.hidden)
@@ -105,3 +107,64 @@ def test_a_tokenizer_of_another_kind_is_told_the_same_models(tmp_path: Path):
         converted(Tiny(tokenizer="llama"), tmp_path)
     *others, last = models()
     assert f"{', '.join(others)} and {last} have such a tokenizer" in str(caught.value.hint)
+
+
+def spec_of(tiny: Tiny, tmp_path: Path) -> DecoderSpec:
+    with GgufFile(tiny.write(tmp_path / "tiny.gguf")) as file:
+        return read_spec(file)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {".rope.scaling.type": "none", ".rope.scaling.factor": 4.0},
+        {".rope.scaling.type": "linear", ".rope.scaling.factor": 0.0},
+        {".rope.scaling.type": "yarn", ".rope.scaling.factor": 1.0},
+        {".attention.causal": True, ".expert_count": 0, ".attention.sliding_window": 0, ".logit_scale": 1.0},
+        {".attention.head_count": [4, 4], ".attention.head_count_kv": [2, 2], ".feed_forward_length": [96, 96]},
+        {".vocab_size": 269, ".something.new": 7},
+    ],
+    ids=lambda keys: next(iter(keys.values()), None),
+)
+def test_what_changes_nothing_is_no_reason_to_refuse(harmless: dict[str, Any], tmp_path: Path):
+    assert spec_of(Tiny(extra=harmless), tmp_path) == spec_of(Tiny(), tmp_path)
+
+
+def test_layers_may_differ_in_heads_and_width(tmp_path: Path):
+    tiny = Tiny(
+        extra={".attention.head_count": [4, 2], ".attention.head_count_kv": [2, 1], ".feed_forward_length": [96, 32]},
+        more={
+            "blk.1.attn_q.weight": (32, 64),
+            "blk.1.attn_k.weight": (16, 64),
+            "blk.1.attn_v.weight": (16, 64),
+            "blk.1.attn_output.weight": (64, 32),
+            "blk.1.ffn_gate.weight": (32, 64),
+            "blk.1.ffn_up.weight": (32, 64),
+            "blk.1.ffn_down.weight": (64, 32),
+        },
+    )
+    first, second = spec_of(tiny, tmp_path).layers
+    assert (first.attention.heads, first.attention.kv_heads, first.mlp.size) == (4, 2, 96)
+    assert (second.attention.heads, second.attention.kv_heads, second.mlp.size) == (2, 1, 32)
+
+
+def test_layers_that_only_draft_are_left_out(tmp_path: Path):
+    spec = spec_of(
+        Tiny(layers=3, extra={".nextn_predict_layers": 1}, more={"blk.2.nextn.eh_proj.weight": (64, 128)}), tmp_path
+    )
+    assert len(spec.layers) == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "magnitude"),
+    [
+        ({}, 1 + 0.1 * math.log(8)),
+        ({".rope.scaling.yarn_log_multiplier": 1.0}, 1.0),
+        ({".rope.scaling.yarn_attn_factor": 1.5}, 1.5),
+        ({".rope.scaling.attn_factor": 0.5}, 0.5 + 0.05 * math.log(8)),
+    ],
+)
+def test_the_attention_factor_of_yarn(keys: dict[str, Any], magnitude: float, tmp_path: Path):
+    yarn = {".rope.scaling.type": "yarn", ".rope.scaling.factor": 8.0, ".rope.scaling.original_context_length": 16}
+    (rope,) = spec_of(Tiny(extra={**yarn, **keys}), tmp_path).ropes
+    assert rope.magnitude == pytest.approx(magnitude)

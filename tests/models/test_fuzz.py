@@ -50,7 +50,7 @@ def place() -> Any:
 
 @pytest.fixture(scope="module")
 def tiny(place: Path) -> bytes:
-    return Tiny(rope_factors=True, bias=True).write(place / "original.gguf").read_bytes()
+    return Tiny(rope_factors=("rope_freqs",), bias=True).write(place / "original.gguf").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def test_a_scaling_by_nothing_is_none_as_llama_cpp_has_it(tmp_path: Path):
 def test_weights_that_are_no_numbers_are_refused_by_the_tensors_name(
     name: str, value: float, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ):
-    path = Tiny(rope_factors=True).write(tmp_path / "tiny.gguf")
+    path = Tiny(rope_factors=("rope_freqs",)).write(tmp_path / "tiny.gguf")
     with GgufFile(path) as file:
         offset = file.tensors[name].offset
     content = bytearray(path.read_bytes())

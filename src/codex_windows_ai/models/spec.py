@@ -5,12 +5,13 @@ A `DecoderSpec` says nothing about files. Which tensors hold the weights, and in
 
 Layers need not be alike: each names its own attention and MLP. A new kind of either (linear attention, experts) is
 a new class here beside `AttentionSpec` or `MlpSpec`; a variant (a window, norms of queries and keys) is a new field
-with a default that leaves the other families as they are.
+with a default that leaves the other families as they are. Parts of a layer go by their names in the blocks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,18 @@ class RopeSpec:
     size: int
     """Elements of a head that it turns, which come first in the head."""
     base: float
-    linear_factor: float = 1.0
-    """Divides all frequencies (position interpolation, arXiv 2306.15595)."""
-    factors: tuple[float, ...] = ()
-    """Llama 3's long-context factors, `size / 2` of them, which divide one frequency each; or none."""
+    divisors: tuple[float, ...] = ()
+    """`size / 2` of them, which divide one frequency each, or none: what every scaling for long contexts comes to."""
+    magnitude: float = 1.0
+    """Times all cosines and sines: the attention factor of YaRN (arXiv 2309.00071) and LongRoPE (arXiv 2402.13753)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureSpec:
+    """Queries grow with their positions: times 1 + slope * log(1 + floor(position / length)) (Llama 4)."""
+
+    slope: float
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +42,19 @@ class AttentionSpec:
     heads: int
     kv_heads: int
     head_size: int
-    rope: RopeSpec
-    bias: bool = False
-    """Queries, keys and values have a bias."""
+    rope: RopeSpec | None
+    """None: nothing is turned (NoPE, arXiv 2305.19466)."""
+    biases: frozenset[str] = frozenset()
+    """Parts that have one."""
+    head_norms: frozenset[str] = frozenset()
+    """Those of `query` and `key` of which each head is normalised, before it is turned."""
+    scale: float | None = None
+    """Times the products of queries and keys; None: one over the root of `head_size`."""
+    window: int | None = None
+    """Tokens that a query sees, its own included; None: all before it."""
+    softcap: float = 0.0
+    """Scores s become softcap * tanh(s / softcap); 0: they stay."""
+    temperature: TemperatureSpec | None = None
 
     @property
     def query_size(self) -> int:
@@ -48,12 +67,23 @@ class AttentionSpec:
         return self.kv_heads * self.head_size
 
 
+class Activation(Enum):
+    """What a gate goes through."""
+
+    SILU = "silu"
+    GELU_TANH = "gelu_tanh"
+    """The Gaussian error linear unit by its approximation with tanh (arXiv 1606.08415)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MlpSpec:
-    """SwiGLU (arXiv 2002.05202)."""
+    """A gated MLP, such as SwiGLU and GeGLU (arXiv 2002.05202)."""
 
     size: int
     """Width of the gate, and of what it gates."""
+    activation: Activation = Activation.SILU
+    biases: frozenset[str] = frozenset()
+    """Parts that have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +92,10 @@ class LayerSpec:
 
     attention: AttentionSpec
     mlp: MlpSpec
+    post_norms: bool = False
+    """What attention and MLP give is normalised, too, before it is added."""
+    residual_scale: float = 1.0
+    """Times what attention and MLP give, before it is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +103,7 @@ class DecoderSpec:
     """A whole decoder: embedding, layers, a last norm, and the head (the output projection)."""
 
     family: str
-    """The name of its family, which is also its `type` in the ONNX Runtime GenAI format."""
+    """Its model type in the ONNX Runtime GenAI format, which is mostly the name of its family."""
     layers: tuple[LayerSpec, ...]
     hidden_size: int
     vocabulary_size: int
@@ -77,8 +111,22 @@ class DecoderSpec:
     norm_epsilon: float
     tied_embeddings: bool
     """The head is the embedding's own matrix."""
+    output_bias: bool = False
+    """The head has one."""
+    embedding_scale: float = 1.0
+    """Times the embedded tokens."""
+    logit_scale: float = 1.0
+    """Times the logits."""
+    logit_softcap: float = 0.0
+    """As in `AttentionSpec`, of the logits."""
 
     @property
     def ropes(self) -> list[RopeSpec]:
         """The different rotary embeddings, in the order of the first layer that uses each."""
-        return list(dict.fromkeys(layer.attention.rope for layer in self.layers))
+        ropes = dict.fromkeys(layer.attention.rope for layer in self.layers)
+        return [rope for rope in ropes if rope]
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether every token reads all before it, and by a plain softmax; so a prefix may be read apart."""
+        return all(layer.attention.window is None and not layer.attention.softcap for layer in self.layers)

@@ -15,6 +15,7 @@ import numpy as np
 from onnx import TensorProto
 
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto
 
-    from codex_windows_ai.models.blocks.norm import Norm
     from codex_windows_ai.models.blocks.products import Products
     from codex_windows_ai.models.blocks.rope import RotaryTables
-    from codex_windows_ai.models.spec import AttentionSpec
+    from codex_windows_ai.models.spec import AttentionSpec, TemperatureSpec
 
 ATTENTION_MASK = "attention_mask"
 PAST_KEY, PAST_VALUE = "past_key_values.%d.key", "past_key_values.%d.value"
@@ -74,6 +74,26 @@ class AttentionInputs:
         build.node("Unsqueeze", [seen, "axis_1"], "visible")
         build.array("masked", np.array(_MASKED, np.float32))
 
+    def temperature(self, build: GraphBuilder, spec: TemperatureSpec, normed: str) -> str:
+        """What the queries of the new tokens are multiplied by, [batch, sequence, 1]; made once for all layers."""
+        at = f"temperature.{spec.slope:g}.{spec.length}"
+        new = build.once("Shape", [normed], "new", start=1, end=2)
+        count = build.once("Squeeze", [new], "new_count")
+        first, step = build.array("order_first", np.array(0)), build.array("order_step", np.array(1))
+        order = build.once("Range", [first, count, step], "order")
+        past = build.once("Sub", ["lengths", new], "past_lengths")
+        if self.cascade:
+            past = build.once("Add", [past, SHARED_LENGTH], "past_with_shared")
+        past = build.once("Unsqueeze", [past, build.constant("axis_1", [1])], "past_rows")
+        places = build.once("Add", [past, order], "new_positions")
+        laps = build.once("Div", [places, build.constant(f"{at}.length", [spec.length])], f"{at}.laps")
+        laps = build.once("Cast", [laps], f"{at}.laps_float", to=TensorProto.FLOAT)
+        one = build.array("one_float", np.array(1, np.float32))
+        log = build.once("Log", [build.once("Add", [laps, one], f"{at}.laps_more")], f"{at}.log")
+        growth = build.once("Mul", [log, build.array(f"{at}.slope", np.array(spec.slope, np.float32))], f"{at}.growth")
+        factor = build.once("Add", [growth, one], f"{at}.factors")
+        return build.once("Unsqueeze", [factor, build.constant("last_axis", [-1])], f"{at}.factor")
+
 
 class Attention:
     """The attention of one layer, which reads `norm` and gives [batch, sequence, hidden_size].
@@ -82,7 +102,7 @@ class Attention:
     `shared` the inputs of the cascade.
     """
 
-    def __init__(self, layer: int, spec: AttentionSpec, norm: Norm, rotary: RotaryTables) -> None:
+    def __init__(self, layer: int, spec: AttentionSpec, norm: Norm, rotary: RotaryTables | None) -> None:
         self._layer = layer
         self._spec = spec
         self._rotary = rotary
@@ -94,13 +114,23 @@ class Attention:
                 size,
                 hidden_size,
                 norm=norm.weight,
-                bias=Vector(f"{part}.bias", layer, size, head_size) if spec.bias else None,
+                bias=Vector(f"{part}.bias", layer, size, head_size) if part in spec.biases else None,
                 head_size=head_size,
             )
             for part, size in (("query", spec.query_size), ("key", spec.key_size), ("value", spec.key_size))
         )
-        self._output = Matrix("attention_output", layer, hidden_size, spec.query_size, row_scales=True)
+        part = "attention_output"
+        bias = Vector(f"{part}.bias", layer, hidden_size) if part in spec.biases else None
+        self._output = Matrix(part, layer, hidden_size, spec.query_size, bias=bias, row_scales=True)
+        self._head_norms = {
+            part: Norm(
+                Vector(f"{part}_norm", layer, head_size, head_size), norm.epsilon, f"layers.{layer}.{part}.heads"
+            )
+            for part in ("query", "key")
+            if part in spec.head_norms
+        }
         self.matrices = (*self._read, self._output)
+        self.norms = tuple(self._head_norms.values())
         self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
         self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
         self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
@@ -110,7 +140,7 @@ class Attention:
 
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, [batch, sequence, query_size]."""
-        read = [products.multiply(build, matrix, normed, f"{matrix.name}.output") for matrix in self._read]
+        read = [self._read_by(build, products, inputs, normed, matrix) for matrix in self._read]
         outputs = [f"layers.{self._layer}.context", PRESENT_KEY % self._layer, PRESENT_VALUE % self._layer]
         if not inputs.cascade:
             return self._group_query_attention(build, inputs, read, outputs)
@@ -121,6 +151,19 @@ class Attention:
             then_branch=self._with_shared_prefix(build, inputs, read),
             else_branch=self._alone(build, inputs, read),
         )
+
+    def _read_by(
+        self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str, matrix: Matrix
+    ) -> str:
+        """Queries, keys or values, [batch, sequence, rows of `matrix`], not turned yet."""
+        read = products.multiply(build, matrix, normed, f"{matrix.name}.output")
+        if norm := self._head_norms.get(matrix.part):
+            heads = build.reshape(read, [0, 0, -1, self._spec.head_size], f"{matrix.name}.apart")
+            read = build.reshape(norm.apply(build, heads), [0, 0, matrix.rows], f"{matrix.name}.normed")
+        if matrix.part == "query" and self._spec.temperature:
+            factor = inputs.temperature(build, self._spec.temperature, normed)
+            read = build.node("Mul", [read, factor], f"{matrix.name}.tempered")
+        return read
 
     def project(self, build: GraphBuilder, products: Products, context: str) -> str:
         """The product of what the heads read with the output matrix."""
@@ -133,17 +176,23 @@ class Attention:
         read: Sequence[str],
         outputs: list[str],
         *more: str,
-        **attributes: int,
+        **attributes: int | float,
     ) -> str:
-        past = [PAST_KEY % self._layer, PAST_VALUE % self._layer]
+        spec, past = self._spec, [PAST_KEY % self._layer, PAST_VALUE % self._layer]
+        if spec.scale is not None:
+            attributes["scale"] = spec.scale
+        if spec.window is not None:
+            attributes["local_window_size"] = spec.window
+        if spec.softcap:
+            attributes["softcap"] = spec.softcap
         return build.nodes_of(
             "GroupQueryAttention",
-            [*read, *past, inputs.lengths, inputs.longest, *self._rotary, *more],
+            [*read, *past, inputs.lengths, inputs.longest, *(self._rotary or ("", "")), *more],
             outputs,
             MICROSOFT,
-            num_heads=self._spec.heads,
-            kv_num_heads=self._spec.kv_heads,
-            do_rotary=1,
+            num_heads=spec.heads,
+            kv_num_heads=spec.kv_heads,
+            do_rotary=int(self._rotary is not None),
             rotary_interleaved=0,
             **attributes,
         )
@@ -181,15 +230,16 @@ class Attention:
         """What the heads read of the prefix, [batch, heads, head_size], and the logarithm of their sums."""
         at = f"layers.{self._layer}.prefix"
         heads, kv_heads, size = self._spec.heads, self._spec.kv_heads, self._spec.head_size
-        query = build.node(
-            "RotaryEmbedding",
-            [query, "positions", *self._rotary],
-            f"{at}.turned",
-            MICROSOFT,
-            num_heads=heads,
-            interleaved=0,
-        )
-
+        if self._rotary and self._spec.rope:
+            query = build.node(
+                "RotaryEmbedding",
+                [query, "positions", *self._rotary],
+                f"{at}.turned",
+                MICROSOFT,
+                num_heads=heads,
+                interleaved=0,
+                rotary_embedding_dim=self._spec.rope.size,
+            )
         query = build.reshape(query, [-1, kv_heads, heads // kv_heads, size], f"{at}.grouped")
         query = build.node("Transpose", [query], f"{at}.by_head", perm=[1, 0, 2, 3])
         query = build.reshape(query, [kv_heads, -1, size], f"{at}.queries")
@@ -199,8 +249,9 @@ class Attention:
             moved = build.node("Transpose", [apart], f"{name}.by_row", perm=[1, 0, 2, 3])
             return build.reshape(moved, [-1, heads, width], f"{name}.rows")
 
+        scale = size**-0.5 if self._spec.scale is None else self._spec.scale
         scores = build.node(
-            "FusedMatMul", [query, SHARED_KEY % self._layer], f"{at}.scores", MICROSOFT, transB=1, alpha=size**-0.5
+            "FusedMatMul", [query, SHARED_KEY % self._layer], f"{at}.scores", MICROSOFT, transB=1, alpha=scale
         )
         softmax = build.node("Softmax", [scores], f"{at}.softmax", axis=-1)
         read = build.node("MatMul", [softmax, SHARED_VALUE % self._layer], f"{at}.read")

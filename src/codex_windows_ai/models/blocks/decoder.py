@@ -13,11 +13,13 @@ from codex_windows_ai.models.blocks.rope import RotaryTables, rotary_tables
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
     from codex_windows_ai.models.blocks.products import Products
     from codex_windows_ai.models.spec import DecoderSpec, LayerSpec
 
-_HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention's rotary embedding asks for
+_HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention asks of heads that it turns, and of the part of them that it turns
 
 
 class Layer:
@@ -26,7 +28,7 @@ class Layer:
     So the sum that ends a layer and the norm that begins the next are one fused node.
     """
 
-    def __init__(self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: RotaryTables) -> None:
+    def __init__(self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: RotaryTables | None) -> None:
         def norm(part: str, output: str) -> Norm:
             weight = Vector(part, number, decoder.hidden_size)
             return Norm(weight, decoder.norm_epsilon, f"layers.{number}.{output}")
@@ -35,10 +37,16 @@ class Layer:
         self.attention = Attention(number, spec.attention, self.attention_norm, rotary)
         self.feed_forward_norm = norm("feed_forward_norm", "feed_forward_input")
         self.mlp = Mlp(number, spec.mlp, self.feed_forward_norm)
+        self._post_norms = (
+            (norm("post_attention_norm", "attention_normed"), norm("post_feed_forward_norm", "feed_forward_normed"))
+            if spec.post_norms
+            else ()
+        )
+        self._residual_scale = spec.residual_scale
 
     @property
     def norms(self) -> tuple[Norm, ...]:
-        """Its norms, in the order of the computation."""
+        """The norms that its matrices read, in the order of the computation."""
         return self.attention_norm, self.feed_forward_norm
 
     @property
@@ -49,8 +57,8 @@ class Layer:
     @property
     def vectors(self) -> tuple[Vector, ...]:
         """The weights of its norms and the biases of its products."""
-        biases = (matrix.bias for matrix in self.matrices if matrix.bias)
-        return *(norm.weight for norm in self.norms), *biases
+        norms = (*self.norms, *self.attention.norms, *self._post_norms)
+        return *(norm.weight for norm in norms), *biases_of(self.matrices)
 
     def build(
         self,
@@ -67,9 +75,16 @@ class Layer:
         context = self.attention.context(build, products, inputs, normed)
         if is_last:  # nothing but the logits depends on what follows
             context, hidden = keep_positions(build, context, hidden)
-        attended = self.attention.project(build, products, context)
+        attended = self._finished(build, self.attention.project(build, products, context), 0)
         normed, hidden = self.feed_forward_norm.add_and_apply(build, attended, hidden)
-        return next_norm.add_and_apply(build, self.mlp.build(build, products, normed), hidden)
+        fed = self._finished(build, self.mlp.build(build, products, normed), 1)
+        return next_norm.add_and_apply(build, fed, hidden)
+
+    def _finished(self, build: GraphBuilder, output: str, place: int) -> str:
+        """What attention (`place` 0) or MLP (1) gives, as it is added."""
+        if self._post_norms:
+            output = self._post_norms[place].apply(build, output)
+        return build.scaled(output, self._residual_scale, f"{output}.scaled")
 
 
 class Decoder:
@@ -79,7 +94,8 @@ class Decoder:
         self.spec = spec
         self.rotary = rotary_tables(spec)
         self.layers = [
-            Layer(number, layer, spec, self.rotary[layer.attention.rope]) for number, layer in enumerate(spec.layers)
+            Layer(number, layer, spec, self.rotary[layer.attention.rope] if layer.attention.rope else None)
+            for number, layer in enumerate(spec.layers)
         ]
         self.final_norm = Norm(Vector("final_norm", None, spec.hidden_size), spec.norm_epsilon, "final")
         self.embedding = Embedding(spec, self.final_norm)
@@ -94,7 +110,8 @@ class Decoder:
     @property
     def vectors(self) -> list[Vector]:
         """All vectors that a model file holds."""
-        return [self.final_norm.weight, *(vector for layer in self.layers for vector in layer.vectors)]
+        ends = [self.final_norm.weight, *biases_of([self.head.matrix])]
+        return ends + [vector for layer in self.layers for vector in layer.vectors]
 
     def build(self, build: GraphBuilder, products: Products, *, cascade: bool) -> None:
         """Collects the whole decoder's nodes in `build`."""
@@ -108,6 +125,11 @@ class Decoder:
         self.head.build(build, products, normed)
 
 
+def biases_of(matrices: Iterable[Matrix]) -> list[Vector]:
+    """The biases of those that have one."""
+    return [matrix.bias for matrix in matrices if matrix.bias]
+
+
 def problems(spec: DecoderSpec) -> list[str]:
     """What keeps a decoder from being built, in words; nothing where it can be."""
     found = [] if spec.layers else ["layers, widths and heads must be positive"]
@@ -117,13 +139,19 @@ def problems(spec: DecoderSpec) -> list[str]:
 
 
 def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
-    attention, mlp, found = layer.attention, layer.mlp, list[str]()
+    attention, mlp, rope, found = layer.attention, layer.mlp, layer.attention.rope, list[str]()
     if min(spec.hidden_size, mlp.size, attention.heads, attention.kv_heads, attention.head_size) < 1:
         found.append("layers, widths and heads must be positive")
     elif attention.heads % attention.kv_heads:
         found.append(f"{attention.heads} heads do not share {attention.kv_heads} key/value heads evenly")
     if any(size % BLOCK_SIZE for size in (spec.hidden_size, mlp.size, attention.query_size)):
         found.append(f"widths must be multiples of {BLOCK_SIZE}")
-    if attention.head_size % _HEAD_SIZE_MULTIPLE:
-        found.append(f"the head size {attention.head_size} must be a multiple of {_HEAD_SIZE_MULTIPLE}")
+    sizes = {"head size": attention.head_size} | ({"turned part of a head": rope.size} if rope else {})
+    found += [
+        f"the {name}, {size}, must be a multiple of {_HEAD_SIZE_MULTIPLE}"
+        for name, size in sizes.items()
+        if size % _HEAD_SIZE_MULTIPLE
+    ]
+    if rope and rope.size > attention.head_size:
+        found.append(f"{rope.size} elements of heads of {attention.head_size} cannot be turned")
     return found

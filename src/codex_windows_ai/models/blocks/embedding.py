@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codex_windows_ai.models.blocks.weights import Matrix
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
@@ -25,21 +25,31 @@ class Embedding:
     def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
         norm = final_norm.weight if spec.tied_embeddings else None
         self.matrix = Matrix("embedding", None, spec.vocabulary_size, spec.hidden_size, norm=norm)
+        self._scale = spec.embedding_scale
 
     def build(self, build: GraphBuilder, products: Products) -> str:
         """From the token ids of `INPUT_IDS`, [batch, sequence], to [batch, sequence, hidden_size]."""
-        return products.embed(build, self.matrix, INPUT_IDS)
+        return build.scaled(products.embed(build, self.matrix, INPUT_IDS), self._scale, "embedding.scaled")
 
 
 class Head:
     """The output projection, which reads `final_norm`; tied, its matrix is the embedding by another name."""
 
     def __init__(self, spec: DecoderSpec, final_norm: Norm) -> None:
-        self.matrix = Matrix("output", None, spec.vocabulary_size, spec.hidden_size, norm=final_norm.weight)
+        size, norm = spec.vocabulary_size, final_norm.weight
+        bias = Vector("output.bias", None, size) if spec.output_bias else None
+        self.matrix = Matrix("output", None, size, spec.hidden_size, norm=norm, bias=bias)
+        self._scale, self._softcap = spec.logit_scale, spec.logit_softcap
 
     def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
         """From [batch, kept, hidden_size] to `LOGITS`, [batch, kept, vocabulary_size]."""
-        return products.multiply(build, self.matrix, normed, LOGITS)
+        if self._scale == 1 and not self._softcap:
+            return products.multiply(build, self.matrix, normed, LOGITS)
+        product = products.multiply(build, self.matrix, normed, "output.product")
+        if not self._softcap:
+            return build.scaled(product, self._scale, LOGITS)
+        shrunk = build.scaled(product, self._scale / self._softcap, "output.shrunk")
+        return build.scaled(build.node("Tanh", [shrunk], "output.tanh"), self._softcap, LOGITS)
 
 
 def keep_positions(build: GraphBuilder, *sources: str) -> list[str]:

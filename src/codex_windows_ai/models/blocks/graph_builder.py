@@ -64,6 +64,12 @@ class GraphBuilder:
         """As `reshape`, made once."""
         return output if output in self._made else self.reshape(source, shape, output)
 
+    def scaled(self, source: str, factor: float, output: str) -> str:
+        """`source` times a number; with 1 it is `source` itself."""
+        if factor == 1:
+            return source
+        return self.node("Mul", [source, self.array(f"{output}.factor", np.array(factor, np.float32))], output)
+
     def branch(self, name: str, outputs: Sequence[str]) -> GraphProto:
         """What was collected as a branch of an `If`, which gives these float32 `outputs` of its nodes."""
         values = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]

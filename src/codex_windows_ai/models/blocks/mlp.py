@@ -1,10 +1,11 @@
-"""The gated MLP SwiGLU (arXiv 2002.05202): down(silu(gate) * up)."""
+"""The gated MLP (arXiv 2002.05202): down(activation(gate) * up)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_windows_ai.models.blocks.weights import Matrix
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.spec import Activation
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
@@ -19,10 +20,16 @@ class Mlp:
     def __init__(self, layer: int, spec: MlpSpec, norm: Norm) -> None:
         hidden_size = norm.weight.size
         self._layer = layer
+        self._activation = spec.activation
+
+        def bias(part: str, size: int) -> Vector | None:
+            return Vector(f"{part}.bias", layer, size) if part in spec.biases else None
+
         self._gate, self._up = (
-            Matrix(part, layer, spec.size, hidden_size, norm=norm.weight, row_scales=True) for part in ("gate", "up")
+            Matrix(part, layer, spec.size, hidden_size, norm=norm.weight, bias=bias(part, spec.size), row_scales=True)
+            for part in ("gate", "up")
         )
-        self._down = Matrix("down", layer, hidden_size, spec.size)
+        self._down = Matrix("down", layer, hidden_size, spec.size, bias=bias("down", hidden_size))
         self.matrices = (self._gate, self._up, self._down)
 
     def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
@@ -30,6 +37,11 @@ class Mlp:
         at = f"layers.{self._layer}"
         gate = products.multiply(build, self._gate, normed, f"{at}.gate.output")
         up = products.multiply(build, self._up, normed, f"{at}.up.output")
-        silu = build.node("Mul", [gate, build.node("Sigmoid", [gate], f"{at}.sigmoid")], f"{at}.silu")
-        gated = build.node("Mul", [silu, up], f"{at}.gated")
+        gated = build.node("Mul", [self._activated(build, gate), up], f"{at}.gated")
         return products.multiply(build, self._down, gated, f"{at}.down.output")
+
+    def _activated(self, build: GraphBuilder, gate: str) -> str:
+        at = f"layers.{self._layer}"
+        if self._activation is Activation.GELU_TANH:
+            return build.node("Gelu", [gate], f"{at}.gelu", approximate="tanh")
+        return build.node("Mul", [gate, build.node("Sigmoid", [gate], f"{at}.sigmoid")], f"{at}.silu")

@@ -17,7 +17,7 @@ class Norm:
     output: str
 
     def apply(self, build: GraphBuilder, hidden: str) -> str:
-        """The normalised `hidden`, [batch, sequence, size]."""
+        """The normalised `hidden`, [..., size]."""
         return build.node(
             "SimplifiedLayerNormalization",
             [hidden, self.weight.name],

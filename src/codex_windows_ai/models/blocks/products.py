@@ -90,7 +90,10 @@ class QuantizedProducts:
         """The product with codes and scales, and that of each block's sum with the block's offset."""
         form = self.forms[matrix.name]
         if self.integers and matrix.row_scales:
-            return multiply_integers(build, source, matrix.name, output)
+            if matrix.bias is None:
+                return multiply_integers(build, source, matrix.name, output)
+            unbiased = multiply_integers(build, source, matrix.name, f"{output}.unbiased")
+            return build.node("Add", [unbiased, matrix.bias.name], output)
         stored = _Stored(build, matrix.name, form)
         inputs = [source, stored.part("codes"), stored.scales()]
         inputs.append(stored.part("zero_points") if form.zero_points else "")

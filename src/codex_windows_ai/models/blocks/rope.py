@@ -21,9 +21,9 @@ class RotaryTables(NamedTuple):
 
 def rotary_tables(spec: DecoderSpec) -> dict[RopeSpec, RotaryTables]:
     """The tables of each rotary embedding of a decoder; layers with the same embedding share them."""
-    first, *others = spec.ropes
-    return {first: RotaryTables()} | {
-        rope: RotaryTables(f"cosines.{number}", f"sines.{number}") for number, rope in enumerate(others, 1)
+    return {
+        rope: RotaryTables(f"cosines.{number}", f"sines.{number}") if number else RotaryTables()
+        for number, rope in enumerate(spec.ropes)
     }
 
 
@@ -31,8 +31,8 @@ def rotary_values(rope: RopeSpec, positions: range) -> tuple[NDArray[np.float32]
     """Cosines and sines, each [positions, size / 2]."""
     half = rope.size // 2
     frequencies = rope.base ** (-np.arange(half, dtype=np.float64) / half)
-    frequencies /= rope.linear_factor
-    if rope.factors:
-        frequencies /= np.array(rope.factors, np.float32)
+    if rope.divisors:
+        frequencies /= np.array(rope.divisors)
     angles = np.outer(np.arange(positions.start, positions.stop, dtype=np.float64), frequencies)
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    cosines, sines = rope.magnitude * np.cos(angles), rope.magnitude * np.sin(angles)
+    return cosines.astype(np.float32), sines.astype(np.float32)

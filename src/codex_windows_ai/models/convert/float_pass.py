@@ -74,18 +74,20 @@ class _LayerPass:
     """The graph of one kind of layer, over `length` tokens with nothing before them."""
 
     def __init__(self, decoder: Decoder, spec: LayerSpec, length: int) -> None:
-        self._layer = Layer(0, spec, decoder.spec, RotaryTables())
+        rope = spec.attention.rope
+        self._layer = Layer(0, spec, decoder.spec, RotaryTables() if rope else None)
         self._next = Norm(Vector("next_norm", None, decoder.spec.hidden_size), decoder.spec.norm_epsilon, "next")
         self._build = GraphBuilder()
         inputs = AttentionInputs(self._build, [self._layer.attention], cascade=False)
         normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)
         self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
-        tables = zip(RotaryTables(), rotary_values(spec.attention.rope, range(length)), strict=True)
-        self._fixed = first_pass(self._layer.attention.past, length) | dict(tables)
+        self._fixed = first_pass(self._layer.attention.past, length)
+        if rope:
+            self._fixed |= dict(zip(RotaryTables(), rotary_values(rope, range(length)), strict=True))
         self._session: Session | None = None
 
     def run(self, source: SourceWeights, layer: Layer, next_norm: Norm, normed: Array, hidden: Array) -> list[Array]:
-        """The norms within the layer, the next layer's norm, and the hidden state."""
+        """The norms within the layer that matrices read, the next layer's norm, and the hidden state."""
         feeds = {_NORMED: normed, _HIDDEN: hidden, self._next.weight.name: source.vector(next_norm.weight)}
         for here, wanted in zip(self._layer.vectors, layer.vectors, strict=True):
             feeds[here.name] = source.vector(wanted)

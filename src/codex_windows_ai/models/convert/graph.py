@@ -46,7 +46,11 @@ class GraphForm:
 
     products: Products
     cascade: bool
-    """Attention can read a prefix once for all sequences."""
+    """Attention can read a prefix once for all sequences, where a decoder's every token sees all before it."""
+
+    def cascades(self, decoder: Decoder) -> bool:
+        """Whether the graph of this decoder has the inputs for that."""
+        return self.cascade and decoder.spec.sees_everything
 
 
 def portable(forms: StoredForms) -> GraphForm:
@@ -63,7 +67,7 @@ def for_cpu(forms: StoredForms) -> GraphForm:
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
     """The model over the given initializers, which `weights.WeightWriter` writes."""
     build = GraphBuilder()
-    decoder.build(build, form.products, cascade=form.cascade)
+    decoder.build(build, form.products, cascade=form.cascades(decoder))
     graph = helper.make_graph(
         build.nodes,
         decoder.spec.family,
@@ -96,7 +100,7 @@ def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
         *(value for attention in attentions for value in _values(attention.past)),
         helper.make_tensor_value_info(LOGITS_TO_KEEP, TensorProto.INT64, (1,)),
     ]
-    if form.cascade:
+    if form.cascades(decoder):
         inputs.append(helper.make_tensor_value_info(SHARED_LENGTH, TensorProto.INT64, (1,)))
         inputs += [value for attention in attentions for value in _values(attention.shared)]
     return inputs

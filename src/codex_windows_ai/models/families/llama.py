@@ -6,6 +6,6 @@ from codex_windows_ai.models.families.family import Family
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 from codex_windows_ai.models.gguf.layout import Layout
 
-FAMILY = Family(
-    "llama", ("Llama 3", "SmolLM2"), Hyperparameters.dense_decoder, Layout(interleaved=frozenset({"query", "key"}))
-)
+INTERLEAVED = Layout(interleaved=frozenset({"query", "key"}))
+
+FAMILY = Family("llama", ("Llama 2", "Llama 3", "Mistral 7B", "SmolLM2"), Hyperparameters.dense_decoder, INTERLEAVED)

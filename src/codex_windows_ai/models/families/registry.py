@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import UnsupportedModelError
-from codex_windows_ai.models.blocks.decoder import problems
+from codex_windows_ai.models.blocks.decoder import Decoder, problems
 from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.families import llama, qwen2
+from codex_windows_ai.models.families.unread import refuse_unread
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ FAMILIES: dict[str, Family] = {
     )
 }
 
+_LEAST_LIKENESS = 3  # letters with which the names of two architectures begin alike
+
 
 def family_of(file: GgufFile) -> Family:
     """The family of a file. Raises UnsupportedModelError: none that exists here."""
@@ -30,7 +34,7 @@ def family_of(file: GgufFile) -> Family:
     if family is None:
         raise UnsupportedModelError(
             f"{file.path} has the architecture {shown(file.architecture)}; supported are {', '.join(FAMILIES)}.",
-            hint=f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format.",
+            hint=_hint(file.architecture),
         )
     return family
 
@@ -38,7 +42,8 @@ def family_of(file: GgufFile) -> Family:
 def read_spec(file: GgufFile) -> DecoderSpec:
     """The decoder that a file describes, which the blocks can build.
 
-    Raises UnsupportedModelError: another family, or a feature that is not built. ModelFileError: a value is missing.
+    Raises UnsupportedModelError: another family, a feature that is not built, or something that nobody reads.
+    ModelFileError: a value is missing.
     """
     family = family_of(file)
     parts = file.integer("split.count", 0)
@@ -47,10 +52,26 @@ def read_spec(file: GgufFile) -> DecoderSpec:
             f"{file.path} has `split.count` {parts}; such models are not supported.",
             hint="Merge the parts first: `llama-gguf-split --merge` of llama.cpp writes one file.",
         )
-    spec = family.read(Hyperparameters(file))
+    metadata = Hyperparameters(file, family.layout)
+    spec = family.read(metadata)
     if found := problems(spec):
         raise UnsupportedModelError(f"{file.path} cannot be run: {'; '.join(found)}.")
+    refuse_unread(metadata, Decoder(spec), _hint(file.architecture))
     return spec
+
+
+def _hint(architecture: str) -> str:
+    """What to use instead: the nearest of kin first."""
+    hint = f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format."
+    kin = max(FAMILIES.values(), key=lambda family: _likeness(family.name, architecture))
+    if _likeness(kin.name, architecture) < _LEAST_LIKENESS:
+        return hint
+    return f"Of its kind {' and '.join(kin.models)} work. {hint}"
+
+
+def _likeness(one: str, other: str) -> int:
+    """Letters with which both begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def known_models(conjunction: str) -> str:

@@ -7,11 +7,12 @@ by name: a wrong answer is worse than none. Whatever sizes work or memory is hel
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
-from codex_windows_ai.models.contents import shown
+from codex_windows_ai.models.gguf.layout import Layout
+from codex_windows_ai.models.gguf.rope_scaling import read_rope
 from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, LayerSpec, MlpSpec, RopeSpec
 
 if TYPE_CHECKING:
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
 
     from codex_windows_ai.models.gguf.file import GgufFile
 
-SUPPORTED_ROPE_SCALINGS = ("none", "linear")
-_ROPE_FACTORS = "rope_freqs.weight"
 _LAYER = re.compile(r"blk\.([0-9]{1,9})\.")
 _MOST_SIZE = (1 << 31) - 1
-_ROPE_BASES, _ROPE_SCALES, _EPSILONS = (1.0, 1e15), (1e-6, 1e6), (1e-20, 1.0)
+_EPSILONS, _SCALES, _SOFTCAPS = (1e-20, 1.0), (-1e6, 1e6), (0.0, 1e6)
 """Far beyond what models have, and near enough for all arithmetic to stay finite."""
 
 
@@ -35,18 +34,25 @@ class Hyperparameters:
     """
 
     file: GgufFile
+    layout: Layout = field(default_factory=Layout)
+    asked: set[str] = field(default_factory=set[str])
+    """Keys, without the architecture, and tensors that were asked for; what else changes arithmetic is refused."""
 
     def key(self, name: str) -> str:
-        """The full name of a key."""
+        """The full name of a key that is asked for."""
+        self.asked.add(name)
         return f"{self.file.architecture}.{name}"
 
     def integer(self, name: str, default: int | None = None) -> int:
         """A whole number."""
         return self.file.integer(self.key(name), default)
 
-    def size(self, name: str, default: int | None = None) -> int:
-        """A whole number of things, of which there is at least one."""
-        value = self.integer(name, default)
+    def size(self, name: str, default: int | None = None, *, layer: int | None = None) -> int:
+        """A whole number of things, of which there is at least one; some files list one for each `layer`."""
+        if layer is not None and isinstance(self.file.metadata.get(self.key(name)), list):
+            value = next(iter(self.file.integers(self.key(name))[layer:]), 0)
+        else:
+            value = self.integer(name, default)
         if not 1 <= value <= _MOST_SIZE:
             raise ModelFileError(f"{self.file.path}: `{self.key(name)}` must be from 1 to {_MOST_SIZE}, found {value}.")
         return value
@@ -60,17 +66,23 @@ class Hyperparameters:
             )
         return value
 
-    def refuse(self, *names: str) -> None:
-        """Raises UnsupportedModelError: one of these keys, which count something, is not 0."""
-        for name in names:
-            if value := self.integer(name, 0):
-                raise UnsupportedModelError(
-                    f"{self.file.path} has `{self.key(name)}` {value}; such models are not supported.",
-                    hint="Use a dense model with attention over all tokens, such as Llama 3, Qwen2.5 or SmolLM2.",
-                )
+    def scale(self, name: str, default: float) -> float:
+        """A factor, for which 0 stands where there is none."""
+        return self.number(name, _SCALES, default) or default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Yes or no."""
+        value = self.file.metadata.get(self.key(name), default)
+        if not isinstance(value, bool):
+            raise ModelFileError(f"{self.file.path}: `{self.key(name)}` must be bool, found {type(value).__name__}.")
+        return value
+
+    def softcap(self, name: str, default: float = 0.0) -> float:
+        """What values are softly kept below, or 0."""
+        return self.number(name, _SOFTCAPS, default)
 
     def layer_count(self) -> int:
-        """`block_count`, which cannot be more than the layers that the file has tensors of."""
+        """Layers without those that only draft, of which there cannot be more than the file has tensors of."""
         count = self.size("block_count")
         stored = len({found[1] for name in self.file.tensors if (found := _LAYER.match(name))})
         if count > stored:
@@ -78,7 +90,7 @@ class Hyperparameters:
                 f"{self.file.path}: `{self.key('block_count')}` is {count}, but there are tensors of {stored} layers.",
                 hint="Fetch the file again.",
             )
-        return count
+        return count - min(max(self.integer("nextn_predict_layers", 0), 0), count - 1)
 
     def decoder(self, layers: Sequence[LayerSpec]) -> DecoderSpec:
         """A decoder of these layers; its head is tied where the file has no matrix for it."""
@@ -90,61 +102,73 @@ class Hyperparameters:
             context_length=self.size("context_length"),
             norm_epsilon=self.number("attention.layer_norm_rms_epsilon", _EPSILONS),
             tied_embeddings="output.weight" not in self.file.tensors,
+            output_bias=bool(self.biases(None, "output")),
         )
 
     def dense_decoder(self) -> DecoderSpec:
-        """A decoder whose layers all have attention over all tokens and one MLP.
-
-        Raises UnsupportedModelError: it has experts or a sliding window, or as `dense_layers`.
-        """
-        self.refuse("expert_count", "attention.sliding_window")
+        """A decoder whose layers all have attention and one MLP. Raises UnsupportedModelError, as `attention` does."""
         return self.decoder(self.dense_layers())
 
     def dense_layers(self) -> list[LayerSpec]:
         """Layers of attention and an MLP. Raises UnsupportedModelError, as `attention` does."""
-        return [LayerSpec(self.attention(layer), self.mlp()) for layer in range(self.layer_count())]
+        return [LayerSpec(self.attention(layer), self.mlp(layer)) for layer in range(self.layer_count())]
+
+    def with_head_norms(self, layers: Sequence[LayerSpec]) -> list[LayerSpec]:
+        """The layers of a family whose every query and key head has a norm, which a file must then hold."""
+        norms = frozenset({"query", "key"})
+        return [replace(layer, attention=replace(layer.attention, head_norms=norms)) for layer in layers]
+
+    def biases(self, layer: int | None, *parts: str) -> frozenset[str]:
+        """Those of these parts that have one in the file."""
+        tensors = self.file.tensors
+        return frozenset(part for part in parts if self.layout.place(f"{part}.bias", layer, tensors).tensor in tensors)
 
     def attention(self, layer: int) -> AttentionSpec:
-        """The attention of one layer. Raises UnsupportedModelError: heads of unlike sizes, or as `rope` does."""
-        heads = self.size("attention.head_count")
-        head_size = self.size("attention.key_length", self.size("embedding_length") // heads)
-        for name in ("rope.dimension_count", "attention.value_length"):
-            if (size := self.integer(name, head_size)) != head_size:
-                raise UnsupportedModelError(
-                    f"{self.file.path} cannot be run: `{self.key(name)}` is {size}, but the head size {head_size}."
-                )
+        """The attention of one layer. Raises UnsupportedModelError: heads of unlike sizes, or as `read_rope` does."""
+        heads = self.size("attention.head_count", layer=layer)
+        head_size = self.head_size(layer)
+        if (size := self.integer("attention.value_length", head_size)) != head_size:
+            raise UnsupportedModelError(
+                f"{self.file.path} cannot be run: `{self.key('attention.value_length')}` is {size}, "
+                f"but the head size {head_size}."
+            )
+        rope = self.rope()
+        if rope.size != head_size and self.layout.interleaved:  # whose order of rows no file here has shown yet
+            raise UnsupportedModelError(
+                f"{self.file.path} cannot be run: `{self.key('rope.dimension_count')}` is {rope.size}, "
+                f"but the head size {head_size}."
+            )
+        norms = {part: self.layout.place(f"{part}_norm", layer, self.file.tensors) for part in ("query", "key")}
         return AttentionSpec(
             heads=heads,
-            kv_heads=self.size("attention.head_count_kv", heads),
+            kv_heads=self.size("attention.head_count_kv", heads, layer=layer),
             head_size=head_size,
-            rope=self.rope(head_size),
-            bias=f"blk.{layer}.attn_q.bias" in self.file.tensors,
+            rope=rope,
+            biases=self.biases(layer, "query", "key", "value", "attention_output"),
+            head_norms=frozenset(part for part, place in norms.items() if place.tensor in self.file.tensors),
         )
 
-    def rope(self, size: int) -> RopeSpec:
-        """The rotary embedding of `size` elements. Raises UnsupportedModelError: a scaling that is not built."""
-        scaling = self.file.text(self.key("rope.scaling.type"), "none")
-        if scaling not in SUPPORTED_ROPE_SCALINGS:
-            raise UnsupportedModelError(
-                f"{self.file.path} scales its rotary embedding by {shown(scaling)}; "
-                f"supported are {', '.join(SUPPORTED_ROPE_SCALINGS)} and Llama 3's frequency factors.",
-                hint="Use the model's own file, without a window that was made longer than it was trained with.",
-            )
-        base = self.number("rope.freq_base", _ROPE_BASES, 10000.0)
-        factor = self.file.get(self.key("rope.scaling.factor"), float, 1.0)
-        if factor != 0:  # which llama.cpp reads as none
-            factor = self.number("rope.scaling.factor", _ROPE_SCALES, 1.0)
-        return RopeSpec(size, base, factor or 1.0, self._rope_factors(size // 2))
+    def head_size(self, layer: int = 0) -> int:
+        """Elements of a head."""
+        heads = self.size("attention.head_count", layer=layer)
+        return self.size("attention.key_length", self.size("embedding_length") // heads)
 
-    def _rope_factors(self, count: int) -> tuple[float, ...]:
-        if _ROPE_FACTORS not in self.file.tensors:
-            return ()
-        factors = tuple(self.file.read_rows(self.file.tensor(_ROPE_FACTORS, count))[0].tolist())
-        least, most = _ROPE_SCALES
-        if not all(least <= factor <= most for factor in factors):
-            raise ModelFileError(f"{self.file.path}: `{_ROPE_FACTORS}` must hold values from {least:g} to {most:g}.")
-        return factors
+    def rope(self) -> RopeSpec:
+        """The rotary embedding of all layers, as `rope_scaling.read_rope` says."""
+        return read_rope(self)
 
-    def mlp(self) -> MlpSpec:
-        """The MLP of every layer."""
-        return MlpSpec(self.size("feed_forward_length"))
+    def windows(self, length: int, every: int) -> list[int | None]:
+        """For each layer how many tokens it sees: `length`, but all of them in each layer that `every` goes into."""
+        value, layers = self.file.metadata.get(self.key("attention.sliding_window_pattern"), every), self.layer_count()
+        if isinstance(value, list):
+            slides = [bool(item) for item in value[:layers]]
+        else:
+            every = self.integer("attention.sliding_window_pattern", every)
+            slides = [every == 0 or (layer + 1) % every != 0 for layer in range(layers)]
+        if len(slides) < layers:
+            raise ModelFileError(f"{self.file.path}: `{self.key('attention.sliding_window_pattern')}` is too short.")
+        return [length if length and slide else None for slide in slides]
+
+    def mlp(self, layer: int) -> MlpSpec:
+        """The MLP of one layer."""
+        return MlpSpec(self.size("feed_forward_length", layer=layer), biases=self.biases(layer, "gate", "up", "down"))

@@ -18,18 +18,22 @@ TENSORS: Mapping[str, str] = {
     "query": "attn_q",
     "key": "attn_k",
     "value": "attn_v",
+    "query_norm": "attn_q_norm",
+    "key_norm": "attn_k_norm",
     "attention_output": "attn_output",
+    "post_attention_norm": "post_attention_norm",
     "feed_forward_norm": "ffn_norm",
     "gate": "ffn_gate",
     "up": "ffn_up",
     "down": "ffn_down",
+    "post_feed_forward_norm": "post_ffw_norm",
 }
 """For each part of a decoder its tensor, without `blk.N.` and without `.weight` or `.bias`."""
 
 FUSED: Mapping[str, tuple[str, ...]] = {"attn_qkv": ("query", "key", "value"), "ffn_up": ("gate", "up")}
 """Tensors that hold these parts one after the other, in files that lack the first part's own."""
 
-_BIAS = ".bias"
+_BIAS, _NORM = ".bias", "_norm"
 
 
 class Place(NamedTuple):
@@ -53,11 +57,11 @@ class Layout:
         block = "" if layer is None else f"blk.{layer}."
         weight = part.removesuffix(_BIAS)
         for fused, parts in FUSED.items():
-            whole, first = f"{block}{fused}.{suffix}", f"{block}{self.tensors[parts[0]]}.{suffix}"
+            whole, first = f"{block}{fused}.{suffix}", f"{block}{self.tensors[parts[0]]}.weight"
             if weight in parts and whole in present and first not in present:
                 return Place(whole, parts if part == weight else tuple(f"{other}{_BIAS}" for other in parts))
         return Place(f"{block}{self.tensors[weight]}.{suffix}", (part,))
 
     def is_interleaved(self, part: str) -> bool:
-        """Whether the rows of a part, or its bias, are stored so."""
-        return part.removesuffix(_BIAS) in self.interleaved
+        """Whether the rows of a part, or its bias, or the weight of the norm of its heads, are stored so."""
+        return part.removesuffix(_BIAS).removesuffix(_NORM) in self.interleaved
