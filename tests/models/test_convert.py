@@ -74,6 +74,7 @@ SHAPES = {
         more={"output.bias": (269,)},
     ),
     "llama fused, linear": Tiny(fused=True, bias=False, extra={".rope.scale_linear": 4.0}),
+    "qwen3": Tiny(architecture="qwen3", pre="qwen2", head_norms=True, head_size=32),
     "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.blocks.decoder import Decoder, problems
 from codex_windows_ai.models.contents import shown
-from codex_windows_ai.models.families import llama, qwen2
+from codex_windows_ai.models.families import llama, qwen2, qwen3
 from codex_windows_ai.models.families.unread import refuse_unread
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
@@ -22,6 +22,7 @@ FAMILIES: dict[str, Family] = {
     for family in (
         llama.FAMILY,
         qwen2.FAMILY,
+        qwen3.FAMILY,
     )
 }
 

@@ -1,0 +1,14 @@
+"""Qwen3: Qwen2 without biases, and with a norm of each query and key head."""
+
+from __future__ import annotations
+
+from codex_windows_ai.models.families.family import Family
+from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
+from codex_windows_ai.models.spec import DecoderSpec
+
+
+def _read(metadata: Hyperparameters) -> DecoderSpec:
+    return metadata.decoder(metadata.with_head_norms(metadata.dense_layers()))
+
+
+FAMILY = Family("qwen3", ("Qwen3",), _read)
