@@ -75,6 +75,23 @@ SHAPES = {
     ),
     "llama fused, linear": Tiny(fused=True, bias=False, extra={".rope.scale_linear": 4.0}),
     "qwen3": Tiny(architecture="qwen3", pre="qwen2", head_norms=True, head_size=32),
+    "gemma2": Tiny(
+        architecture="gemma2",
+        post_norms=True,
+        extra={".attention.sliding_window": 8, ".attn_logit_softcapping": 2.0, ".final_logit_softcapping": 0.8},
+    ),
+    "gemma3": Tiny(
+        architecture="gemma3",
+        post_norms=True,
+        head_norms=True,
+        extra={
+            ".attention.sliding_window": 8,
+            ".attention.sliding_window_pattern": 2,
+            ".rope.freq_base_swa": 100.0,
+            ".rope.scaling.type": "linear",
+            ".rope.scaling.factor": 8.0,
+        },
+    ),
     "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
 }
 

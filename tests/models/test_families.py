@@ -1,7 +1,7 @@
 """A family is one value in the registry; its layers need not be alike."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,22 @@ def test_layers_that_only_draft_are_left_out(tmp_path: Path):
         Tiny(layers=3, extra={".nextn_predict_layers": 1}, more={"blk.2.nextn.eh_proj.weight": (64, 128)}), tmp_path
     )
     assert len(spec.layers) == 2
+
+
+def test_a_window_of_gemma_follows_the_files_own_pattern(tmp_path: Path):
+    tiny = Tiny(architecture="gemma3", layers=7, head_norms=True, post_norms=True)
+    for pattern, windows in (
+        ({}, [8, 8, 8, 8, 8, None, 8]),
+        (
+            {".attention.sliding_window_pattern": [True, False, True, True, False, False, True]},
+            [8, None, 8, 8, None, None, 8],
+        ),
+    ):
+        spec = spec_of(
+            replace(tiny, extra={".attention.sliding_window": 8, ".rope.freq_base_swa": 100.0, **pattern}), tmp_path
+        )
+        assert [layer.attention.window for layer in spec.layers] == windows
+        assert len(spec.ropes) == 2
 
 
 @pytest.mark.parametrize(
