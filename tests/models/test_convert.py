@@ -92,6 +92,19 @@ SHAPES = {
             ".rope.scaling.factor": 8.0,
         },
     ),
+    "mistral3": Tiny(
+        architecture="mistral3",
+        head_size=32,
+        extra={
+            ".rope.scaling.type": "yarn",
+            ".rope.scaling.factor": 8.0,
+            ".rope.scaling.original_context_length": 8,
+            ".rope.scaling.yarn_beta_fast": 0.5,
+            ".rope.scaling.yarn_beta_slow": 0.05,
+            ".rope.scaling.yarn_log_multiplier": 0.5,
+            ".attention.temperature_scale": 0.3,
+        },
+    ),
     "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.blocks.decoder import Decoder, problems
 from codex_windows_ai.models.contents import shown
-from codex_windows_ai.models.families import gemma, llama, qwen2, qwen3
+from codex_windows_ai.models.families import gemma, llama, mistral3, qwen2, qwen3
 from codex_windows_ai.models.families.unread import refuse_unread
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
@@ -25,6 +25,7 @@ FAMILIES: dict[str, Family] = {
         qwen3.FAMILY,
         gemma.GEMMA2,
         gemma.GEMMA3,
+        mistral3.FAMILY,
     )
 }
 
