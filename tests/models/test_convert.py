@@ -105,6 +105,18 @@ SHAPES = {
             ".attention.temperature_scale": 0.3,
         },
     ),
+    "phi3": Tiny(
+        architecture="phi3",
+        fused=True,
+        turned=16,
+        head_size=32,
+        rope_factors=("rope_factors_long", "rope_factors_short"),
+        extra={
+            ".attention.sliding_window": 0,
+            ".rope.scaling.original_context_length": 32,
+            ".rope.scaling.attn_factor": 1.3,
+        },
+    ),
     "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
 }
 

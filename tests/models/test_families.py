@@ -155,6 +155,12 @@ def test_layers_that_only_draft_are_left_out(tmp_path: Path):
     assert len(spec.layers) == 2
 
 
+def test_a_window_of_phi3_counts_where_it_is_shorter_than_the_context(tmp_path: Path):
+    for window, expected in ((0, None), (8, 8), (64, None)):
+        spec = spec_of(Tiny(architecture="phi3", fused=True, extra={".attention.sliding_window": window}), tmp_path)
+        assert [layer.attention.window for layer in spec.layers] == [expected, expected]
+
+
 def test_a_window_of_gemma_follows_the_files_own_pattern(tmp_path: Path):
     tiny = Tiny(architecture="gemma3", layers=7, head_norms=True, post_norms=True)
     for pattern, windows in (
@@ -169,6 +175,19 @@ def test_a_window_of_gemma_follows_the_files_own_pattern(tmp_path: Path):
         )
         assert [layer.attention.window for layer in spec.layers] == windows
         assert len(spec.ropes) == 2
+
+
+def test_longrope_takes_the_long_factors_where_the_window_was_made_longer(tmp_path: Path):
+    tiny = Tiny(architecture="phi3", fused=True, rope_factors=("rope_factors_long", "rope_factors_short"))
+    divisors = []
+    for original in (32, 64):
+        written = replace(tiny, extra={".rope.scaling.original_context_length": original})
+        (rope,) = spec_of(written, tmp_path).ropes
+        with GgufFile(tmp_path / "tiny.gguf") as file:
+            name = "rope_factors_long" if original == 32 else "rope_factors_short"
+            assert rope.divisors == tuple(file.read_rows(file.tensors[f"{name}.weight"])[0].tolist())
+        divisors.append(rope.divisors)
+    assert divisors[0] != divisors[1]
 
 
 @pytest.mark.parametrize(
