@@ -121,6 +121,7 @@ SHAPES = {
         architecture="granite",
         extra={".attention.scale": 0.5, ".embedding_scale": 6.0, ".residual_scale": 0.3, ".logit_scale": 4.0},
     ),
+    "smollm3": Tiny(architecture="smollm3", layers=4, heads=2, kv_heads=1),
     "qwen2 wide heads": Tiny(architecture="qwen2", pre="qwen2", bias=True, heads=2, kv_heads=2, head_size=32),
 }
 

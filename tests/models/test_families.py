@@ -109,6 +109,18 @@ def test_a_tokenizer_of_another_kind_is_told_the_same_models(tmp_path: Path):
     assert f"{', '.join(others)} and {last} have such a tokenizer" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "kin"),
+    [("qwen3moe", "Qwen3"), ("gemma3n", "Gemma 3"), ("granitehybrid", "Granite 3"), ("phi2", "Phi-4"), ("mamba", None)],
+)
+def test_an_unknown_family_is_told_its_kin(architecture: str, kin: str | None, tmp_path: Path):
+    with pytest.raises(UnsupportedModelError) as caught:
+        converted(Tiny(architecture=architecture), tmp_path)
+    hint = str(caught.value.hint)
+    assert hint.startswith("Use a GGUF file" if kin is None else "Of its kind ")
+    assert kin is None or kin in hint.partition(" work. ")[0]
+
+
 def spec_of(tiny: Tiny, tmp_path: Path) -> DecoderSpec:
     with GgufFile(tiny.write(tmp_path / "tiny.gguf")) as file:
         return read_spec(file)
