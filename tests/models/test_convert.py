@@ -15,15 +15,16 @@ from codex_windows_ai.models.convert.configuration import MODEL
 from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, read_model_folder
 from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import silent
 from tests.models import reference
 from tests.models.synthetic import Tiny
 
 
-def converted(tiny: Tiny, tmp_path: Path) -> Path:
+def converted(tiny: Tiny, tmp_path: Path, precision: Precision = Precision.OWN) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
-    convert(tiny.write(tmp_path / "tiny.gguf"), folder, silent)
+    convert(tiny.write(tmp_path / "tiny.gguf"), folder, silent, precision=precision)
     return folder
 
 
@@ -126,10 +127,17 @@ SHAPES = {
 }
 
 
-@pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
+ROUNDED = ("llama float32 tied", "llama biased everywhere", "gemma3")
+CONVERSIONS = {name: (tiny, Precision.OWN) for name, tiny in SHAPES.items()} | {
+    f"{name}, at 8 bits": (SHAPES[name], Precision.EIGHT_BITS) for name in ROUNDED
+}
+
+
+@pytest.fixture(scope="module", params=CONVERSIONS.values(), ids=CONVERSIONS.keys())
 def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Path]:
     """A model, and the folder that it was converted into, for all tests of it."""
-    return request.param, converted(request.param, tmp_path_factory.mktemp("shape"))
+    tiny, precision = request.param
+    return tiny, converted(tiny, tmp_path_factory.mktemp("shape"), precision)
 
 
 def test_logits_of_all_positions_follow_the_oracle(shape: tuple[Tiny, Path]):
