@@ -15,6 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as PlainTokenizer
+from tokenizers.decoders import ByteFallback, Fuse, Replace, Sequence
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Metaspace
 
 from codex_windows_ai.engine import tokenizer as tokenizer_module
 from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
@@ -298,6 +301,17 @@ def test_a_tokenizer_that_is_not_byte_level_is_unsupported(default_model: Path, 
 
     with pytest.raises(UnsupportedModelError, match="WordPiece"):
         Tokenizer(file)
+
+
+def test_a_step_before_merging_that_is_not_known_is_named(tmp_path: Path) -> None:
+    """Newer files of Llama 2 put the first space there, before the first text alone."""
+    plain = PlainTokenizer(BPE({"▁": 0, "a": 1}, []))
+    plain.pre_tokenizer = Metaspace(prepend_scheme="first")
+    plain.decoder = Sequence([Replace("▁", " "), ByteFallback(), Fuse()])
+    plain.save(str(tmp_path / "tokenizer.json"))
+
+    with pytest.raises(UnsupportedModelError, match=r"ByteFallback.*Metaspace"):
+        Tokenizer(tmp_path / "tokenizer.json")
 
 
 def with_id(file: Path, token: str, number: int, target: Path) -> Path:

@@ -20,6 +20,7 @@ from typing import Any, cast
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
+from codex_windows_ai.engine.spelling import Spelling, byte_level, find_spelling, parts, sentence_piece
 from codex_windows_ai.errors import (
     ContextLengthExceededError,
     InvalidRequestError,
@@ -36,8 +37,10 @@ _LONGEST_PIECE = 1 << 18
 # tokens that the whole has. A run of `_LONGEST_PIECE` without such a place is cut anyway; it fits into windows of a
 # hundred thousand tokens only where it repeats one character.
 _CUT = re.compile(r"(?<=\S)(?= )|(?<=[A-Za-z0-9])(?=\n)")
+# SentencePiece's tokens go on behind signs (Gemma's `> </`), but not behind words.
+_BETWEEN_WORDS = re.compile(r"(?<=\w)(?= \w)")
 
-_NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_NORMAL_FORMS = {"NFC", "NFD", "NFKC", "NFKD"}
 _COMPOSED = 4
 """Characters, or bytes of one, that a normal form makes one byte of at most."""
 
@@ -45,24 +48,16 @@ _MOST_GAPS = 4
 """Ids for each token: some tokenizers leave a few out."""
 
 
-def _byte_level_alphabet() -> dict[str, int]:
-    """The 256 printable characters that byte-level BPE writes bytes as (GPT-2, arXiv section 2.2).
-
-    Printable Latin-1 stands for itself; the other bytes follow from U+0100 in order.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in set(printable)]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
-
-
 _ANY = "a"
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer, for a model whose `window` holds that many tokens; None is no limit.
+    """A BPE tokenizer, for a model whose `window` holds that many tokens; None is no limit.
+
+    Its tokens are bytes as GPT-2 spells them, or text and single bytes as SentencePiece does.
 
     Raises ModelFileError: `tokenizer.json` is missing or does not parse.
-    Raises UnsupportedModelError: the tokenizer is not byte-level.
+    Raises UnsupportedModelError: the tokens are of another kind.
     """
 
     def __init__(self, file: Path, *, window: int | None = None) -> None:
@@ -75,12 +70,7 @@ class Tokenizer:
             raise ModelFileError(f"The model folder has no {file.name}: {file}") from error
         except Exception as error:  # the library raises bare Exception for a file it cannot read
             raise ModelFileError(f"{file} is not a readable tokenizer: {error}") from error
-        decoder = cast("dict[str, Any]", description.get("decoder") or {}).get("type")
-        if decoder != "ByteLevel":
-            raise UnsupportedModelError(
-                f"{file} has a tokenizer with the decoder {decoder!r}; supported: 'ByteLevel'.",
-                hint="Use a model with a GPT-2 style tokenizer, such as Llama 3, Qwen2.5 or SmolLM2.",
-            )
+        self._spelling = _spelling(file, description)
         # Ordinary text must not be able to name a special token; `encode_prompt` places those itself.
         self._tokenizer.encode_special_tokens = True
         self.special_ids: dict[str, int] = {
@@ -89,7 +79,9 @@ class Tokenizer:
             if token.get("special") and token["content"]  # an empty one would be found everywhere
         }
         self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self._normalizer = cast("dict[str, Any]", description.get("normalizer") or {}).get("type")
+        normalizers = parts(description.get("normalizer"), "normalizers")
+        self._prefixes_space = any(part.get("type") == "Prepend" for part in normalizers)
+        self._shortens = {str(part.get("type")) for part in normalizers if not _keeps_length(part)}
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
@@ -127,17 +119,13 @@ class Tokenizer:
     @cached_property
     def token_bytes(self) -> list[bytes]:
         """The bytes each token id stands for; special tokens stand for their own text."""
-        alphabet = _byte_level_alphabet()
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         size = max(vocabulary.values(), default=0) + 1
         if size > _MOST_GAPS * len(vocabulary):
             raise ModelFileError(f"{self._file} has {len(vocabulary)} tokens, and one of them has the id {size - 1}.")
         table = [b""] * size
         for token, token_id in vocabulary.items():
-            if token in self.special_ids or any(character not in alphabet for character in token):
-                table[token_id] = token.encode()
-            else:
-                table[token_id] = bytes(alphabet[character] for character in token)
+            table[token_id] = token.encode() if token in self.special_ids else self._spelling(token)
         return table
 
     def bytes_of(self, token_id: int) -> bytes:
@@ -154,7 +142,7 @@ class Tokenizer:
     def _encoded(self, text: str) -> Iterator[list[int]]:
         """Token ids of ordinary text, some at a time."""
         try:
-            for piece in _pieces(text):
+            for piece in self._pieces(text):
                 # Of the library's ways to encode, those for batches alone let go of the interpreter's lock.
                 yield self._tokenizer.encode_batch_fast([piece], add_special_tokens=False)[0].ids
         except TypeError as error:  # what the library says of a string that UTF-8 cannot write
@@ -162,6 +150,11 @@ class Tokenizer:
                 "The text is not valid Unicode: it holds a lone surrogate.",
                 hint="A JSON escape such as \\ud83d must be followed by its other half.",
             ) from error
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        if self._spelling is byte_level:
+            return _cut(text)
+        return _cut_between_words(text, skipped=int(self._prefixes_space))
 
     def encode_prompt(self, prompt: str, protected: Sequence[str] = ()) -> list[int]:
         """Token ids of a rendered prompt, in which special tokens are obeyed.
@@ -196,9 +189,9 @@ class Tokenizer:
 
     def fewest_tokens(self, text: str) -> int:
         """How many tokens a text has at least, by its length alone."""
-        if self._normalizer is None or (self._normalizer in _NORMAL_FORMS and text.isascii()):
+        if not self._shortens or (self._shortens <= _NORMAL_FORMS and text.isascii()):
             return len(text) // self._longest_token
-        return len(text) // (_COMPOSED * self._longest_token) if self._normalizer in _NORMAL_FORMS else 0
+        return len(text) // (_COMPOSED * self._longest_token) if self._shortens <= _NORMAL_FORMS else 0
 
     @cached_property
     def _longest_token(self) -> int:
@@ -221,6 +214,28 @@ class Tokenizer:
     @cached_property
     def _protected_pattern(self) -> re.Pattern[str]:
         return re.compile(f"{_MARK.pattern}|{self.special_pattern.pattern}")
+
+
+def _spelling(file: Path, description: dict[str, Any]) -> Spelling:
+    """How the tokenizer writes bytes. Raises UnsupportedModelError: in a way, or with a step, not known here."""
+    spelling = find_spelling(description.get("decoder"))
+    before = {str(part.get("type")) for part in parts(description.get("pre_tokenizer"), "pretokenizers")}
+    if spelling is None or (spelling is sentence_piece and not before <= {"Split"}):
+        kinds = sorted(str(part.get("type")) for part in parts(description.get("decoder"), "decoders"))
+        raise UnsupportedModelError(
+            f"{file} has a tokenizer with the decoder {', '.join(kinds) or 'none'} and the pre-tokenizer "
+            f"{', '.join(sorted(before)) or 'none'}; supported are byte-level BPE, and BPE that falls back to bytes.",
+            hint="Use a model with such a tokenizer, such as Llama 3, Qwen2.5, SmolLM2 or Gemma 3.",
+        )
+    return spelling
+
+
+def _keeps_length(normalizer: dict[str, Any]) -> bool:
+    """Whether a text has at least as many characters behind this step as before."""
+    if normalizer.get("type") == "Replace":
+        replaced = cast("dict[str, str]", normalizer.get("pattern") or {}).get("String")
+        return replaced is not None and len(replaced) <= len(str(normalizer.get("content")))
+    return normalizer.get("type") == "Prepend"
 
 
 # Noncharacters: never assigned, so text that really holds them is rarer than rare, and still protected.
@@ -251,7 +266,7 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
             position = match.end()
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _cut(text: str) -> Iterator[str]:
     """The text in pieces that have the tokens of the whole; see `_CUT`."""
     position = 0
     while position < len(text):
@@ -259,6 +274,16 @@ def _pieces(text: str) -> Iterator[str]:
         end = cut.start() if cut else position + _LONGEST_PIECE
         yield text[position:end]
         position = end
+
+
+def _cut_between_words(text: str, *, skipped: int) -> Iterator[str]:
+    """The same for SentencePiece, which may write the space that begins a piece by itself: then it is `skipped`."""
+    position = 0
+    while position < len(text):
+        cut = _BETWEEN_WORDS.search(text, position + PIECE)
+        end = cut.start() if cut else len(text)
+        yield text[position:end]
+        position = end + skipped if cut else end
 
 
 class Detokenizer:
