@@ -104,7 +104,7 @@ def test_an_unknown_family_is_told_which_models_there_are(striped: Striped, tmp_
 
 def test_a_tokenizer_of_another_kind_is_told_the_same_models(tmp_path: Path):
     with pytest.raises(UnsupportedModelError) as caught:
-        converted(Tiny(tokenizer="llama"), tmp_path)
+        converted(Tiny(tokenizer="t5"), tmp_path)
     *others, last = models()
     assert f"{', '.join(others)} and {last} have such a tokenizer" in str(caught.value.hint)
 

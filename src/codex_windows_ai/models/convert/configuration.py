@@ -15,7 +15,7 @@ from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.spec import DecoderSpec
-    from codex_windows_ai.models.tokenizers.gguf_bpe import TokenizerFiles
+    from codex_windows_ai.models.tokenizers.tokenizer_files import TokenizerFiles
 
 MODEL = "model.onnx"
 

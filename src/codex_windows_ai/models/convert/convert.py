@@ -37,7 +37,7 @@ from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.models.storage import require_memory, require_space
-from codex_windows_ai.models.tokenizers.gguf_bpe import read_tokenizer
+from codex_windows_ai.models.tokenizers.tokenizer_files import read_tokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
