@@ -9,7 +9,7 @@ from codex_windows_ai.models.blocks.embedding import Embedding, Head, keep_posit
 from codex_windows_ai.models.blocks.mlp import Mlp
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE
-from codex_windows_ai.models.blocks.rope import RotaryTables, rotary_tables
+from codex_windows_ai.models.blocks.rope import RotaryTables, build_tables, rotary_tables
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class Decoder:
 
     def build(self, build: GraphBuilder, products: Products, *, cascade: bool) -> None:
         """Collects the whole decoder's nodes in `build`."""
+        for rope, tables in self.rotary.items():
+            build_tables(build, rope, tables, self.spec.context_length)
         inputs = AttentionInputs(build, [layer.attention for layer in self.layers], cascade=cascade)
         hidden = self.embedding.build(build, products)
         normed = self.layers[0].attention_norm.apply(build, hidden)

@@ -29,7 +29,8 @@ from codex_windows_ai.models.convert.weights import (
     WeightWriter,
     check_window,
     choose_forms,
-    estimated_bytes,
+    memory_bytes,
+    stored_bytes,
     token_bytes,
 )
 from codex_windows_ai.models.families.registry import family_of, read_spec
@@ -72,10 +73,9 @@ def convert(
         weights.check()  # so the vocabulary is no longer than a tensor of the file
         tokenizer = read_tokenizer(file)
         forms = choose_forms(weights, precision)
-        size = estimated_bytes(decoder, forms)
         check_window(decoder, forms, str(source))
-        require_memory(size, token_bytes(decoder), source.name, decoder.spec.context_length)
-        require_space(target, size + _SMALL_FILES, f"The conversion of {source.name}")
+        require_memory(memory_bytes(decoder, forms), token_bytes(decoder), source.name, decoder.spec.context_length)
+        require_space(target, stored_bytes(decoder, forms) + _SMALL_FILES, f"The conversion of {source.name}")
         matrices = len(decoder.matrices)
         write_configuration(target, decoder.spec, tokenizer)
         if try_chat:

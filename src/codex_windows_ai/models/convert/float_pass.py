@@ -83,7 +83,7 @@ class _LayerPass:
         self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
         self._fixed = first_pass(self._layer.attention.past, length)
         if rope:
-            self._fixed |= dict(zip(RotaryTables(), rotary_values(rope, range(length)), strict=True))
+            self._fixed |= dict(zip(RotaryTables(), rotary_values(rope, length), strict=True))
         self._session: Session | None = None
 
     def run(self, source: SourceWeights, layer: Layer, next_norm: Norm, normed: Array, hidden: Array) -> list[Array]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm
-from codex_windows_ai.models.blocks.rope import rotary_values
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.convert.quantization import quantize_rows, quantize_whole_rows
 from codex_windows_ai.models.convert.repacking import REPACKINGS, Blocks, pack
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _SPARE_TABLE_BYTES = 1 << 29
 """Enough for a window of a million tokens beside weights of any size."""
-_TABLE_ELEMENTS = 1_000_000  # computed at a time
 _WORKERS = 2  # numpy lets other threads run
 
 
@@ -57,9 +55,17 @@ def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
     return StoredForms(forms, smoothed)
 
 
-def estimated_bytes(decoder: Decoder, forms: StoredForms) -> int:
-    """Bytes that the folder will take, rounded up."""
-    return _matrix_bytes(decoder, forms) + _table_bytes(decoder)
+def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
+    """Bytes of its weights that the folder will have, rounded up."""
+    return sum(
+        math.ceil(matrix.rows * matrix.columns * forms.by_name[matrix.name].bytes_per_value) + 6 * ALIGNMENT
+        for matrix in decoder.matrices
+    )
+
+
+def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
+    """Bytes of memory that the loaded model will take at least, without keys and values."""
+    return stored_bytes(decoder, forms) + _table_bytes(decoder)
 
 
 def token_bytes(decoder: Decoder) -> int:
@@ -72,20 +78,13 @@ def check_window(decoder: Decoder, forms: StoredForms, name: str) -> None:
 
     Raises ModelFileError: it is out of all proportion to them.
     """
-    tables, weights = _table_bytes(decoder), _matrix_bytes(decoder, forms)
+    tables, weights = _table_bytes(decoder), stored_bytes(decoder, forms)
     if tables > max(weights, _SPARE_TABLE_BYTES):
         raise ModelFileError(
             f"{name}: a `context_length` of {decoder.spec.context_length} takes {tables:,} bytes of cosines and sines, "
             f"beside {weights:,} bytes of weights; that is no model's.",
             hint="Fetch the file again.",
         )
-
-
-def _matrix_bytes(decoder: Decoder, forms: StoredForms) -> int:
-    return sum(
-        math.ceil(matrix.rows * matrix.columns * forms.by_name[matrix.name].bytes_per_value) + 6 * ALIGNMENT
-        for matrix in decoder.matrices
-    )
 
 
 def _table_bytes(decoder: Decoder) -> int:
@@ -108,7 +107,6 @@ class WeightWriter:
 
     def write(self, progress: Progress) -> None:
         """Writes everything; `progress` counts matrices."""
-        self._write_tables()
         self._write_vectors()
         matrices = self.decoder.matrices
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="convert") as pool:
@@ -119,15 +117,6 @@ class WeightWriter:
                 else:
                     self._write_repacked(pool, matrix)
         self._alias_embedding()
-
-    def _write_tables(self) -> None:
-        positions = self.decoder.spec.context_length
-        for rope, tables in self.decoder.rotary.items():
-            step = max(1, _TABLE_ELEMENTS // rope.size)
-            for number, name in enumerate(tables):
-                self.output.begin(name, np.dtype(np.float32), (positions, rope.size // 2))
-                for start in range(0, positions, step):
-                    self.output.write(rotary_values(rope, range(start, min(start + step, positions)))[number])
 
     def _write_vectors(self) -> None:
         """Norms, divided by their smoothing factors, and biases, all float32."""
