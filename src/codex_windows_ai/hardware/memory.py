@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["SHORT_OF_MEMORY", "Memory", "read_memory"]
+__all__ = ["SHORT_OF_MEMORY", "Memory", "read_memory", "return_freed_memory"]
 
 SHORT_OF_MEMORY = "Where the memory of a process is limited (`ulimit -v`), allow more; else install this package again."
 """What to do where a library cannot be loaded: its error is the same where it is broken and where memory is short."""
@@ -24,3 +26,12 @@ def read_memory() -> Memory:
     """The main memory of this machine, now."""
     memory = psutil.virtual_memory()
     return Memory(total=memory.total, available=memory.available)
+
+
+def return_freed_memory() -> None:
+    """Gives the system what the C library keeps of freed memory; does nothing where that is not glibc.
+
+    Its heap only shrinks at its end, so that one small allocation can hold what a loading model needed for a moment.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
