@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import psutil
 
 
-def _eighth_of_memory() -> int:
-    return min(psutil.virtual_memory().total // 8, 2 * 1024**3)
+def eighth_of_memory(total: int | None = None) -> int:
+    """Of this machine's memory, or of `total` bytes; at most 2 GiB."""
+    return min((psutil.virtual_memory().total if total is None else total) // 8, 2 * 1024**3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,19 @@ class EngineConfiguration:
     are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one pass, `prefill_seconds` what one step spends on reading.
+    tokens read in one pass, `prefill_seconds` what one step spends on reading. With `half_precision` keys
+    and values are float16 where the graph has them as float32.
     """
 
     threads: int | None = None
     max_sequences: int = 16
     queue_limit: int = 256
-    row_bytes: int = field(default_factory=_eighth_of_memory)
-    cache_bytes: int = field(default_factory=_eighth_of_memory)
-    shared_bytes: int = field(default_factory=lambda: _eighth_of_memory() // 4)
+    row_bytes: int = field(default_factory=eighth_of_memory)
+    cache_bytes: int = field(default_factory=eighth_of_memory)
+    shared_bytes: int = field(default_factory=lambda: eighth_of_memory() // 4)
     shared_saving: int = 1500
     default_output_tokens: int = 2048
     prefill_chunk: int = 256
     prefill_seconds: float = 0.12
     speculating_sequences: int = 2
+    half_precision: bool = False

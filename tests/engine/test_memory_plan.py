@@ -1,0 +1,53 @@
+"""The window that fits, on machines of several sizes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_windows_ai.engine.memory_plan import ModelSizes, plan_memory
+from codex_windows_ai.errors import UnsupportedModelError
+
+GIB = 1 << 30
+QWEN3_4B = ModelSizes(weights=3 * GIB, token=36 * 8 * 128 * 2 * 4, can_be_halved=True)
+
+
+@pytest.mark.parametrize(
+    ("total", "half", "window"),
+    [
+        (64 * GIB, False, 40960),
+        (16 * GIB, True, 40960),  # 12 GB as float32
+        (8 * GIB, True, 10240),  # of 1.9 GiB that are left three quarters, by 144 KiB
+    ],
+)
+def test_a_window_that_does_not_fit_is_halved_before_it_is_cut(total: int, half: bool, window: int):
+    plan = plan_memory(QWEN3_4B, 40960, total=total)
+    assert (plan.half_precision, plan.window) == (half, window)
+    assert plan.token_bytes == QWEN3_4B.token // (2 if half else 1)
+
+
+def test_what_is_asked_for_is_done_where_it_can_be():
+    assert plan_memory(QWEN3_4B, 40960, "float16", total=64 * GIB).half_precision
+    exact = plan_memory(QWEN3_4B, 40960, "float32", total=16 * GIB)
+    assert not exact.half_precision
+    assert 20000 < exact.window < 40960
+    other = ModelSizes(QWEN3_4B.weights, QWEN3_4B.token, can_be_halved=False)
+    assert not plan_memory(other, 40960, total=16 * GIB).half_precision
+    with pytest.raises(UnsupportedModelError, match="float16"):
+        plan_memory(other, 40960, "float16", total=64 * GIB)
+
+
+def test_a_machine_that_is_too_small_is_told_with_numbers():
+    with pytest.raises(UnsupportedModelError, match=r"1\.1 GB.* tokens"):
+        plan_memory(ModelSizes(30 * GIB, 4 * QWEN3_4B.token, can_be_halved=True), 40960, total=GIB)
+
+
+@given(
+    st.integers(1 << 20, 40 * GIB), st.integers(1 << 10, 1 << 20), st.integers(1, 1 << 20), st.integers(GIB, 256 * GIB)
+)
+def test_the_longest_sequence_always_fits_its_budget_and_the_machine(weights: int, token: int, window: int, total: int):
+    try:
+        plan = plan_memory(ModelSizes(weights, token, can_be_halved=True), window, total=total)
+    except UnsupportedModelError:
+        return
+    assert 1 <= plan.window <= window
+    assert plan.window * plan.token_bytes <= plan.row_bytes <= max(total, 256 * plan.token_bytes)
