@@ -11,6 +11,7 @@ import httpx2
 import psutil
 import pytest
 
+from codex_windows_ai.api.shared.parsing import parse_json
 from tests.host.live import LiveHost
 from tests.hosting import TOKEN, OpenClient
 
@@ -73,7 +74,7 @@ async def test_a_prompt_of_megabytes_is_refused_as_too_long(open_client: OpenCli
         (chat(metadata={f"k{number}": "v" for number in range(300_000)}), TOO_LARGE),
         (chat(messages=[{"role": "user", "content": "hi"}] * 100_000), TOO_LARGE),
         (chat(tools=[function(f"t{number}", a={"type": "string"}) for number in range(30_000)]), TOO_LARGE),
-        (b'{"model": "tiny", "messages": ' + b"[" * 7_000_000, TOO_DEEP),
+        (b'{"model": "tiny", "messages": ' + b"[" * 7_000_000, TOO_LARGE),
         (b'{"model": "tiny", "messages": ' + b'{"a":' * 100_000, TOO_DEEP),
         (b'{"model": "tiny", "messages": [' + b"0," * 2_000_000 + b"0]}", TOO_LARGE),
     ],
@@ -86,6 +87,13 @@ async def test_more_than_a_request_can_mean_is_refused_by_its_number(
         status, error = await post(open_client, path, body)
         assert (status, error["code"]) == refusal
         assert "more than" in error["message"]
+
+
+@pytest.mark.parametrize("length", [10, 100_000, 2_000_000])
+def test_half_a_character_is_replaced_whether_it_is_bytes_or_an_escape(length: int) -> None:
+    written = '["' + "x" * length + '", "\ud83d", "\\ude00", "\ud83d\ude00", "\\ud83d\\ude00"]'
+
+    assert parse_json(written.encode("utf-8", "surrogatepass")) == ["x" * length, "�", "�", "😀", "😀"]
 
 
 async def test_the_first_of_many_faults_is_named_at_once(open_client: OpenClient) -> None:

@@ -6,6 +6,7 @@ much memory or writes too much is stopped by the process itself. The next templa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, cast
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, TemplateOverLimitError
 from codex_windows_ai.workers.pool import WorkerPool
 
-_pool = WorkerPool(Path(__file__).with_name("sandbox_worker.py"), what="chat templates", probe={"source": ""})
+_pool = WorkerPool(Path(__file__).with_name("sandbox_worker.py"), what="chat templates", probe=b'{"source": ""}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,11 @@ def render(source: str, variables: Mapping[str, Any], bounds: Bounds = BOUNDS) -
 
 
 def _ask(request: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
-    reply = _pool.ask(request, seconds=bounds.seconds, most_bytes=bounds.bytes)
+    line = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    reply = _pool.ask(line, seconds=bounds.seconds, most_bytes=bounds.bytes)
     if reply.limit:
         raise TemplateOverLimitError(reply.limit)
-    if "refused" in reply.answer:
-        raise InvalidRequestError(reply.answer["refused"])
-    return reply.answer
+    answer: dict[str, Any] = json.loads(reply.answer)
+    if "refused" in answer:
+        raise InvalidRequestError(answer["refused"])
+    return answer

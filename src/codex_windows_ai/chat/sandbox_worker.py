@@ -133,16 +133,16 @@ def _render(source: str, variables: dict[str, Any], most_characters: int) -> str
 
 
 class _OverLimitError(Exception):
-    pass
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
-def answer(line: bytes) -> bytes:
-    """`text`, or what was found in the source, or what went wrong: it is `refused`, or over a `limit`."""
+def answer(request: bytes) -> bytes:
+    """`text`, or what was found in the source, or why it is `refused`. Raises what has a `limit`: it is over that."""
     try:
-        return json.dumps(_done(json.loads(line)), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    except _OverLimitError as error:
-        return json.dumps({"limit": str(error)}).encode()
-    except MemoryError:
+        return json.dumps(_done(json.loads(request)), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    except (_OverLimitError, MemoryError):
         raise
     except Exception as error:  # a template is a program: it may fail in any way
         return json.dumps({"refused": str(error) or type(error).__name__}).encode()

@@ -9,7 +9,6 @@ from pydantic_core import PydanticSerializationError
 
 from codex_windows_ai.errors import InvalidRequestError, WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.large_json import LARGE, read_large_json
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.statistics import EngineStatistics
@@ -46,8 +45,6 @@ def decode_request(payload: bytes) -> GenerationRequest:
     Raises InvalidRequestError: it is no request.
     """
     try:
-        if len(payload) > LARGE:
-            read_large_json(payload.decode())  # bounds the time for which the next line keeps all others waiting
         return _requests.validate_json(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from codex_windows_ai.protocol.json_text import whole_characters, without_halves
 from codex_windows_ai.protocol.json_values import object_in
-from codex_windows_ai.protocol.large_json import whole_characters
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -48,8 +48,10 @@ def read_message(raw: bytes) -> tuple[bytes, dict[str, Any]]:
         raise BadMessageError(PARSE_ERROR, reason, _id_in(raw)) from error
     content = _parse(text)
     _check(content)
-    if "\\u" in text:
-        text, content = _mended(text, content)
+    try:
+        text, content = without_halves(text, content)
+    except RecursionError as error:
+        raise BadMessageError(PARSE_ERROR, _NESTED) from error
     return text.encode(), cast("dict[str, Any]", content)
 
 
@@ -68,16 +70,6 @@ def _parse(text: str) -> object:
         raise BadMessageError(PARSE_ERROR, _NESTED) from error
     except ValueError as error:
         raise BadMessageError(PARSE_ERROR, f"This message is not JSON: {error}.") from error
-
-
-def _mended(text: str, content: object) -> tuple[str, object]:
-    """Both without halves of characters."""
-    try:
-        written = json.dumps(content, ensure_ascii=False)
-    except RecursionError as error:
-        raise BadMessageError(PARSE_ERROR, _NESTED) from error
-    whole = whole_characters(written)
-    return (text, content) if whole == written else (whole, _parse(whole))
 
 
 def _check(content: object) -> None:

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from codex_windows_ai.protocol.large_json import LARGE
-
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
+
+LARGE = 1 << 16
+"""Bytes or characters of a request from which on it is worked on beside smaller ones, and never in their way."""
 
 HUGE = 1 << 20
 """Bytes or characters of a request that most likely cannot be served."""

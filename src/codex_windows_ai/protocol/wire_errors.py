@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.protocol.json_text import whole_characters
 from codex_windows_ai.protocol.json_values import as_object
-from codex_windows_ai.protocol.large_json import whole_characters
 
 _OWN = ("message", "hint", "param")
 

@@ -1,15 +1,15 @@
-"""What runs in a worker process: lines in, lines out, one piece of work at a time, until standard input ends.
+"""What runs in a worker process: bytes in, bytes out, one piece of work at a time, until standard input ends.
 
 A process is the only place where both time and memory can be ended from outside, on every system, whatever library
-takes them. `pool.py` starts it. It is given the path of a module with a function `answer(request) -> reply`, of JSON as
-bytes, and loads nothing else of ours: it begins quickly.
+takes them. `pool.py` starts it. It is given the path of a module with a function `answer(request) -> reply`, of bytes,
+and loads nothing else of ours: it begins quickly. What `answer` raises may say in its attribute `limit` which limit the
+work went over.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import importlib
-import json
 import os
 import signal
 import sys
@@ -25,28 +25,34 @@ _WALL = 3.0
 
 
 def main(module: str, most_bytes: int) -> None:
-    """Answers requests, each `SECONDS JSON`, by `SECONDS JSON`: processor time that it may take, and that it took.
+    """Answers requests; before each stands a line `SECONDS BYTES`: processor time that it may take, and its length.
 
-    What takes longer ends the process where it stands.
+    Before a reply stands `SECONDS BYTES OVER`: the time that it took, its length, and 1 where the reply is a limit in
+    words, else 0. What takes longer ends the process where it stands.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     answer = _answer_of(module)
     kept = _limit_memory(most_bytes)
-    replies = sys.stdout.buffer
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        for line in sys.stdin.buffer:
-            seconds, _, request = line.partition(b" ")
-            began = time.process_time()
+        for line in requests:
+            seconds, size = line.split()
+            request = requests.read(int(size))
+            began, reply, limit = time.process_time(), b"", ""
             _watch(float(seconds), nowhere)
             try:
                 reply = answer(request)
             except MemoryError:
-                reply = b'{"limit": "it takes more memory than it may"}'
+                limit = "it takes more memory than it may"
             except BaseException as error:  # a panic of a library in Rust is none of Exception
-                reply = json.dumps({"limit": f"it fails with {type(error).__name__}: {error}"[:1000]}).encode()
+                limit = getattr(error, "limit", f"it fails with {type(error).__name__}: {error}"[:1000])
             _watch(0, nowhere)
-            replies.write(f"{time.process_time() - began:.6f} ".encode() + reply + b"\n")
+            if limit:
+                reply = limit.encode("utf-8", "replace")
+            replies.write(f"{time.process_time() - began:.6f} {len(reply)} {int(bool(limit))}\n".encode())
+            replies.write(reply)
             replies.flush()
+            del request, reply
     del kept
 
 

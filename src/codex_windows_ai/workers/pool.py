@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import atexit
-import json
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
+
+import psutil
 
 from codex_windows_ai.errors import EngineError
 
 _MAIN = Path(__file__).with_name("main.py")
 _MOST_IDLE = 2
+_BACKGROUND = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
 _ENDING_SECONDS = 10.0
 _LATE = (1, -signal.SIGPROF if sys.platform != "win32" else 1)
 """The exit codes of a process that ended at its deadline: as `faulthandler` has it, and by the signal of the timer."""
@@ -27,7 +28,7 @@ _LATE = (1, -signal.SIGPROF if sys.platform != "win32" else 1)
 class Reply:
     """What a worker answered, or the `limit` that its work went over, in words."""
 
-    answer: dict[str, Any]
+    answer: bytes
     seconds: float
     """Of processor time."""
     limit: str = ""
@@ -36,32 +37,33 @@ class Reply:
 class WorkerPool:
     """Workers that answer by the function `answer` of a module; each piece of work has one for itself.
 
-    `what` names the work in errors. `probe` is a request that is answered at once.
+    `what` names the work in errors. `probe` is a request that is answered at once. Those in the `background` leave the
+    processors to whoever else has work for them.
     """
 
-    def __init__(self, module: Path, *, what: str, probe: Mapping[str, Any]) -> None:
+    def __init__(self, module: Path, *, what: str, probe: bytes, background: bool = False) -> None:
         self._module = module
         self._what = what
         self._probe = probe
+        self._background = background
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
         atexit.register(self._end_all)
 
-    def ask(self, request: Mapping[str, Any], *, seconds: float, most_bytes: int) -> Reply:
-        """What is answered to a request, within so much processor time and address space.
+    def ask(self, *request: bytes, seconds: float, most_bytes: int) -> Reply:
+        """What is answered to a request, given in pieces, within so much processor time and address space.
 
         Raises EngineError: no worker can be started.
         """
-        line = _line(request, seconds)
         worker = self._take(most_bytes)
-        reply = worker.ask(line)
+        reply = worker.ask(request, seconds)
         if reply is None and worker.exit_code() not in _LATE:  # somebody ended it, perhaps while it waited
             worker = self._start(most_bytes)
-            reply = worker.ask(line)
+            reply = worker.ask(request, seconds)
         if reply is None:
             code = worker.exit_code()
             late = f"it does not end within {round(seconds, 2):g} seconds"
-            return Reply({}, seconds, late if code in _LATE else f"its process ended with exit code {code}")
+            return Reply(b"", seconds, late if code in _LATE else f"its process ended with exit code {code}")
         if reply.limit:
             worker.end()  # with the memory that it took
         else:
@@ -81,10 +83,10 @@ class WorkerPool:
 
     def _start(self, most_bytes: int) -> _Worker:
         try:
-            worker = _Worker(self._module, most_bytes)
+            worker = _Worker(self._module, most_bytes, background=self._background)
         except OSError as error:
             raise self._not_started(str(error)) from error
-        if worker.ask(_line(self._probe, _ENDING_SECONDS)) is None:
+        if worker.ask((self._probe,), _ENDING_SECONDS) is None:
             raise self._not_started(f"it ended with exit code {worker.exit_code()}")
         return worker
 
@@ -110,7 +112,7 @@ class WorkerPool:
 class _Worker:
     """One process, which answers one request after the other."""
 
-    def __init__(self, module: Path, most_bytes: int) -> None:
+    def __init__(self, module: Path, most_bytes: int, *, background: bool) -> None:
         self.most_bytes = most_bytes
         # `-P`: modules in the folder of the script, or in the user's, are not what its imports mean.
         self._process = subprocess.Popen(
@@ -120,24 +122,29 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
         )
+        if background:
+            with suppress(psutil.Error):  # it ended, which whoever asks it finds out
+                psutil.Process(self._process.pid).nice(_BACKGROUND)
         self._requests, self._replies = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
 
-    def ask(self, line: bytes) -> Reply | None:
+    def ask(self, request: tuple[bytes, ...], seconds: float) -> Reply | None:
         """Its answer; None where it ended instead."""
         try:
-            self._requests.write(line)
+            self._requests.write(f"{seconds} {sum(map(len, request))}\n".encode())
+            for piece in request:
+                self._requests.write(piece)
             self._requests.flush()
-            reply = self._replies.readline()
+            head = self._replies.readline()
+            took, size, over = map(float, head.split()) if head.endswith(b"\n") else (0, 1, 0)
+            reply = self._replies.read(int(size))
         except OSError:
             return None
         except BaseException:
             self.end()
             raise
-        if not reply.endswith(b"\n"):
+        if len(reply) < size:
             return None
-        seconds, _, text = reply.partition(b" ")
-        answer: dict[str, Any] = json.loads(text)
-        return Reply(answer, float(seconds), answer.pop("limit", ""))
+        return Reply(b"", took, reply.decode()) if over else Reply(reply, took)
 
     @property
     def runs(self) -> bool:
@@ -158,7 +165,3 @@ class _Worker:
         self._replies.close()
         with suppress(OSError):  # what it did not read
             self._requests.close()
-
-
-def _line(request: Mapping[str, Any], seconds: float) -> bytes:
-    return f"{seconds} {json.dumps(request, ensure_ascii=False)}\n".encode("utf-8", "surrogatepass")

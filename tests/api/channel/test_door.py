@@ -12,6 +12,7 @@ import pytest
 
 from codex_windows_ai.api.channel import door
 from codex_windows_ai.api.channel.door import ChannelDoor
+from codex_windows_ai.api.shared.parsing import read_request
 from codex_windows_ai.channel import linux
 from codex_windows_ai.channel.channel import Message as ChannelMessage
 from codex_windows_ai.channel.linux import ChannelListener, connect_channel
@@ -26,8 +27,8 @@ from codex_windows_ai.errors import (
 )
 from codex_windows_ai.host.host import Host
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.codec import decode_request, encode_request
-from codex_windows_ai.protocol.large_json import LARGE
+from codex_windows_ai.protocol.codec import encode_request
+from codex_windows_ai.protocol.large_requests import LARGE
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
@@ -276,9 +277,9 @@ async def test_a_large_request_is_read_beside_the_event_loop(
 
     def noted(payload: bytes) -> GenerationRequest:
         threads.append((len(payload) >= LARGE, threading.current_thread()))
-        return decode_request(payload)
+        return read_request(payload)
 
-    monkeypatch.setattr(door, "decode_request", noted)
+    monkeypatch.setattr(door, "read_request", noted)
     async with served(tiny_settings, tmp_path) as (_, path), connected(path) as client:
         await answer(client, asking("hello"))
         with pytest.raises(ContextLengthExceededError):

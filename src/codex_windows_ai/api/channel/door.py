@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import replace
 
 from codex_windows_ai.api.channel.forwarding import forward
+from codex_windows_ai.api.shared.parsing import read_request
 from codex_windows_ai.channel.channel import Channel, Message
 from codex_windows_ai.channel.messages import FromClient, FromHost, delta_message
 from codex_windows_ai.engine.generation import Generation
@@ -22,9 +23,8 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.codec import decode_request, encode_error, encode_source, encode_statistics
-from codex_windows_ai.protocol.large_json import LARGE
-from codex_windows_ai.protocol.large_requests import beside
+from codex_windows_ai.protocol.codec import encode_error, encode_source, encode_statistics
+from codex_windows_ai.protocol.large_requests import LARGE, beside
 from codex_windows_ai.protocol.prefixes import RecentPrefixes
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.wire_errors import fault_of
@@ -180,7 +180,7 @@ class _Client:
         """The request, which is noted; a large one keeps nobody waiting."""
 
         def read() -> GenerationRequest:
-            request = replace(decode_request(payload), agent=self.agent)
+            request = replace(read_request(payload), agent=self.agent)
             self.prefixes.note(request)
             return request
 

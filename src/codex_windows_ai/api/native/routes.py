@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from codex_windows_ai.api.shared.endpoint import Event, Question, answer
 from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.api.shared.parsing import read_request
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.codec import decode_request, encode_delta, encode_error, encode_source
+from codex_windows_ai.protocol.codec import encode_delta, encode_error, encode_source
 from codex_windows_ai.protocol.large_requests import beside
 from codex_windows_ai.protocol.source import AnswerSource
 
@@ -62,7 +63,7 @@ class NativeWriter:
 async def generate(request: Request) -> Response:
     """Answers one request of a program of ours; the agent is the connection's, whatever the request says."""
     payload = await request.body()
-    asked = await beside(len(payload), decode_request, payload)
+    asked = await beside(len(payload), read_request, payload)
     asked = replace(asked, agent=agent_of(request))
     writer = NativeWriter(tokens=asked.top_logprobs is not None)
     return await answer(request, Question(asked), writer, operation="generate", stream=True)

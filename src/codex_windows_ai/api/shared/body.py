@@ -14,8 +14,7 @@ from starlette.types import Message, Receive
 
 from codex_windows_ai.api.shared.parsing import parse_json
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.large_json import LARGE
-from codex_windows_ai.protocol.large_requests import beside
+from codex_windows_ai.protocol.large_requests import LARGE, beside
 
 ASKS_NOTHING = {"cache_prompt": True, "moderation": False, "truncation": "disabled", "verbosity": "medium"}
 """Parameters that have no effect here, with the value for which none is missed."""

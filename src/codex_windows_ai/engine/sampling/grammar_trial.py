@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 30
 _pool = WorkerPool(
     Path(__file__).with_name("grammar_worker.py"),
     what="grammars",
-    probe={"kind": "regex", "definition": "a", "lenient": False},
+    probe=json.dumps({"kind": "regex", "definition": "a", "lenient": False}).encode(),
 )
 _faults = Remembered[str](1 << 20)
 
@@ -91,7 +91,8 @@ def _fault(grammar: Grammar) -> str:
 
 def _tried(kind: GrammarKind, definition: str, *, lenient: bool, seconds: float) -> SchemaSupport:
     request = {"kind": kind, "definition": definition, "lenient": lenient}
-    reply = _pool.ask(request, seconds=seconds, most_bytes=_MOST_BYTES)
+    reply = _pool.ask(json.dumps(request).encode(), seconds=seconds, most_bytes=_MOST_BYTES)
     if reply.limit:
         return SchemaSupport(f"it takes too much to compile: {reply.limit}", seconds=reply.seconds, late=True)
-    return SchemaSupport(reply.answer["fault"], tuple(reply.answer["ignored"]), reply.seconds)
+    found: dict[str, Any] = json.loads(reply.answer)
+    return SchemaSupport(found["fault"], tuple(found["ignored"]), reply.seconds)
