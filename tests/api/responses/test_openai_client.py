@@ -253,8 +253,10 @@ def test_a_json_object_is_one(client: OpenAI, model: str) -> None:
     assert response.status == "incomplete" or isinstance(json.loads(response.output_text), dict)
 
 
-def test_text_by_a_schema_and_tools_go_together(client: OpenAI, model: str) -> None:
-    form: Any = {"type": "json_schema", "name": "ok", "schema": {"type": "object", "properties": {"ok": {"const": 1}}}}
+@pytest.mark.parametrize("strict", [True, False, None])
+def test_text_by_a_schema_and_tools_go_together(client: OpenAI, model: str, strict: bool | None) -> None:
+    schema = {"type": "object", "properties": {"ok": {"const": 1}}, "required": ["ok"], "additionalProperties": False}
+    form: Any = {"type": "json_schema", "name": "ok", "schema": schema, "strict": strict}
 
     response = client.responses.create(
         model=model, input="Answer.", tools=[TIME], text={"format": form}, parallel_tool_calls=False
@@ -262,6 +264,9 @@ def test_text_by_a_schema_and_tools_go_together(client: OpenAI, model: str) -> N
 
     assert response.status == "completed"
     assert response.output[0].type == "function_call" or isinstance(json.loads(response.output_text), dict)
+    assert response.text
+    assert response.text.format
+    assert response.text.format.to_dict() == {**form, "description": None}
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "set_labels"}])

@@ -87,5 +87,5 @@ def _format(body: ResponsesRequest) -> dict[str, Any]:
         "name": given.name or "",
         "description": given.description,
         "schema": given.definition,
-        "strict": True,
+        "strict": given.strict,
     }
