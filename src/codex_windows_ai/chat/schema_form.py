@@ -30,6 +30,9 @@ _REMARKS = frozenset(
 # Parts of a schema that are refused where what they say of a value is not so, or that apply beside other parts.
 _BESIDE_OTHERS = frozenset({"not", "if", "then", "else", "contains", "dependentSchemas", "dependencies"})
 
+_MOST_REFERENCES = 4
+"""One to another, as people write them; those that lead in a circle have no end."""
+
 _ANYTHING: tuple[Any, ...] = (True, {})
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "uniqueItems": (False,),
@@ -155,9 +158,11 @@ class _Composed:
         return any(all(name in one for one in required) and _values_differ(schemas, name) for name in names)
 
     def _resolved(self, member: Any) -> Schema:
-        seen = 0
-        while isinstance(member, dict) and isinstance(cast("Schema", member).get("$ref"), str) and seen < len("refs"):
-            member, seen = self._target(cast("Schema", member)["$ref"]), seen + 1
+        for _ in range(_MOST_REFERENCES):
+            reference = cast("Schema", member).get("$ref") if isinstance(member, dict) else None
+            if not isinstance(reference, str):
+                break
+            member = self._target(reference)
         return cast("Schema", member) if isinstance(member, dict) else {}
 
     def _target(self, reference: str) -> Any:
