@@ -155,7 +155,7 @@ def _or_refused(found: FollowedSchema) -> FollowedSchema:
 
 
 def _anything(schema: dict[str, Any], fault: str, *, strict: bool) -> FollowedSchema:
-    """Without a look at the schema; refused where it must be kept to."""
+    """Any JSON of the schema's type, whatever its other keywords say; refused where it must be kept to."""
     if strict:
         return FollowedSchema(schema, refused=f"The JSON schema is too large: {fault}.")
     return FollowedSchema(_whole(schema), lenient=True, loosened=f"{fault}; any {_kind(schema)} is taken")
