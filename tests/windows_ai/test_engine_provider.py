@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from codex_windows_ai.engine import validation
+from codex_windows_ai.engine.sampling.grammar import GrammarCompiler
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError
 from codex_windows_ai.models.folder import CHAT_TEMPLATE
 from codex_windows_ai.protocol.request import GenerationRequest, Grammar, Message
@@ -65,6 +67,30 @@ def test_an_answer_goes_on_from_the_assistants_words_or_says_why_not(provider: E
     assert continued.left_out == ()
     [said] = anew.left_out
     assert "new turn" in said
+
+
+def test_no_request_waits_for_what_reads_grammars(tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made with the model: for a real vocabulary that takes a quarter of a second, in which no thread runs."""
+    made = list[object]()
+
+    class Noted(GrammarCompiler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(validation, "GrammarCompiler", Noted)
+    provider = EngineProvider(Settings(model=str(tiny_model_path), threads=1))
+    try:
+        at_first = len(made)
+        list(
+            provider.stream(
+                GenerationRequest((Message("user", "x"),), max_output_tokens=1, grammar=Grammar("regex", "z+"))
+            )
+        )
+    finally:
+        provider.close()
+
+    assert (at_first, len(made)) == (1, 1)
 
 
 def test_a_model_without_a_chat_template_is_refused_with_the_reason(tmp_path: Path) -> None:

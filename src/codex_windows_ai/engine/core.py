@@ -57,7 +57,7 @@ class EngineCore:
         self.scheduler = Scheduler(self.configuration, self.slots)
         self.runner = Runner(self.model, self.pool, self.slots, self.prefixes, self.shared, self._counters)
         self.tokenizer = Tokenizer(folder.tokenizer_file, window=folder.context_length)
-        self._validator = RequestValidator(
+        self.validator = RequestValidator(
             folder,
             self.configuration,
             self.tokenizer,
@@ -72,7 +72,7 @@ class EngineCore:
 
         Raises InvalidRequestError, ContextLengthExceededError, InvalidGrammarError.
         """
-        return self._validator.prepare(request, deliver)
+        return self.validator.prepare(request, deliver)
 
     def enqueue(self, sequence: Sequence) -> None:
         """Puts a prepared sequence in its agent's queue.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ class EngineProvider:
         try:
             self.format = chat_format(self.folder.path, self.engine.tokenizer)
             """How the model is spoken to, and how its answers are read."""
+            with suppress(Exception):  # who asks for a grammar is told
+                _ = self.engine.core.validator.grammars  # made now, while nobody is served who would wait for it
         except WindowsAiError:
             self.engine.close()
             raise
