@@ -14,6 +14,17 @@ import psutil
 import pytest
 
 from tests.cli.program import COMMAND, cwai, environment_with
+from tests.engine.tiny_model import make_tiny_model
+from tests.served import make_home
+
+WINDOW = 32_768  # what is measured with is some thousand tokens long
+
+
+@pytest.fixture(scope="module")
+def answering_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder whose settings name a model that answers fast."""
+    folder = tmp_path_factory.mktemp("bench")
+    return make_home(folder / "home", make_tiny_model(folder, context=WINDOW).path)
 
 
 def test_a_run_prints_json_and_writes_it_with_a_chart(answering_home: Path, tmp_path: Path) -> None:
