@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WINDOWS := .venv-windows
+REFERENCE := .venv-reference
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
 .PHONY: demo test test-fast test-rivals endurance check lint format driver driver-fuzz lock clean
@@ -30,7 +31,7 @@ driver-fuzz: build/.driver-tools
 	$(MAKE) --directory driver fuzz FUZZ_SECONDS=1200
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
-test-rivals: $(VENV)/.development
+test-rivals: $(VENV)/.development $(REFERENCE)/.ready build/rivals/llama.cpp/.ready
 	$(BIN)/python -m pytest -m slow
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
@@ -103,6 +104,18 @@ $(WINDOWS)/.ready: scripts/setup_windows_python.sh scripts/requirements-wine.txt
 	scripts/setup_windows_python.sh $(WINDOWS) $(VENV)
 	touch $@
 
+# What computes the truth that tests/rivals/models compares with: transformers and PyTorch.
+$(REFERENCE)/.ready: scripts/requirements-reference.txt | $(VENV)/.development
+	$(PYTHON) -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: \
+		--requirement $<
+	touch $@
+
+# The rival there: llama.cpp's converter, quantizer and inference.
+build/rivals/llama.cpp/.ready: scripts/fetch_llama_cpp.sh | $(VENV)/.development
+	scripts/fetch_llama_cpp.sh $(@D) $(VENV)
+	touch $@
+
 build/.driver-tools: Makefile scripts/install_debian.sh
 	scripts/install_debian.sh gcc-mingw-w64-x86-64 gcc clang libclang-rt-14-dev cppcheck osslsigncode openssl
 	mkdir -p build
@@ -121,4 +134,4 @@ build/.network: Makefile scripts/install_debian.sh
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(WINDOWS) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WINDOWS) $(REFERENCE) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

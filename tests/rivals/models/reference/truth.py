@@ -1,0 +1,72 @@
+"""float32 arithmetic of transformers on the weights that a GGUF file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+import transformers
+
+# llama.cpp turns neighbours in a head where transformers turns halves, so its converter puts query and key rows in
+# another order, of these architectures.
+_REORDERED = (
+    "LlamaForCausalLM",
+    "MistralForCausalLM",
+    "Ministral3ForCausalLM",
+    "GraniteForCausalLM",
+    "SmolLM3ForCausalLM",
+)
+_QUERY, _KEY = "self_attn.q_proj.", "self_attn.k_proj."
+
+
+def logits(folder: Path, file: Path | None, tokens: np.ndarray) -> np.ndarray:
+    """Of the model in `folder`, [texts, positions, vocabulary]; with the weights of `file`, or its own."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    if file is not None:
+        put_weights(model, file)
+    with torch.inference_mode():
+        return model.eval()(torch.from_numpy(tokens), use_cache=False).logits.numpy()
+
+
+def differences(folder: Path, file: Path) -> dict[str, float]:
+    """Of each parameter of the model in `folder`: how far the file's value is from it at most, of its largest."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    put_weights(model, file)
+    return {
+        name: float((parameter.detach() - before[name]).abs().max() / before[name].abs().max())
+        for name, parameter in model.named_parameters()
+    }
+
+
+def put_weights(model: torch.nn.Module, file: Path) -> None:
+    """Puts the dequantised weights of a GGUF file in the place of the model's. Raises ValueError: one has no place."""
+    reader = gguf.GGUFReader(file)
+    tensors = {tensor.name: gguf.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+    architecture = str(reader.fields["general.architecture"].contents())
+    layers = model.config.num_hidden_layers
+    kind = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(kind, layers)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if stored not in tensors:
+                raise ValueError(f"{file} has no {name} ({stored})")
+            values = torch.from_numpy(np.array(tensors.pop(stored), np.float32)).reshape(parameter.shape)
+            parameter.copy_(_as_trained(model, name, values))
+    if left := [name for name in tensors if not name.startswith("rope_")]:
+        raise ValueError(f"{file} has {left}, which transformers' model has not")
+
+
+def _as_trained(model: torch.nn.Module, name: str, values: torch.Tensor) -> torch.Tensor:
+    """Undoes what the converter did."""
+    architecture = type(model).__name__
+    if architecture in _REORDERED and (_QUERY in name or _KEY in name):
+        heads = model.config.num_attention_heads if _QUERY in name else model.config.num_key_value_heads
+        size = values.shape[0] // heads
+        return values.reshape(heads, size // 2, 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+    if architecture.startswith("Gemma3") and name.endswith("norm.weight"):
+        return values - 1
+    return values
