@@ -127,50 +127,68 @@ SHAPES = {
 }
 
 
-ROUNDED = ("llama float32 tied", "llama biased everywhere", "gemma3")
-CONVERSIONS = {name: (tiny, Precision.OWN) for name, tiny in SHAPES.items()} | {
-    f"{name}, at 8 bits": (SHAPES[name], Precision.EIGHT_BITS) for name in ROUNDED
-}
+FLOATS = {Kind.F32, Kind.F16, Kind.BF16}
+CONVERSIONS = (
+    {name: (tiny, Precision.FLOAT if tiny.kind in FLOATS else Precision.OWN) for name, tiny in SHAPES.items()}
+    | {
+        f"{name}, at 8 bits": (SHAPES[name], Precision.EIGHT_BITS)
+        for name in ("llama float32 tied", "llama biased everywhere", "gemma3")
+    }
+    | {
+        f"{name}, of which floats are rounded": (SHAPES[name], Precision.OWN)
+        for name in ("llama float16 untied", "llama biased everywhere")
+    }
+)
+EXACT = 1e-4
+"""Relative error of what is computed in float32 throughout; where activations are rounded it is 100 times as much."""
+
+
+def bound(tiny: Tiny, precision: Precision) -> float:
+    """Of the relative error: int8 activations make 0.05, a wrong rotation 0.5 and more."""
+    return EXACT if precision is Precision.FLOAT and tiny.kind in FLOATS else 0.06
 
 
 @pytest.fixture(scope="module", params=CONVERSIONS.values(), ids=CONVERSIONS.keys())
-def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Path]:
-    """A model, and the folder that it was converted into, for all tests of it."""
+def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Path, float]:
+    """A model, the folder that it was converted into, for all tests of it, and how far off it may be."""
     tiny, precision = request.param
-    return tiny, converted(tiny, tmp_path_factory.mktemp("shape"), precision)
+    return tiny, converted(tiny, tmp_path_factory.mktemp("shape"), precision), bound(tiny, precision)
 
 
-def test_logits_of_all_positions_follow_the_oracle(shape: tuple[Tiny, Path]):
-    tiny, folder = shape
+def test_logits_of_all_positions_follow_the_oracle(shape: tuple[Tiny, Path, float]):
+    tiny, folder, most = shape
     tokens = some_tokens(tiny)
     with GgufFile(folder.parent / "tiny.gguf") as file:
         expected = reference.forward(file, tokens)
     for model in (MODEL, CPU_MODEL):
         logits, _ = run(session_of(folder, model), tokens)
         assert logits.shape == expected.shape
-        assert relative_error(logits, expected) < 0.06  # int8 activations; a wrong rotation gives 0.5 and more
+        assert relative_error(logits, expected) < most
 
 
 def test_a_cpu_graph_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(proof, "MOST_DIVERGENCE", -1)
-    folder = converted(Tiny(), tmp_path)
+    folder = converted(Tiny(), tmp_path, Precision.EIGHT_BITS)
     assert not (folder / CPU_MODEL).exists()
     assert read_model_folder(folder).cpu_model_file == folder / MODEL
 
 
-def test_a_step_with_a_past_equals_one_pass_over_everything(shape: tuple[Tiny, Path]):
-    tiny, folder = shape
+def test_a_step_with_a_past_equals_one_pass_over_everything(shape: tuple[Tiny, Path, float]):
+    tiny, folder, most = shape
     tokens = some_tokens(tiny)
     for model in (MODEL, CPU_MODEL):
         session = session_of(folder, model)
         whole, _ = run(session, tokens)
         _, past = run(session, tokens[:, :16])
         rest, _ = run(session, tokens[:, 16:], past)
-        np.testing.assert_array_equal(rest, whole[:, 16:])
+        if most == EXACT:  # sums of float32 depend on how many rows are multiplied
+            assert relative_error(rest, whole[:, 16:]) < most
+        else:
+            np.testing.assert_array_equal(rest, whole[:, 16:])
 
 
-def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(shape: tuple[Tiny, Path]):
-    tiny, folder = shape
+def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(shape: tuple[Tiny, Path, float]):
+    tiny, folder, most = shape
     session = session_of(folder, CPU_MODEL)
     if tiny.architecture in reference.GEMMA:  # of which a window sees a part, or whose softmax is of another kind
         optional = [value.name for value in session.get_overridable_initializers()]
@@ -185,9 +203,9 @@ def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(shape: tuple[
     behind = {name: values[:, :, 16:] for name, values in past.items()}
     logits, present_behind = run(session, new, behind, shared_length=np.array([16]), **shared)
 
-    assert relative_error(logits, expected) < 0.03  # int8 activations
+    assert relative_error(logits, expected) < most / 2
     for name, values in present_behind.items():
-        assert relative_error(values, present[name][:, :, 16:]) < 0.03
+        assert relative_error(values, present[name][:, :, 16:]) < most / 2
     unlike, _ = run(session, new, behind, shared_length=np.array([17]), **shared)
     assert relative_error(unlike, expected) > 0.1  # so that the bound says something
 

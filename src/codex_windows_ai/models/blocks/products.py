@@ -64,6 +64,21 @@ ROUNDED = BlockForm(8, BLOCK_SIZE, zero_points=True)
 """How weights are stored that were rounded here."""
 
 
+@dataclass(frozen=True, slots=True)
+class FloatForm:
+    """How a matrix of floating-point numbers is stored: `.values` [rows, columns], of this `TensorProto` type."""
+
+    type: int
+
+    @property
+    def bytes_per_value(self) -> float:
+        """As of a `BlockForm`."""
+        return 4 if self.type == TensorProto.FLOAT else 2
+
+
+Form = BlockForm | FloatForm
+
+
 class Products(Protocol):
     """One way to read matrices; every block multiplies through it."""
 
@@ -78,9 +93,9 @@ class Products(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuantizedProducts:
-    """Matrices in blocks, as `convert.weights` writes them; `forms` has each one's by its name."""
+    """Matrices as `convert.weights` writes them, mostly in blocks; `forms` has each one's by its name."""
 
-    forms: Mapping[str, BlockForm]
+    forms: Mapping[str, Form]
     smoothed: bool = False
     """Weights were smoothed (`convert.calibration`)."""
     integers: bool = False
@@ -94,6 +109,8 @@ class QuantizedProducts:
                 return multiply_integers(build, source, matrix.name, output)
             unbiased = multiply_integers(build, source, matrix.name, f"{output}.unbiased")
             return build.node("Add", [unbiased, matrix.bias.name], output)
+        if isinstance(form, FloatForm):
+            return _multiply_floats(build, matrix, _as_float(build, f"{matrix.name}.values", form), source, output)
         stored = _Stored(build, matrix.name, form)
         inputs = [source, stored.part("codes"), stored.scales()]
         inputs.append(stored.part("zero_points") if form.zero_points else "")
@@ -119,7 +136,11 @@ class QuantizedProducts:
 
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows; those of a matrix that is also the head are smoothed for that, which is undone here."""
-        rows = _embed(build, matrix, self.forms[matrix.name], ids)
+        form = self.forms[matrix.name]
+        if isinstance(form, FloatForm):
+            rows = build.node("Gather", [f"{matrix.name}.values", ids], f"{matrix.name}.gathered", axis=0)
+            return _as_float(build, rows, form)
+        rows = _embed(build, matrix, form, ids)
         if self.smoothed and matrix.norm:
             return build.node("Mul", [rows, f"{matrix.name}.unsmoothing"], f"{matrix.name}.plain")
         return rows
@@ -213,14 +234,24 @@ class FloatProducts:
 
     def multiply(self, build: GraphBuilder, matrix: Matrix, source: str, output: str) -> str:
         """A plain product."""
-        if matrix.bias is None:
-            return build.node("FusedMatMul", [source, matrix.name], output, MICROSOFT, transB=1)
-        product = build.node("FusedMatMul", [source, matrix.name], f"{output}.unbiased", MICROSOFT, transB=1)
-        return build.node("Add", [product, matrix.bias.name], output)
+        return _multiply_floats(build, matrix, matrix.name, source, output)
 
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows."""
         return build.node("Gather", [matrix.name, ids], f"{matrix.name}.gathered", axis=0)
+
+
+def _multiply_floats(build: GraphBuilder, matrix: Matrix, values: str, source: str, output: str) -> str:
+    if matrix.bias is None:
+        return build.node("FusedMatMul", [source, values], output, MICROSOFT, transB=1)
+    product = build.node("FusedMatMul", [source, values], f"{output}.unbiased", MICROSOFT, transB=1)
+    return build.node("Add", [product, matrix.bias.name], output)
+
+
+def _as_float(build: GraphBuilder, source: str, form: FloatForm) -> str:
+    if form.type == TensorProto.FLOAT:
+        return source
+    return build.once("Cast", [source], f"{source}.float", to=TensorProto.FLOAT)
 
 
 def multiply_integers(build: GraphBuilder, source: str, weight: str, output: str) -> str:

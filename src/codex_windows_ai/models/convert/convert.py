@@ -90,7 +90,7 @@ def convert(
             output.close()
     for name, form in ((MODEL, graph.portable(forms)), (folder.CPU_MODEL, graph.for_cpu(forms))):
         (target / name).write_bytes(graph.build_model(decoder, form, output.tensors).SerializeToString())
-    if forms.smoothed:
+    if forms.integers:
         _prove(target, decoder, sample[:_PROOF_TOKENS])
     progress("convert", matrices, matrices)
 

@@ -44,7 +44,7 @@ class ExternalDataWriter:
 
     def write(self, values: NDArray[Any]) -> None:
         """Appends values to the tensor begun last."""
-        self._file.write(np.ascontiguousarray(values).data)
+        self._file.write(np.ascontiguousarray(values).view(np.uint8).data)  # of bfloat16 there are no buffers
 
     def alias(self, name: str, source: str, shape: tuple[int, ...]) -> None:
         """A second initializer over the same bytes, in another shape of the same size."""

@@ -9,10 +9,10 @@ input, so runtimes that do not know it (ONNX Runtime GenAI) need not pass it. A 
 Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value`, like the past.
 
 There are two graphs over the same weights. The portable graph multiplies as that builder's does, and every
-runtime and device takes it. Where all weights were rounded to 8 bits, the CPU graph computes the products of matrices
-with row scales, more than half of all work, as integers: a row of activations is rounded to 8 bits with one scale
-instead of one for 32 of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. The CPU
-graph also has optional inputs for a prefix that all sequences share, in passes with one new token each:
+runtime and device takes it. Where all weights were rounded to 8 bits for its sake, the CPU graph computes the products
+of matrices with row scales, more than half of all work, as integers: a row of activations is rounded to 8 bits with one
+scale instead of one for 32 of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. The
+CPU graph also has optional inputs for a prefix that all sequences share, in passes with one new token each:
 `shared_length` int64 [1], the prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length,
 head_size]. All other inputs and outputs then have only what follows the prefix; `blocks.attention` is where it is read.
 """
@@ -60,7 +60,7 @@ def portable(forms: StoredForms) -> GraphForm:
 
 def for_cpu(forms: StoredForms) -> GraphForm:
     """The graph that processors compute faster."""
-    products = QuantizedProducts(forms.by_name, smoothed=forms.smoothed, integers=forms.smoothed)
+    products = QuantizedProducts(forms.by_name, smoothed=forms.smoothed, integers=forms.integers)
     return GraphForm(products, cascade=True)
 
 

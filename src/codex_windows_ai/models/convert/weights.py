@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from gguf.constants import GGMLQuantizationType as Kind
+from onnx import TensorProto, helper
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm
+from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm, FloatForm, Form
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.convert.quantization import quantize_rows, quantize_whole_rows
 from codex_windows_ai.models.convert.repacking import REPACKINGS, Blocks, pack
@@ -33,26 +35,36 @@ _SPARE_TABLE_BYTES = 1 << 29
 """Enough for a window of a million tokens beside weights of any size."""
 _WORKERS = 2  # numpy lets other threads run
 
+FLOATS: Mapping[Kind, Form] = {
+    Kind.F32: FloatForm(TensorProto.FLOAT),
+    Kind.F16: FloatForm(TensorProto.FLOAT16),
+    Kind.BF16: FloatForm(TensorProto.BFLOAT16),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class StoredForms:
     """How each matrix of a decoder is stored."""
 
-    by_name: Mapping[str, BlockForm]
+    by_name: Mapping[str, Form]
     smoothed: bool
-    """All are rounded here, so that their norms may be smoothed, and some be multiplied as integers."""
+    """All are rounded here, so that their norms may be smoothed."""
+    integers: bool
+    """Some, of which each row has one scale, are also multiplied as integers."""
 
 
 def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
-    """The form of each matrix; where no block holds any matrix without loss, all are rounded, whatever is asked for."""
-    decoder, forms = source.decoder, dict[str, BlockForm]()
-    if precision is Precision.OWN:
-        kinds = {matrix.name: source.kind(matrix) for matrix in decoder.matrices}
-        forms = {name: REPACKINGS[kind].form for name, kind in kinds.items() if kind in REPACKINGS}
-    smoothed = not forms
-    forms = {matrix.name: forms.get(matrix.name, ROUNDED) for matrix in decoder.matrices}
+    """The form of each matrix."""
+    decoder = source.decoder
+    known: dict[Kind, Form] = {}
+    if precision is not Precision.EIGHT_BITS:
+        known |= {kind: repacking.form for kind, repacking in REPACKINGS.items()}
+    if precision is Precision.FLOAT:
+        known |= FLOATS
+    forms = {matrix.name: known.get(source.kind(matrix), ROUNDED) for matrix in decoder.matrices}
+    smoothed = all(form == ROUNDED for form in forms.values())
     forms.setdefault(decoder.head.matrix.name, forms[decoder.embedding.matrix.name])  # tied
-    return StoredForms(forms, smoothed)
+    return StoredForms(forms, smoothed, integers=precision is Precision.EIGHT_BITS)
 
 
 def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
@@ -112,10 +124,13 @@ class WeightWriter:
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="convert") as pool:
             for done, matrix in enumerate(matrices):
                 progress("convert", done, len(matrices))
-                if self.forms.by_name[matrix.name] == ROUNDED:
-                    self._write_rounded(pool, matrix)
-                else:
-                    self._write_repacked(pool, matrix)
+                match self.forms.by_name[matrix.name]:
+                    case FloatForm() as form:
+                        self._write_floats(matrix, form)
+                    case BlockForm() as form if form == ROUNDED:
+                        self._write_rounded(pool, matrix)
+                    case BlockForm():
+                        self._write_repacked(pool, matrix)
         self._alias_embedding()
 
     def _write_vectors(self) -> None:
@@ -127,19 +142,24 @@ class WeightWriter:
             if factors is not None and self.decoder.embedding.matrix.norm == vector:
                 self.output.add(f"{self.decoder.embedding.matrix.name}.unsmoothing", 1 / factors)
 
-    def _begin_codes(self, matrix: Matrix) -> None:
-        form = self.forms.by_name[matrix.name]
+    def _write_floats(self, matrix: Matrix, form: FloatForm) -> None:
+        kind = helper.tensor_dtype_to_np_dtype(form.type)
+        self.output.begin(f"{matrix.name}.values", kind, (matrix.rows, matrix.columns))
+        for values in self.source.slices(matrix):
+            self.output.write(values.astype(kind))
+
+    def _begin_codes(self, matrix: Matrix, form: BlockForm) -> None:
         shape = (matrix.rows, matrix.columns // form.block_size, form.packed_bytes)
         self.output.begin(f"{matrix.name}.codes", np.dtype(np.uint8), shape)
 
     def _write_rounded(self, pool: ThreadPoolExecutor, matrix: Matrix) -> None:
         """Quantises slice by slice; scales and zero points follow the codes, which stream."""
         factors = self.factors[matrix.norm] if self.factors and matrix.norm else np.float32(1)
-        whole_rows = self.forms.smoothed and matrix.row_scales
+        whole_rows = self.forms.integers and matrix.row_scales
         quantize = quantize_whole_rows if whole_rows else quantize_rows
         scales: list[NDArray[np.float32]] = []
         zero_points: list[NDArray[np.uint8]] = []
-        self._begin_codes(matrix)
+        self._begin_codes(matrix, ROUNDED)
         for quantized in _ahead(pool, lambda values: quantize(values * factors), self.source.slices(matrix)):
             self.output.write(quantized.codes)
             scales.append(quantized.scales)
@@ -159,7 +179,7 @@ class WeightWriter:
             return pack(blocks.codes, form), blocks
 
         parts: list[Blocks] = []
-        self._begin_codes(matrix)
+        self._begin_codes(matrix, form)
         for codes, blocks in _ahead(pool, packed, self.source.raw_slices(matrix)):
             self.output.write(codes)
             self._require_finite(matrix, blocks)
@@ -182,8 +202,9 @@ class WeightWriter:
         """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the head's matrix."""
         embedding, head = self.decoder.embedding.matrix, self.decoder.head.matrix
         form = self.forms.by_name[embedding.name]
-        row_bytes = embedding.columns // form.block_size * form.packed_bytes
-        self.output.alias(f"{embedding.name}.rows", f"{embedding.name}.codes", (embedding.rows, row_bytes))
+        if isinstance(form, BlockForm):
+            row_bytes = embedding.columns // form.block_size * form.packed_bytes
+            self.output.alias(f"{embedding.name}.rows", f"{embedding.name}.codes", (embedding.rows, row_bytes))
         if self.decoder.spec.tied_embeddings:
             for tensor in self.output.tensors_of(embedding.name):
                 suffix = tensor.name.removeprefix(f"{embedding.name}.")
