@@ -28,8 +28,8 @@ async def test_a_worker_that_cannot_start_says_why(children: Children, tmp_path:
         await worker.wait_until_ready()
 
 
-async def test_a_worker_that_dies_fails_what_it_was_asked(bench: Bench) -> None:
-    async with ours.engine(bench) as worker:
+async def test_a_worker_that_dies_fails_what_it_was_asked(real_bench: Bench) -> None:
+    async with ours.engine(real_bench) as worker:
         running = worker.start("0", Prompt(PROMPT, 2000))
         worker.process.kill()
         with pytest.raises(EngineError, match="A measured process ended"):
@@ -38,8 +38,8 @@ async def test_a_worker_that_dies_fails_what_it_was_asked(bench: Bench) -> None:
             await worker.ask(0, Prompt(PROMPT, 1))
 
 
-async def test_a_request_that_is_refused_fails_alone(bench: Bench) -> None:
-    async with ours.engine(bench) as worker:
+async def test_a_request_that_is_refused_fails_alone(real_bench: Bench) -> None:
+    async with ours.engine(real_bench) as worker:
         with pytest.raises(EngineError, match="outside the vocabulary"):
             await worker.ask(0, Prompt([10**9], 1))
         assert len((await worker.ask(0, Prompt(PROMPT, 3))).tokens) == 3
@@ -69,11 +69,13 @@ def test_all_children_can_be_ended_at_once(children: Children) -> None:
 
 
 @pytest.mark.parametrize("settings", status_quo.SETTINGS)
-async def test_both_sides_give_the_same_answers_of_exactly_the_length_asked_for(settings: str, bench: Bench) -> None:
+async def test_both_sides_give_the_same_answers_of_exactly_the_length_asked_for(
+    settings: str, real_bench: Bench
+) -> None:
     question = Prompt(PROMPT, 12)
     async with (
-        ours.engine(bench, speculating_sequences=0) as engine,
-        status_quo.status_quo(bench, 2, settings) as baseline,
+        ours.engine(real_bench, speculating_sequences=0) as engine,
+        status_quo.status_quo(real_bench, 2, settings) as baseline,
     ):
         replies = [await engine.ask(0, question), *[await baseline.ask(agent, question) for agent in (0, 1)]]
         assert [len(reply.tokens) for reply in replies] == [12, 12, 12]

@@ -1,4 +1,4 @@
-"""Each workload, tiny, from end to end with the real model and the real baseline."""
+"""Each workload, tiny, from end to end with the real baseline."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ async def test_agents_compares_with_the_faster_status_quo(bench: Bench) -> None:
     assert [target.must for target in outcome.targets] == ["<= 0.2", "<= 0.2", ">= 6", "<= 0.25"]
 
 
-async def test_the_prefix_is_computed_once_for_all_agents(bench: Bench) -> None:
-    outcome = await agents.run(bench, TINY)
+async def test_the_prefix_is_computed_once_for_all_agents(real_bench: Bench) -> None:
+    outcome = await agents.run(real_bench, TINY)
 
     # Two agents of 96 tokens: the second finds the 64 of the system prompt, and the words that open both contexts.
     assert 64 <= figure(outcome, "ours", "cached_share") * 2 * 96 < 64 + 16
@@ -60,8 +60,8 @@ async def test_curve_compares_with_one_request_after_another(bench: Bench) -> No
     assert seconds / 2 < longest <= seconds
 
 
-async def test_edit_measures_both_kinds_of_text_with_and_without_speculation(bench: Bench) -> None:
-    outcome = await edit.run(bench, edit.EditSize(edit_tokens=40, text_tokens=8))
+async def test_edit_measures_both_kinds_of_text_with_and_without_speculation(real_bench: Bench) -> None:
+    outcome = await edit.run(real_bench, edit.EditSize(edit_tokens=40, text_tokens=8))
 
     assert figure(outcome, edit.SPECULATING, "output_tokens", edit.EDIT) == 40
     assert figure(outcome, edit.PLAIN, "output_tokens", edit.TEXT) == 8
@@ -102,7 +102,7 @@ def test_the_flood_has_megabytes_thousands_and_depth() -> None:
 
 
 async def test_soak_ends_with_nothing_left_behind(bench: Bench) -> None:
-    size = soak.SoakSize(agents=3, prefixes=3, prefix=64, own=32, output=6, pause=0.05, cache_bytes=8 * 1024**2)
+    size = soak.SoakSize(agents=3, prefixes=3, prefix=64, own=32, output=6, pause=0.05, cache_bytes=256 * 1024)
 
     outcome = await soak.run(bench, size)
 
