@@ -11,6 +11,7 @@ from codex_windows_ai.models.contents import read_object, read_text
 from codex_windows_ai.models.folder import CHAT_TEMPLATE, TOKENIZER_CONFIGURATION
 
 _MORE_TEMPLATES = "additional_chat_templates"
+_FOUNDRY_LOCAL = "inference_model.json"
 _DEFAULT, _TOOL_USE = "default", "tool_use"
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -35,10 +36,7 @@ def read_template_files(folder: Path) -> TemplateFiles:
     configuration = read_object(folder / TOKENIZER_CONFIGURATION, folder)
     sources = _sources(folder, configuration.get("chat_template"))
     if not sources:
-        raise ModelFileError(
-            f"The model in {folder} has no chat template.",
-            hint="It may be a base model; use one that was trained for chat (`-Instruct`).",
-        )
+        raise ModelFileError(f"The model in {folder} has no chat template.", hint=_missing(folder))
     source = sources.get(_DEFAULT) or next(iter(sources.values()))
     adds = configuration.get("add_bos_token")
     return TemplateFiles(
@@ -47,6 +45,16 @@ def read_template_files(folder: Path) -> TemplateFiles:
         special_tokens={name: text for name in _SPECIAL_TOKENS if (text := _text_of(configuration.get(name)))},
         adds_bos=adds if isinstance(adds, bool) else None,
     )
+
+
+def _missing(folder: Path) -> str:
+    if (folder / _FOUNDRY_LOCAL).exists():
+        return (
+            f"The prompt template in `{_FOUNDRY_LOCAL}` is not read: it has no place for tools and what they return. "
+            f"Put the model's own template (`{CHAT_TEMPLATE}`, or `chat_template` of its `{TOKENIZER_CONFIGURATION}`) "
+            "beside it."
+        )
+    return "It may be a base model; use one that was trained for chat (`-Instruct`)."
 
 
 def _sources(folder: Path, configured: Any) -> dict[str, str]:

@@ -31,7 +31,9 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,  # two numbers of four bits
 }
+_POSITIONS = "position_ids"
 # Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
 _SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
@@ -69,6 +71,7 @@ class Model:
         self.vocabulary_size, self._logits_type = self._read_logits(folder)
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
         self._keeps_logits = _LOGITS_TO_KEEP in optional
+        self._positions = self._read_positions()
         self.shares_prefixes: bool = _SHARED_LENGTH in optional
         """Whether `forward` takes a prefix."""
         self._keep: dict[int, npt.NDArray[np.int64]] = {}
@@ -100,6 +103,8 @@ class Model:
         io = binding.io
         io.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
         io.bind_cpu_input("attention_mask", mask)
+        if self._positions is not None:
+            io.bind_cpu_input(_POSITIONS, _positions(past, new, self._positions))
         if self._keeps_logits:
             io.bind_input(_LOGITS_TO_KEEP, "cpu", 0, np.int64, (1,), self._kept(keep).ctypes.data)
         io.bind_output("logits", "cpu", 0, self._logits_type, logits.shape, logits.ctypes.data)
@@ -134,33 +139,47 @@ class Model:
                 states.append(None)
                 continue
             present = (folder.present_key_names % layer, folder.present_value_names % layer)
-            states.append(self._keys_and_values(inputs[past[0]]))
+            states.append(self._keys_and_values(inputs[past[0]], folder))
             names.append(LayerNames(past, present, (_SHARED_KEY % layer, _SHARED_VALUE % layer)))
         read = {"input_ids", "attention_mask", *(name for layer in names for name in layer.past)}
         written = {"logits", *(name for layer in names for name in layer.present)}
-        if not names or not (read <= inputs.keys() and written <= outputs.keys()) or next(iter(outputs)) != "logits":
+        if not names or not (read <= inputs.keys() <= read | {_POSITIONS} and written <= outputs.keys()):
             wanted = ["attention_mask", "input_ids", folder.past_key_names % 0]
             raise UnsupportedModelError(
                 f"{self.file} is not a decoder this engine can drive: inputs {sorted(inputs)[:6]}…, "
-                f"outputs {sorted(outputs)[:3]}…; needed are {wanted} and `logits` as the first output."
+                f"outputs {sorted(outputs)[:3]}…; needed are {wanted}, no others but `{_POSITIONS}`, and `logits`."
             )
         return KVSpec(tuple(states)), tuple(names)
 
-    def _keys_and_values(self, past: Any) -> KeysAndValues:
+    def _keys_and_values(self, past: Any, folder: ModelFolder) -> KeysAndValues:
         if past.type not in _TYPES:
             raise UnsupportedModelError(
                 f"{self.file} keeps its keys and values as {past.type}; supported: {', '.join(_TYPES)}."
             )
-        if len(past.shape) != 4 or not all(isinstance(size, int) and size > 0 for size in past.shape[1::2]):
+        if len(past.shape) != 4 or (sizes := folder.kv_heads_and_size(*past.shape[1::2])) is None:
             raise UnsupportedModelError(
                 f"{self.file} keeps its keys and values as {past.shape}; needed is [batch, heads, past, head size], "
-                "with heads and head size as numbers."
+                "with heads and head size as numbers, there or in the folder's configuration."
             )
-        return KeysAndValues(past.shape[1], past.shape[3], np.dtype(_TYPES[past.type]))
+        return KeysAndValues(*sizes, np.dtype(_TYPES[past.type]))
+
+    def _read_positions(self) -> tuple[int, ...] | None:
+        """The sizes before [batch, new] of where tokens stand; None where the graph counts itself.
+
+        Models that see pictures have three numbers for each token, which in a text are the same.
+        """
+        found = [value.shape for value in self._session.get_inputs() if value.name == _POSITIONS]
+        if not found:
+            return None
+        if len(found[0]) not in (2, 3) or not all(isinstance(size, int) for size in found[0][:-2]):
+            raise UnsupportedModelError(
+                f"{self.file} wants `{_POSITIONS}` as {found[0]}; supported are [batch, new] and [3, batch, new]."
+            )
+        return tuple(found[0][:-2])
 
     def _read_logits(self, folder: ModelFolder) -> tuple[int, type[np.generic]]:
         """Size of the vocabulary, and the type of what its tokens are weighed by."""
-        logits = self._session.get_outputs()[0]
+        logits = next(value for value in self._session.get_outputs() if value.name == "logits")
         if logits.type not in _TYPES or not logits.shape or not isinstance(logits.shape[-1], int):
             raise UnsupportedModelError(
                 f"{self.file} answers with {logits.type} {logits.shape}; needed are {', '.join(_TYPES)}, with the size "
@@ -172,6 +191,12 @@ class Model:
                 f"The token {outside[0]} is to end answers, but the vocabulary of {self.file} has {size} tokens."
             )
         return size, _TYPES[logits.type]
+
+
+def _positions(past: Sequence[int], new: int, streams: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Where new tokens stand: [*streams, batch, new]."""
+    rows: npt.NDArray[np.int64] = np.asarray(past, dtype=np.int64)[:, None] + np.arange(new, dtype=np.int64)
+    return np.tile(rows, (*streams, 1, 1))
 
 
 def _load(file: Path, threads: int, configure_session: ConfigureSession | None) -> Any:

@@ -27,6 +27,8 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIGURATION = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 
+_OTHER_PARTS = ("encoder", "embedding", "vision", "speech", "audio", "joiner")
+"""Sections of a configuration for the graphs of a model of several."""
 _MOST_SIZE = (1 << 31) - 1
 _MOST_LAYERS = 4096  # an order of magnitude beyond any model
 _MOST_END_TOKENS = 1024
@@ -48,6 +50,9 @@ class ModelFolder:
     layers: int
     heads: int
     hidden_size: int
+    key_value_heads: int | None
+    """Of all layers whose graph has a name for them; None where the configuration does not say. So is the next."""
+    head_size: int | None
     eos_token_ids: tuple[int, ...]
     chat_template: str | None
     past_key_names: str
@@ -55,6 +60,17 @@ class ModelFolder:
     past_value_names: str
     present_key_names: str
     present_value_names: str
+
+    def kv_heads_and_size(self, heads: object, head_size: object) -> tuple[int, int] | None:
+        """Heads and head size of a layer, of which its graph has numbers, or names for what this folder says.
+
+        None where neither says them. GenAI's model builder writes the name `kv_cache_dim` for the head size.
+        """
+        numbers = [
+            here if isinstance(here, int) and here > 0 else said
+            for here, said in ((heads, self.key_value_heads), (head_size, self.head_size))
+        ]
+        return None if numbers[0] is None or numbers[1] is None else (numbers[0], numbers[1])
 
 
 def read_model_folder(path: Path, *, name: str | None = None) -> ModelFolder:
@@ -68,9 +84,32 @@ def read_model_folder(path: Path, *, name: str | None = None) -> ModelFolder:
         raise ModelNotFoundError(f"There is no model folder {path}.")
     file = path / CONFIGURATION
     values = _Values(file, read_object(file, path))
-    if "decoder" not in values.section("model"):
-        raise UnsupportedModelError(f"{file} describes no text decoder (`model.decoder`).")
+    _require_decoder(file, values.section("model"))
     return _parse(path, name or path.name, values)
+
+
+def _require_decoder(file: Path, model: dict[str, Any]) -> None:
+    """Raises UnsupportedModelError: it is none, or one part of several."""
+    if parts := [name for name in _OTHER_PARTS if name in model]:
+        raise UnsupportedModelError(
+            f"{file} describes a model of several parts (`model.{parts[0]}`); supported is a text decoder alone.",
+            hint="Take the text decoder alone, which GenAI's model builder makes by `exclude_embeds=false`, or another "
+            "model.",
+        )
+    if "decoder" not in model:
+        raise UnsupportedModelError(f"{file} describes no text decoder (`model.decoder`).")
+    decoder = as_object(model["decoder"])
+    if "pipeline" in decoder:
+        raise UnsupportedModelError(
+            f"{file} describes a decoder in several graphs (`model.decoder.pipeline`), as NPUs want them.",
+            hint="Take the model's folder for processors: `…-generic-cpu` in Foundry Local's catalogue.",
+        )
+    inputs = as_object(decoder.get("inputs"))
+    if "past_key_names" not in inputs and (state := next((name for name in inputs if "past" in name), None)):
+        raise UnsupportedModelError(
+            f"{file} describes other states than keys and values of each layer (`model.decoder.inputs.{state}`).",
+            hint="Take a model whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini.",
+        )
 
 
 def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
@@ -90,6 +129,8 @@ def _parse(path: Path, name: str, values: _Values) -> ModelFolder:
         layers=values.size(f"{decoder}.num_hidden_layers", _MOST_LAYERS),
         heads=values.size(f"{decoder}.num_attention_heads"),
         hidden_size=values.size(f"{decoder}.hidden_size"),
+        key_value_heads=values.optional_size(f"{decoder}.num_key_value_heads"),
+        head_size=values.optional_size(f"{decoder}.head_size"),
         eos_token_ids=values.tokens("model.eos_token_id", vocabulary_size),
         chat_template=_chat_template(path),
         past_key_names=values.layer_names(f"{decoder}.inputs.past_key_names"),
@@ -107,11 +148,15 @@ class _Values:
         self._root = root
 
     def find(self, key: str) -> Any:
+        value = self._find(key)
+        if value is None:
+            raise ModelFileError(f"{self._file} lacks `{key}`.")
+        return value
+
+    def _find(self, key: str) -> Any:
         value: Any = self._root
         for part in key.split("."):
             value = as_object(value).get(part)
-        if value is None:
-            raise ModelFileError(f"{self._file} lacks `{key}`.")
         return value
 
     def section(self, key: str) -> dict[str, Any]:
@@ -131,6 +176,9 @@ class _Values:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             raise self._wrong(key, f"a whole number from 1 to {most}", value)
         return value
+
+    def optional_size(self, key: str) -> int | None:
+        return None if self._find(key) is None else self.size(key)
 
     def tokens(self, key: str, vocabulary_size: int) -> tuple[int, ...]:
         """One token of the vocabulary, or a list of them."""

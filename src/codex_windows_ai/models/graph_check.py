@@ -1,121 +1,216 @@
-"""What an ONNX graph says of itself, held against its folder before any runtime loads it.
+"""What an ONNX graph says of itself, held against its folder and against what the engine drives, before it is loaded.
 
 Reads names, shapes and places; weights in files of their own stay there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
-from codex_windows_ai.models.contents import inner_file
+from codex_windows_ai.models.decoder_graph import (
+    ATTENTION,
+    KEY,
+    NORMS,
+    DecoderGraph,
+    attribute,
+    shape,
+)
 from codex_windows_ai.models.folder import CONFIGURATION, ModelFolder
 from codex_windows_ai.models.storage import require_memory
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import NodeProto, ValueInfoProto
 
-_COSINES = {"GroupQueryAttention": 7, "RotaryEmbedding": 2}
-"""Which input of an operator has a row for every position."""
+_FOR_PROCESSORS = (
+    "Take its folder for processors: `…-generic-cpu` in Foundry Local's catalogue, or build it with GenAI's model "
+    "builder by `-e cpu -p int4` (or `fp32`)."
+)
+_ANOTHER = "Take a model whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini."
+_STRANGE_INPUTS = (
+    (
+        r"past\.\d+\.(conv|recurrent)|.*(conv|recurrent|ssm)_?state.*",
+        "states of layers that are no attention",
+        _ANOTHER,
+    ),
+    (
+        r"inputs_embeds|.*_(features|embeds)|.*pixel_values.*",
+        "embeddings, which another model makes of the tokens: it is one part of several",
+        "Take its text decoder alone, which GenAI's model builder makes by `exclude_embeds=false`.",
+    ),
+    (r"block_table.*|cumulative_sequence_lengths|attention_metadata|logits_indices", "a paged cache", _FOR_PROCESSORS),
+    (r"cache_indirection|beam_width", "a cache for several beams", _FOR_PROCESSORS),
+    (r"(past|total|current)_seq\w*_len\w*", "lengths, as graphs for NPUs do", _FOR_PROCESSORS),
+)
+"""Inputs that the engine has nothing for, as patterns of their names: what they are, and what to do."""
+_EXPERTS = {"relu", "gelu", "silu", "swiglu", "identity"}
+"""What MoE and QMoE compute between their products on processors."""
+_READERS = {ATTENTION, "Shape"}
+"""What may read keys and values of the past."""
+_DRIVEN = {"input_ids", "attention_mask", "position_ids"}
+_NEEDED = {"input_ids", "attention_mask"}
 
 
 def check_graphs(folder: ModelFolder) -> None:
     """Checks the graphs of a model folder.
 
     Raises ModelFileError: a graph does not parse, has its weights outside of the folder, or has fewer positions or
-    layers than the folder's configuration says. UnsupportedModelError: this machine's memory cannot hold it.
+    layers than the folder's configuration says, or heads of another size. UnsupportedModelError: the engine cannot
+    drive it, or this machine's memory cannot hold it.
     """
     for file in dict.fromkeys((folder.model_file, folder.cpu_model_file)):
-        model = _read(file)
-        nodes = list(_nodes(model.graph.node))
-        weights = _weight_files(model, nodes, file)
-        _check_positions(model.graph, nodes, file, folder)
+        graph = DecoderGraph(file)
+        weights = graph.weight_files
+        _check_interface(graph, folder)
+        layers = _layers(graph, folder)
+        _check_attention(graph, layers)
+        _check_layers(graph, layers, folder)
+        _check_experts(graph)
+        _check_positions(graph, folder)
         sizes = file.stat().st_size + sum(weight.stat().st_size for weight in weights)
-        require_memory(sizes, _token_bytes(model.graph, file, folder), str(folder.path), folder.context_length)
+        token_bytes = sum(_state_bytes(graph.inputs[name], graph, folder) for names in layers for name in names)
+        require_memory(sizes, token_bytes, str(folder.path), folder.context_length)
+        _check_heads(graph, layers, folder)
 
 
-def _read(file: Path) -> ModelProto:
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
-    try:
-        return ModelProto.FromString(file.read_bytes())
-    except DecodeError as error:
-        raise ModelFileError(
-            f"{file} is not a sound ONNX model: {error}", hint="Fetch or convert the model again."
-        ) from error
-
-
-def _nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """These nodes, and those of the branches in them."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _nodes(graph.node)
-
-
-def _tensors(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    graphs = [model.graph]
-    for node in (*nodes, *_nodes(node for function in model.functions for node in function.node)):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            graphs += [attribute.g, *attribute.graphs]
-    for graph in graphs:
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-
-
-def _weight_files(model: ModelProto, nodes: list[NodeProto], file: Path) -> set[Path]:
-    """The files with its weights, which lie beside the graph or below it."""
-    places = (entry for tensor in _tensors(model, nodes) for entry in tensor.external_data if entry.key == "location")
-    return {inner_file(file.parent, name, str(file)) for name in {entry.value for entry in places}}
-
-
-def _check_positions(graph: GraphProto, nodes: list[NodeProto], file: Path, folder: ModelFolder) -> None:
-    """A longer prompt would end in the middle of a pass."""
-    read = {
-        node.input[place]
-        for node in nodes
-        if (place := _COSINES.get(node.op_type)) is not None and place < len(node.input)
-    }
-    positions = [tensor.dims[0] for tensor in graph.initializer if tensor.name in read and len(tensor.dims) == 2]
-    if positions and folder.context_length > max(positions):
-        raise ModelFileError(
-            f"{folder.path / CONFIGURATION}: `model.context_length` is {folder.context_length}, but {file.name} has "
-            f"{max(positions)} positions.",
-            hint=f"Set it to {max(positions)}, or export the model again.",
+def _check_interface(graph: DecoderGraph, folder: ModelFolder) -> None:
+    """Every input is one that the engine has something for, and the answer is `logits`."""
+    patterns = [re.escape(name).replace("%d", r"\d+") for name in (folder.past_key_names, folder.past_value_names)]
+    past = re.compile("|".join(patterns))
+    strange = [name for name in graph.inputs if name not in _DRIVEN and not past.fullmatch(name)]
+    for pattern, what, hint in _STRANGE_INPUTS:
+        if found := [name for name in strange if re.fullmatch(pattern, name)]:
+            raise UnsupportedModelError(f"{graph.file} wants `{found[0]}`: {what}.", hint=hint)
+    missing = sorted(_NEEDED - graph.inputs.keys())
+    if strange or missing:
+        raise UnsupportedModelError(
+            f"{graph.file} {'wants' if strange else 'has no input'} `{(strange or missing)[0]}`; the engine drives "
+            f"decoders with `input_ids`, `attention_mask`, perhaps `position_ids`, and `{folder.past_key_names}`.",
+            hint=_FOR_PROCESSORS,
+        )
+    if "logits" not in graph.outputs:
+        raise UnsupportedModelError(
+            f"{graph.file} answers with {', '.join(f'`{name}`' for name in list(graph.outputs)[:2])}…, not with "
+            "`logits`: its head was left out.",
+            hint="Build it again without `exclude_lm_head`.",
+        )
+    if shape(graph.outputs["logits"])[1:2] == [1]:
+        raise UnsupportedModelError(
+            f"{graph.file} gives the logits of a prompt's last token only; what is guessed ahead is checked by others.",
+            hint="Build it again without `prune_lm_head`.",
         )
 
 
-def _token_bytes(graph: GraphProto, file: Path, folder: ModelFolder) -> int:
-    """Bytes of the keys and values of one token."""
-    inputs = {value.name: value for value in graph.input}
+def _layers(graph: DecoderGraph, folder: ModelFolder) -> list[tuple[str, str]]:
+    """The inputs for keys and values, layer by layer."""
     patterns = (folder.past_key_names, folder.past_value_names)
-    names = [pattern % layer for layer in range(folder.layers) for pattern in patterns]
-    present = [inputs[name] for name in names if name in inputs]
-    if not present or folder.layers > len(inputs) or folder.past_key_names % folder.layers in inputs:
+    layers = [(patterns[0] % layer, patterns[1] % layer) for layer in range(folder.layers)]
+    return [names for names in layers if set(names) <= graph.inputs.keys()]
+
+
+def _check_layers(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFolder) -> None:
+    """The graph has as many as the configuration says; those that read others' keys and values have attention, too."""
+    named = {name for names in layers for name in names}
+    states = [name for name in graph.inputs if name not in _DRIVEN]
+    attention = sum(node.op_type == ATTENTION for node in graph.nodes)
+    if not layers or set(states) != named or folder.layers > attention:
         raise UnsupportedModelError(
             f"{folder.path / CONFIGURATION} says that there are {folder.layers} layers, whose keys and values are "
-            f"`{folder.past_key_names}`; the inputs of {file.name} are others: {', '.join(sorted(inputs)[:4])}…",
+            f"`{folder.past_key_names}`; the inputs of {graph.file} are others: {', '.join(states[:4])}…",
             hint="Export the model again.",
         )
-    return sum(_state_bytes(value, file) for value in present)
 
 
-def _state_bytes(value: ValueInfoProto, file: Path) -> int:
-    """Of one token, in an input [batch, heads, past, head size]."""
-    from onnx import helper
-
-    tensor = value.type.tensor_type
-    sizes = [dimension.dim_value for dimension in tensor.shape.dim]
-    if len(sizes) != 4 or sizes[1] < 1 or sizes[3] < 1:
+def _check_attention(graph: DecoderGraph, layers: list[tuple[str, str]]) -> None:
+    """Keys and values are written where they are read: only one operator can do that, in rows of several lengths."""
+    for name in (name for names in layers for name in names):
+        if strange := [node.op_type for node in graph.readers.get(name, []) if node.op_type not in _READERS]:
+            raise UnsupportedModelError(
+                f"{graph.file} reads `{name}` by `{strange[0]}`, which leaves keys and values elsewhere than they "
+                f"were; the engine drives `{ATTENTION}`.",
+                hint="GenAI's model builder makes other attention for float16 on processors. " + _FOR_PROCESSORS,
+            )
+    attention = [node for node in graph.nodes if node.op_type == ATTENTION]
+    if any(place < len(node.input) and node.input[place] for node in attention for place in NORMS):
         raise UnsupportedModelError(
-            f"{file}: `{value.name}` must be [batch, heads, past, head size], with heads and head size as numbers."
+            f"{graph.file} was made for GPUs: its attention norms queries and keys itself, which processors do not do.",
+            hint=_FOR_PROCESSORS,
         )
-    return sizes[1] * sizes[3] * helper.tensor_dtype_to_np_dtype(tensor.elem_type).itemsize
+    if shifted := [node.op_type for node in graph.readers.get("position_ids", []) if "Rotary" not in node.op_type]:
+        raise UnsupportedModelError(
+            f"{graph.file} changes positions by `{shifted[0]}`: those of all sequences, by the longest of them.",
+            hint=_FOR_PROCESSORS,
+        )
+
+
+def _check_experts(graph: DecoderGraph) -> None:
+    """Processors compute the functions that are known here only."""
+    experts = (entry.s.decode() for node in graph.nodes for entry in node.attribute if entry.name == "activation_type")
+    if strange := [name for name in experts if name not in _EXPERTS]:
+        raise UnsupportedModelError(
+            f"{graph.file} has experts with `{strange[0]}`, which ONNX Runtime has no code for on processors.",
+            hint="Take a dense model of the same family.",
+        )
+
+
+def _check_heads(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFolder) -> None:
+    """The attention of each layer has the heads that its past has, as far as the graph says how wide it is."""
+    for key, _ in layers:
+        heads, head_size = _heads(graph.inputs[key], graph, folder)
+        for node in graph.readers.get(key, []):
+            kept = attribute(node, "kv_num_heads")
+            if kept != heads:
+                raise _wrong_heads(graph, folder, node, "num_key_value_heads", heads, kept)
+            parts = attribute(node, "num_heads") + (0 if node.input[KEY] else 2 * kept)
+            width = graph.width(node.input[0])
+            numbers = 2 if attribute(node, "kv_cache_bit_width") == 4 else 1
+            if width is not None and parts and width != parts * head_size * numbers:
+                raise _wrong_heads(graph, folder, node, "head_size", head_size * numbers, width / parts)
+
+
+def _wrong_heads(
+    graph: DecoderGraph, folder: ModelFolder, node: NodeProto, key: str, said: int, found: float
+) -> ModelFileError:
+    return ModelFileError(
+        f"{graph.file.name} or {folder.path / CONFIGURATION} says that `model.decoder.{key}` is {said}, but the "
+        f"attention `{node.name}` has {found:g}.",
+        hint=f"Set it to {found:g} in {CONFIGURATION}, or export the model again.",
+    )
+
+
+def _check_positions(graph: DecoderGraph, folder: ModelFolder) -> None:
+    """A longer prompt would end in the middle of a pass."""
+    positions = graph.rotation_rows[-1:]
+    if positions and folder.context_length > positions[0]:
+        raise ModelFileError(
+            f"{folder.path / CONFIGURATION}: `model.context_length` is {folder.context_length}, but {graph.file.name} "
+            f"has {positions[0]} positions.",
+            hint=f"Set it to {positions[0]}, or export the model again.",
+        )
+
+
+def _heads(value: ValueInfoProto, graph: DecoderGraph, folder: ModelFolder) -> tuple[int, int]:
+    """Heads and head size of keys or values [batch, heads, past, head size]."""
+    sizes = shape(value)
+    if len(sizes) != 4 or (found := folder.kv_heads_and_size(sizes[1], sizes[3])) is None:
+        raise UnsupportedModelError(
+            f"{graph.file}: `{value.name}` is {sizes}, and must be [batch, heads, past, head size], with heads and "
+            f"head size as numbers, here or in {CONFIGURATION} (`model.decoder.num_key_value_heads`, `head_size`)."
+        )
+    return found
+
+
+def _state_bytes(value: ValueInfoProto, graph: DecoderGraph, folder: ModelFolder) -> int:
+    """Of one token."""
+    from onnx import TensorProto, helper
+
+    kind = value.type.tensor_type.elem_type
+    if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8):
+        raise UnsupportedModelError(
+            f"{graph.file} keeps `{value.name}` as {TensorProto.DataType.Name(kind).lower()}; supported: float, "
+            "float16, int8, and 4 bits in uint8.",
+            hint=_FOR_PROCESSORS,
+        )
+    heads, head_size = _heads(value, graph, folder)
+    return heads * head_size * helper.tensor_dtype_to_np_dtype(kind).itemsize

@@ -1,4 +1,4 @@
-"""A model is installed once it has answered: it is loaded, spoken to as its users will, and generates a token."""
+"""A model is installed once it has answered: it is loaded, spoken to as its users will, and generates two tokens."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import ModelError, ModelFileError, WindowsAiError
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.models.adaptation import adaptation_remarks
 from codex_windows_ai.models.folder import TOKENIZER, ModelFolder
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.protocol.answer import Delta
@@ -45,7 +46,7 @@ def prove_chat(folder: Path) -> tuple[str, ...]:
 
 
 def prove_model(folder: ModelFolder) -> tuple[str, ...]:
-    """Loads a model on the processor, has its chat format speak to it, and generates a token.
+    """Loads a model on the processor, has its chat format speak to it, and generates two tokens.
 
     Takes about as long as loading it does. Returns what its user should know.
     Raises ModelFileError, UnsupportedModelError: it does not load, cannot be spoken to, or computes no numbers.
@@ -60,21 +61,21 @@ def prove_model(folder: ModelFolder) -> tuple[str, ...]:
         raise
     finally:
         gc.collect()  # Windows neither moves nor deletes files that a session has mapped
-    return remarks
+    return (*remarks, *adaptation_remarks(folder))
 
 
 def _require_numbers(folder: ModelFolder) -> None:
     core = EngineCore(folder, EngineConfiguration(cache_bytes=0, shared_bytes=0))
     prompt = chat_format(folder.path, core.tokenizer).prepare(_GREETING).tokens
     said: list[Delta | WindowsAiError] = []
-    core.enqueue(core.prepare(EngineRequest(prompt, max_output_tokens=1, top_logprobs=0), said.append))
+    core.enqueue(core.prepare(EngineRequest(prompt, max_output_tokens=2, top_logprobs=0), said.append))
     while not core.idle:
         core.step()
     for failure in said:
         if isinstance(failure, WindowsAiError):
             raise failure
     logprobs = [token.logprob for piece in said if isinstance(piece, Delta) for token in piece.tokens]
-    if not logprobs or logprobs[0] is None or not math.isfinite(logprobs[0]):
+    if not logprobs or any(logprob is None or not math.isfinite(logprob) for logprob in logprobs):
         raise ModelFileError(f"The model in {folder.path} answers with what are no numbers.")
 
 

@@ -23,6 +23,7 @@ from codex_windows_ai.errors import (
     ModelNotFoundError,
     StorageError,
 )
+from codex_windows_ai.models.adaptation import needs_adaptation
 from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
 from codex_windows_ai.models.graph_check import check_graphs
@@ -107,6 +108,8 @@ class ModelStore:
     def resolve(self, name_or_path: str | Path, *, progress: Progress | None = None) -> ModelFolder:
         """The model of that name, or at that path: a GenAI folder, or a GGUF file, converted the first time.
 
+        A folder that cannot be driven as it is (`models/adaptation.py`) is installed the first time.
+
         The default model is fetched and converted the first time. An installed name goes before a path.
         Raises ModelNotFoundError: neither. ModelDownloadError, ModelFileError, UnsupportedModelError,
         StorageError: as its preparation fails.
@@ -122,7 +125,7 @@ class ModelStore:
         if given.is_dir():
             folder = read_model_folder(given)
             check_graphs(folder)
-            return folder
+            return self.add(given, progress=progress) if needs_adaptation(folder) else folder
         if given.exists():
             return self.add(given, progress=progress)
         if _is_name(name) and self.path(name).is_dir():

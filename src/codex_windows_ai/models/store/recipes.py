@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codex_windows_ai.models.adaptation import adapt
 from codex_windows_ai.models.contents import folder_files
 from codex_windows_ai.models.convert.convert import TryChat, convert
 from codex_windows_ai.models.precision import Precision
@@ -33,7 +34,10 @@ def from_gguf(source: Path, precision: Precision, target: Path, progress: Progre
 
 
 def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
-    """Copies a model folder; `progress` counts bytes. Raises StorageError: no room; and as `folder_files`."""
+    """Copies a model folder, and adapts the copy to the engine; `progress` counts bytes.
+
+    Raises StorageError: no room; and as `folder_files`.
+    """
     if try_chat:
         try_chat(source)
     files = [file for file in folder_files(source) if file.name != RECORD]
@@ -47,6 +51,7 @@ def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryCha
         shutil.copyfile(file, copy)
         done += copy.stat().st_size
     progress("copy", total, total)
+    adapt(target)
     return Source.of(source)
 
 
