@@ -20,7 +20,10 @@ MOST_VALUES = 150_000
 """Values in one text, the keys of objects not counted: a value is a token at least, and few windows hold as many."""
 
 MOST_DEPTH = 900
-"""Lists and objects inside one another; what comes later (validation, templates, schemas) goes into them by calls."""
+"""Lists and objects inside one another, in a large text.
+
+What comes later (validation, templates, schemas) goes into them by calls.
+"""
 
 VALUE, CHECK = b"v", b"c"
 """What a worker is asked before the text: what it says, or only whether it is more than a request can mean."""
@@ -46,14 +49,19 @@ def read_json(raw: bytes, parse_constant: Callable[[str], Any] | None = None) ->
         return "depth", None
     except ValueError as error:
         return "text", str(error)
-    return ("depth", None) if _too_deep(value) else (None, value)
+    return None, value
 
 
 def answer(request: bytes) -> bytes:
-    """In a worker: what `read_json` finds in what stands behind `VALUE` or `CHECK`, marshalled."""
+    """In a worker: what `read_json` finds in what stands behind `VALUE` or `CHECK`, marshalled.
+
+    A parser may go deeper here than whoever asks.
+    """
     gc.disable()  # it would go through all values again and again, and none of them is garbage
     wanted, raw = request[:1], request[1:]
     fault, found = read_json(raw, refuse_constant if wanted == VALUE else None)
+    if fault is None and _too_deep(found):
+        fault, found = "depth", None
     return marshal.dumps((fault, found if fault or wanted == VALUE else None))
 
 
