@@ -103,6 +103,29 @@ def test_user_defined_tokens_are_found_before_anything_is_merged(tmp_path: Path)
     assert tokenizer.decode([first, first + 1, first + 2]) == "   " + "  " + "\n\n"
 
 
+def test_phi_3_drops_white_space_behind_its_special_tokens(tmp_path: Path):
+    """As its own tokenizer does: `<|user|>` and a new line is one token. Other architectures keep it."""
+    vocabulary = sentence_piece({**SCORES, "<|user|>": 0.0, "<|end|>": 0.0})
+    vocabulary.kinds = [*vocabulary.kinds[:-2], TokenKind.CONTROL, TokenKind.CONTROL]
+    user, end = (vocabulary.texts.index(token) for token in ("<|user|>", "<|end|>"))
+    hello, newline = vocabulary.texts.index("▁hello"), vocabulary.texts.index("<0x0A>")
+    space = vocabulary.texts.index("▁")
+    prompt = "<s> <|user|>\n \thello<|end|>\n"
+    kept = our_tokenizer(vocabulary, tmp_path).encode_prompt(prompt)
+    assert kept[:4] == [1, space, space, user]
+    assert newline in kept
+    vocabulary.architecture = "phi3"
+    expected = [1, space, space, user, hello, end]
+    assert our_tokenizer(vocabulary, tmp_path).encode_prompt(prompt) == expected
+    assert plain_tokenizer(vocabulary, tmp_path).encode(prompt, add_special_tokens=False).ids == expected
+
+
+def test_a_token_without_text_has_its_number_for_it(tmp_path: Path):
+    vocabulary = sentence_piece({**SCORES, "": -99.0})
+    last = len(vocabulary.texts) - 1
+    assert files_of(vocabulary, tmp_path).tokenizer["model"]["vocab"][f"[EMPTY_{last}]"] == last
+
+
 def test_the_beginning_is_marked_unless_the_file_says_no(tmp_path: Path):
     assert plain_tokenizer(sentence_piece(SCORES), tmp_path).encode("hello").tokens == ["<s>", "▁hello"]
     assert plain_tokenizer(sentence_piece(SCORES, add_bos_token=False), tmp_path).encode("hello").tokens == ["▁hello"]

@@ -24,12 +24,13 @@ class VocabularyFile:
     merges: Sequence[str] | None = None
     model: str = "gpt2"
     pre: str | None = None
+    architecture: str = "llama"
     metadata: dict[str, int | bool] = field(default_factory=dict[str, Any])
     """Of `tokenizer.ggml.`."""
 
     def write(self, path: Path) -> Path:
-        writer = gguf.GGUFWriter(path, "llama")
-        writer.add_context_length(4096)  # llama.cpp wants these of any Llama, even to read its tokens alone
+        writer = gguf.GGUFWriter(path, self.architecture)
+        writer.add_context_length(4096)  # llama.cpp wants these, even to read its tokens alone
         writer.add_block_count(1)
         writer.add_embedding_length(64)
         writer.add_feed_forward_length(64)

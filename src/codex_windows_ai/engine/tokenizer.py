@@ -40,6 +40,7 @@ _CUT = re.compile(r"(?<=\S)(?= )|(?<=[A-Za-z0-9])(?=\n)")
 # SentencePiece's tokens go on behind signs (Gemma's `> </`), but not behind words.
 _BETWEEN_WORDS = re.compile(r"(?<=\w)(?= \w)")
 
+_BLANKS = re.compile(r"\s*")
 _NORMAL_FORMS = {"NFC", "NFD", "NFKC", "NFKD"}
 _COMPOSED = 4
 """Characters, or bytes of one, that a normal form makes one byte of at most."""
@@ -73,11 +74,10 @@ class Tokenizer:
         self._spelling = _spelling(file, description)
         # Ordinary text must not be able to name a special token; `encode_prompt` places those itself.
         self._tokenizer.encode_special_tokens = True
-        self.special_ids: dict[str, int] = {
-            str(token["content"]): int(token["id"])
-            for token in cast("list[dict[str, Any]]", description.get("added_tokens") or [])
-            if token.get("special") and token["content"]  # an empty one would be found everywhere
-        }
+        added = cast("list[dict[str, Any]]", description.get("added_tokens") or [])
+        special = [token for token in added if token.get("special") and token["content"]]  # an empty one is everywhere
+        self.special_ids: dict[str, int] = {str(token["content"]): int(token["id"]) for token in special}
+        self._drop_blanks = {str(token["content"]) for token in special if token.get("rstrip")}
         self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
         normalizers = parts(description.get("normalizer"), "normalizers")
         self._prefixes_space = any(part.get("type") == "Prepend" for part in normalizers)
@@ -170,6 +170,8 @@ class Tokenizer:
             self._append_text(ids, _unprotect(prompt[position : match.start()], protected))
             ids.append(self.special_ids[match.group()])
             position = match.end()
+            if match.group() in self._drop_blanks:
+                position = cast("re.Match[str]", _BLANKS.match(prompt, position)).end()
         self._append_text(ids, _unprotect(prompt[position:], protected))
         return ids
 

@@ -21,7 +21,13 @@ class Scheme:
     begins_with_bos: bool
     """Whether a token that begins a text is put first where the metadata does not say."""
     prefixes_space: bool = False
-    """Whether a text that does not begin with a space is read as though it did."""
+    """Whether a text is read as though a space stood before it."""
+    drops_blanks_behind_tokens: bool = False
+    """Whether white space behind special tokens is dropped, but for those that begin or end a whole text."""
+
+    def drops_blanks(self, token: str) -> bool:
+        """Whether white space behind that special token is dropped."""
+        return self.drops_blanks_behind_tokens and token not in ("<s>", "<unk>", "<|endoftext|>")
 
 
 def byte_pairs(

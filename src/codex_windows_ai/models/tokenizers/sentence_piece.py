@@ -21,6 +21,9 @@ SPACE = "▁"
 DEFAULT_BOS, DEFAULT_EOS = 1, 2
 """SentencePiece's own numbers, where the metadata has none."""
 
+_DROPS_BLANKS = "phi3"
+"""The architecture of the only SentencePiece models (Phi-3, Phi-3.5) whose own tokenizers do so; files do not say."""
+
 _DECODER: list[Part] = [
     {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
     {"type": "ByteFallback"},
@@ -73,6 +76,7 @@ def _scheme(file: GgufFile, vocabulary: Vocabulary, merges: list[list[str]], *, 
         tokenizer_class="PreTrainedTokenizerFast",
         begins_with_bos=True,
         prefixes_space=prefixes_space,
+        drops_blanks_behind_tokens=file.architecture == _DROPS_BLANKS,
     )
 
 

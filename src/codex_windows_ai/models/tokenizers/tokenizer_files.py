@@ -62,7 +62,7 @@ def read_tokenizer(file: GgufFile) -> TokenizerFiles:
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": _added_tokens(vocabulary),
+            "added_tokens": _added_tokens(vocabulary, scheme),
             "normalizer": scheme.normalizer,
             "pre_tokenizer": scheme.pre_tokenizer,
             "post_processor": _post_processor(texts, special.bos if add_bos else None),
@@ -103,7 +103,7 @@ def _adds_bos(file: GgufFile, scheme: Scheme) -> bool:
     return value
 
 
-def _added_tokens(vocabulary: Vocabulary) -> list[Part]:
+def _added_tokens(vocabulary: Vocabulary, scheme: Scheme) -> list[Part]:
     """The tokens that are found before text is cut: special ones where they are obeyed, user-defined ones anywhere."""
     return [
         {
@@ -111,7 +111,7 @@ def _added_tokens(vocabulary: Vocabulary) -> list[Part]:
             "content": vocabulary.texts[number],
             "single_word": False,
             "lstrip": False,
-            "rstrip": False,
+            "rstrip": scheme.drops_blanks(vocabulary.texts[number]),
             "normalized": False,
             "special": kind in _SPECIAL,
         }

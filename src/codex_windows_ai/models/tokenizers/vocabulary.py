@@ -48,11 +48,12 @@ class Vocabulary:
 
 
 def read_vocabulary(file: GgufFile) -> Vocabulary:
-    """The tokens of a file; without kinds, all are normal.
+    """The tokens of a file; without kinds, all are normal. One without text has `[EMPTY_7]`, as in llama.cpp.
 
     Raises ModelFileError: its lists do not fit, or a text stands twice, so that nothing tells which token it is.
     """
-    texts, kinds = file.texts("tokenizer.ggml.tokens"), file.integers("tokenizer.ggml.token_type")
+    texts = [text or f"[EMPTY_{number}]" for number, text in enumerate(file.texts("tokenizer.ggml.tokens"))]
+    kinds = file.integers("tokenizer.ggml.token_type")
     if kinds and len(kinds) != len(texts):
         raise ModelFileError(f"{file.path} has {len(texts)} tokens, but {len(kinds)} token types.")
     numbers = {text: number for number, text in enumerate(texts)}
