@@ -155,7 +155,7 @@ def test_bytes_come_out_as_they_went_in(tmp_path: Path):
 
 @pytest.mark.parametrize("model", ["gemma4", "llama"])
 def test_gemma_4_has_merges_and_ollama_calls_it_llama(model: str, tmp_path: Path):
-    vocabulary = sentence_piece(dict.fromkeys(PIECES, -1000.0), eos_token_id=2)
+    vocabulary = sentence_piece(dict.fromkeys(PIECES, -1000.0), eos_token_id=2, add_bos_token=False)
     vocabulary.model, vocabulary.pre = model, None if model == "gemma4" else "gemma4"
     vocabulary.merges = ["e l", "l o", "▁ h", "▁ w", "o r"]
     tokenizer = plain_tokenizer(vocabulary, tmp_path)

@@ -20,6 +20,8 @@ class Scheme:
     tokenizer_class: str
     begins_with_bos: bool
     """Whether a token that begins a text is put first where the metadata does not say."""
+    insists_on_bos: bool = False
+    """Whether it is put first even where the metadata says no, which some files do by mistake."""
     prefixes_space: bool = False
     """Whether a text is read as though a space stood before it."""
     drops_blanks_behind_tokens: bool = False

@@ -7,6 +7,7 @@ merged, and what has no token becomes tokens of its bytes.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
@@ -53,11 +54,11 @@ def scored_scheme(file: GgufFile, vocabulary: Vocabulary) -> Scheme:
 
 
 def merged_scheme(file: GgufFile, vocabulary: Vocabulary) -> Scheme:
-    """The tokenizer of a vocabulary of the same form with a list of merges, as Gemma 4 has it.
+    """The tokenizer of a vocabulary of the same form with a list of merges, as Gemma 4 has it, which wants its BOS.
 
     Raises ModelFileError: merges or bytes are missing.
     """
-    return _scheme(file, vocabulary, read_merges(file), prefixes_space=False)
+    return replace(_scheme(file, vocabulary, read_merges(file), prefixes_space=False), insists_on_bos=True)
 
 
 def _scheme(file: GgufFile, vocabulary: Vocabulary, merges: list[list[str]], *, prefixes_space: bool) -> Scheme:

@@ -97,6 +97,8 @@ def _kind(file: GgufFile) -> str:
 
 
 def _adds_bos(file: GgufFile, scheme: Scheme) -> bool:
+    if scheme.insists_on_bos:
+        return True
     value = file.metadata.get("tokenizer.ggml.add_bos_token", scheme.begins_with_bos)
     if not isinstance(value, bool):
         raise ModelFileError(f"{file.path}: `tokenizer.ggml.add_bos_token` must be true or false.")
