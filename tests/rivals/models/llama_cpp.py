@@ -1,4 +1,4 @@
-"""llama.cpp through its shared libraries: its quantizer, and its logits.
+"""llama.cpp through its shared libraries: its quantizer, its logits, and its tokens.
 
 Structures are those of its `include/llama.h` at the version that `scripts/fetch_llama_cpp.sh` pins. What it cannot do
 ends the process (it aborts), so `rig.py` runs this file as a program of its own.
@@ -110,6 +110,7 @@ class LlamaCpp:
             "llama_init_from_model": (_Pointer, [_Pointer, _ContextParameters]),
             "llama_model_get_vocab": (_Pointer, [_Pointer]),
             "llama_vocab_n_tokens": (_Int, [_Pointer]),
+            "llama_tokenize": (_Int, [_Pointer, ctypes.c_char_p, _Int, ctypes.POINTER(_Int), _Int, _Bool, _Bool]),
             "llama_batch_init": (_Batch, [_Int, _Int, _Int]),
             "llama_batch_free": (None, [_Batch]),
             "llama_decode": (_Int, [_Pointer, _Batch]),
@@ -155,6 +156,22 @@ class LlamaCpp:
         self._llama.llama_model_free(model)
         return result
 
+    def tokens(self, file: Path, texts: list[str], *, obeyed: bool) -> list[list[int]]:
+        """Of each text, without a token that begins it; are special tokens in it `obeyed`?"""
+        parameters = self._llama.llama_model_default_params()
+        parameters.vocab_only = True
+        model = self._llama.llama_model_load_from_file(str(file).encode(), parameters)
+        if not model:
+            raise RuntimeError(f"llama.cpp does not load {file}")
+        vocabulary = self._llama.llama_model_get_vocab(model)
+        result: list[list[int]] = []
+        for text in map(str.encode, texts):
+            room = (_Int * (len(text) + 2))()
+            count = self._llama.llama_tokenize(vocabulary, text, len(text), room, len(room), False, obeyed)
+            result.append(list(room[:count]))
+        self._llama.llama_model_free(model)
+        return result
+
     def _decode(self, context: int, tokens: np.ndarray, start: int, vocabulary: int) -> np.ndarray:
         batch = self._llama.llama_batch_init(len(tokens), 0, 1)
         batch.n_tokens = len(tokens)
@@ -170,12 +187,16 @@ class LlamaCpp:
 
 
 def main() -> None:
-    """One task, as JSON: {"folder", "do": "quantize" or "logits", ...}."""
+    """One task, as JSON: {"folder", "do": "quantize", "logits" or "tokens", ...}."""
     task = json.loads(sys.argv[1])
     llama = LlamaCpp(Path(task["folder"]))
     if task["do"] == "quantize":
         for kind, target in task["targets"].items():
             llama.quantize(Path(task["file"]), Path(target), kind)
+    elif task["do"] == "tokens":
+        texts = json.loads(Path(task["texts"]).read_text(encoding="utf-8"))
+        found = llama.tokens(Path(task["file"]), texts, obeyed=task["obeyed"])
+        Path(task["target"]).write_text(json.dumps(found), encoding="utf-8")
     else:
         np.save(task["target"], llama.logits(Path(task["file"]), np.load(task["tokens"])))
 
