@@ -31,7 +31,8 @@ driver-fuzz: build/.driver-tools
 	$(MAKE) --directory driver fuzz FUZZ_SECONDS=1200
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
-test-rivals: $(VENV)/.development $(REFERENCE)/.ready build/rivals/llama.cpp/.ready build/rivals/tokenizers/.ready
+test-rivals: $(VENV)/.development $(REFERENCE)/.ready $(REFERENCE)/.genai-builder build/rivals/llama.cpp/.ready \
+		build/rivals/tokenizers/.ready
 	$(BIN)/python -m pytest -m slow
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
@@ -109,6 +110,12 @@ $(REFERENCE)/.ready: scripts/requirements-reference.txt | $(VENV)/.development
 	$(PYTHON) -m venv $(REFERENCE)
 	$(REFERENCE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: \
 		--requirement $<
+	touch $@
+
+# ONNX Runtime GenAI's model builder, whose folders tests/rivals/genai runs.
+$(REFERENCE)/.genai-builder: scripts/requirements-genai-builder.txt $(REFERENCE)/.ready
+	$(REFERENCE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: \
+		--no-deps --requirement $<
 	touch $@
 
 # The rival there: llama.cpp's converter, quantizer and inference.
