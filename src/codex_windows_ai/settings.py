@@ -24,6 +24,7 @@ APPLICATION = "codex-windows-ai"
 ENVIRONMENT_PREFIX = "CODEX_WINDOWS_AI_"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
+KVPrecision = Literal["auto", "float32", "float16"]
 Fallback = Literal["refuse", "announce"]
 Device = Literal["gpu", "npu", "cpu"]
 
@@ -153,6 +154,11 @@ class Settings(BaseSettings):
     codex_tools: bool | None = Field(
         default=None,
         description="Codex offers its tools to the model of this machine; default: if it has a billion parameters.",
+    )
+    kv_cache: KVPrecision = Field(
+        default="auto",
+        description="Numbers that keys and values are kept as, on the processor: `float32` is exact, `float16` takes "
+        "half the memory; `auto` is `float16` where the model's window would not fit otherwise.",
     )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(

@@ -46,7 +46,12 @@ class EngineCore:
     ) -> None:
         self.configuration = configuration or EngineConfiguration()
         self.folder = folder
-        self.model = Model(folder, threads=self.configuration.threads, configure_session=configure_session)
+        self.model = Model(
+            folder,
+            threads=self.configuration.threads,
+            configure_session=configure_session,
+            half_precision=self.configuration.half_precision,
+        )
         self.pool = make_pool(self.model.spec, self.configuration.row_bytes, self.configuration.cache_bytes)
         self.slots = Slots(self.pool)
         self.cache = PrefixCache(self.pool)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
 from codex_windows_ai.engine.configuration import eighth_of_memory
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.hardware.memory import read_memory
+from codex_windows_ai.models.graph_check import ModelSizes
 from codex_windows_ai.models.storage import LEAST_WINDOW
-
-KVPrecision = Literal["auto", "float32", "float16"]
+from codex_windows_ai.settings import KVPrecision
 
 _OURS = 0.8
 """Of the machine's memory; the rest is other programs'."""
@@ -19,16 +17,6 @@ _LOADED = 1.5
 _RUNNING = 0.75
 """Of what weights leave, for running sequences; the rest is for prefixes."""
 _STEP = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSizes:
-    """What a model takes: bytes of its weights' files, and of a token's keys and values in its graph's own types."""
-
-    weights: int
-    token: int
-    can_be_halved: bool
-    """Its keys and values are float32."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
+from codex_windows_ai.engine.kv.half_precision import half_precision_graph
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
@@ -37,10 +38,14 @@ _POSITIONS = "position_ids"
 # Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
 _SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+"""A session's configuration entry: where the weights of a graph lie that is handed over as bytes."""
 
 
 class Model:
     """A loaded decoder of `folder`: its graph for the CPU, or its portable one where a device is chosen, or `file`.
+
+    With `half_precision` it is the portable one, with float16 keys and values in the place of float32.
 
     Raises ModelFileError: ONNX Runtime cannot load the file.
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
@@ -55,13 +60,16 @@ class Model:
         file: Path | None = None,
         threads: int | None = None,
         configure_session: ConfigureSession | None = None,
+        half_precision: bool = False,
     ) -> None:
-        self.file = file or (folder.cpu_model_file if configure_session is None else folder.model_file)
+        portable = half_precision or configure_session is not None
+        self.file = file or (folder.model_file if portable else folder.cpu_model_file)
         wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
         # With more threads than heads ONNX Runtime splits one head's attention between threads, and what a
         # token gets would depend on how many sequences share the pass.
         self.threads = min(wanted, folder.heads)
-        self._session = _load(self.file, self.threads, configure_session)
+        graph = half_precision_graph(self.file, folder) if half_precision else None
+        self._session = _load(self.file, self.threads, configure_session, graph)
         return_freed_memory()  # of scales and tables that were computed while it loaded
         self.computes_in_host_memory = configure_session is None
         """Only the CPU runs it: past and present may be the same memory."""
@@ -199,7 +207,8 @@ def _positions(past: Sequence[int], new: int, streams: tuple[int, ...]) -> npt.N
     return np.tile(rows, (*streams, 1, 1))
 
 
-def _load(file: Path, threads: int, configure_session: ConfigureSession | None) -> Any:
+def _load(file: Path, threads: int, configure_session: ConfigureSession | None, graph: bytes | None = None) -> Any:
+    """A session over `file`, or over a `graph` whose weights lie beside it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -207,9 +216,13 @@ def _load(file: Path, threads: int, configure_session: ConfigureSession | None) 
     try:
         if configure_session is None:
             options.add_session_config_entry(*EXACT_SUMS)
-            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        configure_session(options)
-        return onnxruntime.InferenceSession(str(file), options)
+            providers = ["CPUExecutionProvider"]
+        else:
+            configure_session(options)
+            providers = None
+        if graph is not None:
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(file.parent))
+        return onnxruntime.InferenceSession(graph or str(file), options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):
             raise UnsupportedModelError(

@@ -113,7 +113,7 @@ class Host:
             found.append(OPEN_LOOPBACK_REMARK)
         elif self._settings.open_loopback:
             found.append("The setting `open_loopback` has no effect: other machines reach this host.")
-        return tuple(found)
+        return (*found, *self.models.remarks())
 
     def tell_channels(self, *, open: bool, detail: str) -> None:
         """Says to whoever asks whether clients can have channels, and to the log when that changes."""

@@ -6,6 +6,7 @@ Reads names, shapes and places; weights in files of their own stay there.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
@@ -52,6 +53,16 @@ _DRIVEN = {"input_ids", "attention_mask", "position_ids"}
 _NEEDED = {"input_ids", "attention_mask"}
 
 
+@dataclass(frozen=True, slots=True)
+class ModelSizes:
+    """What a model takes: bytes of its weights' files, and of a token's keys and values in its graph's own types."""
+
+    weights: int
+    token: int
+    can_be_halved: bool
+    """Its keys and values are float32."""
+
+
 def check_graphs(folder: ModelFolder) -> None:
     """Checks the graphs of a model folder.
 
@@ -61,17 +72,33 @@ def check_graphs(folder: ModelFolder) -> None:
     """
     for file in dict.fromkeys((folder.model_file, folder.cpu_model_file)):
         graph = DecoderGraph(file)
-        weights = graph.weight_files
         _check_interface(graph, folder)
         layers = _layers(graph, folder)
         _check_attention(graph, layers)
         _check_layers(graph, layers, folder)
         _check_experts(graph)
         _check_positions(graph, folder)
-        sizes = file.stat().st_size + sum(weight.stat().st_size for weight in weights)
-        token_bytes = sum(_state_bytes(graph.inputs[name], graph, folder) for names in layers for name in names)
-        require_memory(sizes, token_bytes, str(folder.path), folder.context_length)
+        sizes = _sizes(graph, layers, folder)
+        require_memory(sizes.weights, sizes.token, str(folder.path), folder.context_length)
         _check_heads(graph, layers, folder)
+
+
+def read_sizes(folder: ModelFolder) -> ModelSizes:
+    """What a model takes. Raises ModelFileError, UnsupportedModelError: as `check_graphs`."""
+    graph = DecoderGraph(folder.model_file)
+    return _sizes(graph, _layers(graph, folder), folder)
+
+
+def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFolder) -> ModelSizes:
+    from onnx import TensorProto
+
+    weights = graph.weight_files  # which must be within the folder
+    states = [graph.inputs[name] for names in layers for name in names]
+    return ModelSizes(
+        weights=sum(file.stat().st_size for file in (graph.file, *weights)),
+        token=sum(_state_bytes(state, graph, folder) for state in states),
+        can_be_halved=all(state.type.tensor_type.elem_type == TensorProto.FLOAT for state in states),
+    )
 
 
 def _check_interface(graph: DecoderGraph, folder: ModelFolder) -> None:

@@ -140,6 +140,11 @@ class ModelRegistry:
         figures = _statistics(runtime) if runtime is not None else None
         return ((runtime.source, figures),) if runtime is not None and figures is not None else ()
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth knowing of how the loaded models run."""
+        runtime = self._loaded()
+        return runtime.remarks if runtime is not None else ()
+
     async def close(self) -> None:
         """Unloads all models; what still runs ends with an error."""
         opening, self._opening = self._opening, None

@@ -17,11 +17,14 @@ from codex_windows_ai.devices.proof import require_the_same_answers
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.generation import Generation
+from codex_windows_ai.engine.kv.half_precision import measured_loss
+from codex_windows_ai.engine.memory_plan import MemoryPlan, plan_memory
 from codex_windows_ai.engine.model import ConfigureSession
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, WindowsAiError
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.models.graph_check import read_sizes
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.protocol.request import GenerationRequest, Message
 from codex_windows_ai.protocol.source import AnswerSource
@@ -47,8 +50,18 @@ class EngineProvider:
         report = progress or silent
         self.folder: ModelFolder = model_store().resolve(settings.model, progress=progress)
         report("loading", 0, 1)
+        self.remarks: tuple[str, ...] = ()
+        """What whoever looks after the host should know of how the model runs."""
         if device is None:
-            self.engine = Engine(self.folder, EngineConfiguration(threads=settings.threads))
+            plan = plan_memory(read_sizes(self.folder), self.folder.context_length, settings.kv_cache)
+            own_window, self.folder = self.folder.context_length, replace(self.folder, context_length=plan.window)
+            self.engine = Engine(
+                self.folder,
+                EngineConfiguration(
+                    threads=settings.threads, row_bytes=plan.row_bytes, half_precision=plan.half_precision
+                ),
+            )
+            self.remarks = _remarks(plan, own_window, self.engine, self.folder.name)
         else:
             self.engine = _engine_on(device, self.folder, settings, progress)
         try:
@@ -94,6 +107,23 @@ class EngineProvider:
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
         self.engine.close()
+
+
+def _remarks(plan: MemoryPlan, own_window: int, engine: Engine, name: str) -> tuple[str, ...]:
+    """What the plan costs the model's users."""
+    found: list[str] = []
+    if plan.half_precision:
+        loss = measured_loss(engine.core.model, engine.tokenizer)
+        found.append(
+            f"{name} keeps keys and values as float16, {plan.token_bytes:,} bytes a token, half of float32; measured "
+            f"loss {loss:.1g} nats a token (setting `kv_cache`)."
+        )
+    if plan.window < own_window:
+        found.append(
+            f"{name} has a window of {plan.window:,} tokens here; its own of {own_window:,} does not fit this "
+            "machine's memory."
+        )
+    return tuple(found)
 
 
 def _clamped(asked: int | None, given: int | None) -> tuple[str, ...]:

@@ -163,6 +163,11 @@ class WindowsAiRuntime:
         return self.engine_provider.folder
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What whoever looks after this machine should know of how the engine's model runs."""
+        return self._engine.remarks if self._engine is not None else ()
+
+    @property
     def engine_provider(self) -> EngineProvider:
         """The engine with its model, and how that is spoken to.
 
