@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codex_windows_ai.errors import UnsupportedModelError
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.convert.configuration import MODEL
 from codex_windows_ai.models.families.family import Family
 from codex_windows_ai.models.families.registry import FAMILIES, read_spec
@@ -215,3 +215,28 @@ def test_the_attention_factor_of_yarn(keys: dict[str, Any], magnitude: float, tm
     yarn = {".rope.scaling.type": "yarn", ".rope.scaling.factor": 8.0, ".rope.scaling.original_context_length": 16}
     (rope,) = spec_of(Tiny(extra={**yarn, **keys}), tmp_path).ropes
     assert rope.magnitude == pytest.approx(magnitude)
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({".attention.key_length": (1 << 31) - 1}, "key_length"),
+        ({".attention.key_length": 1 << 17}, "key_length"),
+        ({".attention.sliding_window": (1 << 32) - 1}, "sliding_window"),
+        ({".attention.sliding_window_pattern": [True]}, "sliding_window_pattern"),
+        ({".attention.head_count": [4]}, "head_count"),
+        ({".rope.scaling.type": "yarn", ".rope.scaling.original_context_length": 0}, "original_context_length"),
+        ({".rope.scaling.type": "yarn", ".rope.scaling.yarn_beta_fast": float("nan")}, "yarn_beta_fast"),
+        ({".final_logit_softcapping": float("inf")}, "final_logit_softcapping"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_numbers_that_no_model_has_are_named(keys: dict[str, Any], named: str, tmp_path: Path):
+    tiny = Tiny(architecture="gemma3", head_norms=True, post_norms=True, extra=keys)
+    with pytest.raises(ModelFileError, match=f"`gemma3.*{named}`"):
+        spec_of(tiny, tmp_path)
+
+
+def test_no_more_is_turned_than_there_is(tmp_path: Path):
+    with pytest.raises(UnsupportedModelError, match="of heads of 16 elements 1073741824 cannot be turned"):
+        spec_of(Tiny(architecture="qwen2", turned=1 << 30), tmp_path)

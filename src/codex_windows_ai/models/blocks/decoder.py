@@ -154,6 +154,4 @@ def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
         for name, size in sizes.items()
         if size % _HEAD_SIZE_MULTIPLE
     ]
-    if rope and rope.size > attention.head_size:
-        found.append(f"{rope.size} elements of heads of {attention.head_size} cannot be turned")
     return found

@@ -22,7 +22,7 @@ _LARGEST = {"gemma2": 46, "gemma3": 62}
 
 def _read_gemma2(metadata: Hyperparameters) -> DecoderSpec:
     softcap = metadata.softcap("attn_logit_softcapping", 50.0)
-    windows = metadata.windows(metadata.integer("attention.sliding_window", 4096), every=2)
+    windows = metadata.windows(metadata.count("attention.sliding_window", 4096), every=2)
     layers = [
         replace(layer, attention=replace(layer.attention, softcap=softcap, window=window))
         for layer, window in zip(metadata.dense_layers(), windows, strict=True)
@@ -32,7 +32,7 @@ def _read_gemma2(metadata: Hyperparameters) -> DecoderSpec:
 
 def _read_gemma3(metadata: Hyperparameters) -> DecoderSpec:
     near = RopeSpec(read_size(metadata), read_base(metadata, "rope.freq_base_swa"))
-    windows = metadata.windows(metadata.integer("attention.sliding_window", 0), every=6)
+    windows = metadata.windows(metadata.count("attention.sliding_window", 0), every=6)
     layers = [
         replace(layer, attention=replace(layer.attention, window=window, rope=near)) if window else layer
         for layer, window in zip(metadata.with_head_norms(metadata.dense_layers()), windows, strict=True)

@@ -10,7 +10,7 @@ from codex_windows_ai.models.spec import DecoderSpec
 
 
 def _read(metadata: Hyperparameters) -> DecoderSpec:
-    layers, window = metadata.dense_layers(), metadata.integer("attention.sliding_window", 0)
+    layers, window = metadata.dense_layers(), metadata.count("attention.sliding_window", 0)
     if 0 < window < metadata.size("context_length"):  # llama.cpp leaves it out; the model was trained with it
         layers = [replace(layer, attention=replace(layer.attention, window=window)) for layer in layers]
     return metadata.decoder(layers)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r"blk\.([0-9]{1,9})\.")
 _MOST_SIZE = (1 << 31) - 1
+_MOST_HEAD_SIZE = 1 << 16  # a hundred times the largest known
 _EPSILONS, _SCALES, _SOFTCAPS = (1e-20, 1.0), (-1e6, 1e6), (0.0, 1e6)
 """Far beyond what models have, and near enough for all arithmetic to stay finite."""
 
@@ -56,6 +57,10 @@ class Hyperparameters:
         if not 1 <= value <= _MOST_SIZE:
             raise ModelFileError(f"{self.file.path}: `{self.key(name)}` must be from 1 to {_MOST_SIZE}, found {value}.")
         return value
+
+    def count(self, name: str, default: int) -> int:
+        """A whole number of things, of which there may be none."""
+        return self.size(name, default) if self.integer(name, default) else 0
 
     def number(self, name: str, within: tuple[float, float], default: float | None = None) -> float:
         """A number `within` these two, which no NaN is."""
@@ -151,7 +156,10 @@ class Hyperparameters:
     def head_size(self, layer: int = 0) -> int:
         """Elements of a head."""
         heads = self.size("attention.head_count", layer=layer)
-        return self.size("attention.key_length", self.size("embedding_length") // heads)
+        size = self.size("attention.key_length", self.size("embedding_length") // heads)
+        if size > _MOST_HEAD_SIZE:
+            raise ModelFileError(f"{self.file.path}: heads of {size} elements (`{self.key('attention.key_length')}`).")
+        return size
 
     def rope(self) -> RopeSpec:
         """The rotary embedding of all layers, as `rope_scaling.read_rope` says."""

@@ -27,8 +27,13 @@ def read_base(metadata: Hyperparameters, key: str = "rope.freq_base") -> float:
 
 
 def read_size(metadata: Hyperparameters) -> int:
-    """Elements of a head that are turned."""
-    return metadata.size("rope.dimension_count", metadata.head_size())
+    """Elements of a head that are turned. Raises UnsupportedModelError: more than there are."""
+    head_size = metadata.head_size()
+    if (size := metadata.size("rope.dimension_count", head_size)) > head_size:
+        raise UnsupportedModelError(
+            f"{metadata.file.path} cannot be run: of heads of {head_size} elements {size} cannot be turned."
+        )
+    return size
 
 
 def read_rope(metadata: Hyperparameters) -> RopeSpec:
