@@ -253,6 +253,7 @@ def test_a_tied_embedding_is_stored_once(tmp_path: Path):
         (Tiny(extra={"llama.rope.scaling.type": "ntk"}), ["ntk", "linear", "yarn"]),
         (Tiny(extra={".rope.dimension_count": 8}), ["rope.dimension_count", "8"]),
         (Tiny(extra={"split.count": 2}), ["split.count", "2"]),
+        (Tiny(architecture="", extra={"split.count": 3, "split.no": 1}), ["split.count", "3"]),
         (Tiny(head_size=24), ["24", "16"]),
         (Tiny(architecture="qwen2", head_size=32, turned=24), ["turned", "24", "16"]),
         (Tiny(architecture="qwen2", turned=32), ["32", "16"]),

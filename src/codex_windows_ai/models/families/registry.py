@@ -52,13 +52,13 @@ def read_spec(file: GgufFile) -> DecoderSpec:
     Raises UnsupportedModelError: another family, a feature that is not built, or something that nobody reads.
     ModelFileError: a value is missing.
     """
-    family = family_of(file)
     parts = file.integer("split.count", 0)
     if parts not in (0, 1):  # a single part is whole
         raise UnsupportedModelError(
             f"{file.path} has `split.count` {parts}; such models are not supported.",
             hint="Merge the parts first: `llama-gguf-split --merge` of llama.cpp writes one file.",
         )
+    family = family_of(file)  # parts behind the first name none
     metadata = Hyperparameters(file, family.layout)
     spec = family.read(metadata)
     if found := problems(spec):
