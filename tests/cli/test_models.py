@@ -37,6 +37,23 @@ def test_list_shows_name_size_and_folder(installed: Path) -> None:
     assert model["bytes"] > 100_000_000
 
 
+def test_show_says_what_the_model_takes_and_which_window_fits(installed: Path) -> None:
+    text = cwai("models", "show", "mine", home=installed).stdout
+    assert "8,192 tokens\n" in text
+    assert "float32, 46,080 bytes a token" in text
+    shown = json.loads(cwai("models", "show", "MINE", "--json", home=installed).stdout)["model"]
+    assert (shown["name"], shown["own_window"], shown["window"]) == ("mine", 8192, 8192)
+    assert shown["weights_bytes"] < shown["bytes"]
+
+    halved = environment_with(installed) | {"CODEX_WINDOWS_AI_KV_CACHE": "float16"}
+    ran = subprocess.run([*COMMAND, "models", "show", "mine"], env=halved, capture_output=True, text=True, check=True)
+    assert "float16, 23,040 bytes a token" in ran.stdout
+
+    missing = cwai("models", "show", DEFAULT_MODEL, home=installed)
+    assert missing.exit_code == 1
+    assert f"cwai models add {DEFAULT_MODEL}" in missing.stderr
+
+
 def test_an_empty_list_is_empty(tmp_path: Path) -> None:
     assert cwai("models", "list", home=tmp_path).stdout == ""
     assert json.loads(cwai("models", "list", "--json", home=tmp_path).stdout) == {"schema_version": 1, "models": []}

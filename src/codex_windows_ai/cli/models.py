@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -15,10 +16,11 @@ from codex_windows_ai.models.precision import Precision
 if TYPE_CHECKING:
     from codex_windows_ai.models.progress import Progress
     from codex_windows_ai.models.store import InstalledModel, ModelStore
+    from codex_windows_ai.windows_ai.model_facts import ModelFacts
 
 Result = TypeVar("Result")
 
-app = typer.Typer(help="List, add, remove and verify the models on this machine.", no_args_is_help=True)
+app = typer.Typer(help="List, add, show, remove and verify the models on this machine.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="An installed model's name.")]
@@ -64,6 +66,26 @@ def add(
         write_json({"model": _document(model)})
     else:
         write(f"{model.name}\t{bytes_text(model.bytes)}\t{model.path}\n")
+
+
+@app.command()
+def show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show what a model takes, and the window that fits this machine, before it is loaded."""
+    facts = _work(lambda store, progress: _facts(store, name))
+    if as_json:
+        write_json({"model": asdict(facts) | {"path": str(facts.path), "remarks": list(facts.remarks)}})
+        return
+    fits = "" if facts.window == facts.own_window else f" of {facts.own_window:,}: more does not fit this machine"
+    lines = {
+        "name": facts.name,
+        "folder": f"{facts.path}, {bytes_text(facts.bytes)}",
+        "made from": f"{facts.source}, precision {facts.precision}",
+        "weights": bytes_text(facts.weights_bytes),
+        "window": f"{facts.window:,} tokens{fits}",
+        "keys, values": f"{facts.kv_cache}, {facts.token_bytes:,} bytes a token",
+    }
+    text = "".join(f"{label + ':':<14}{value}\n" for label, value in lines.items())
+    write(text + "".join(f"{'note:':<14}{remark}\n" for remark in facts.remarks))
 
 
 @app.command()
@@ -115,6 +137,13 @@ def _add(path: str, name: str | None, precision: Precision, progress: Progress) 
     else:
         added = store.add(path, name=name, precision=precision, progress=progress)
     return next(model for model in store.list() if model.path == added.path)
+
+
+def _facts(store: ModelStore, name: str) -> ModelFacts:
+    from codex_windows_ai.settings import load_settings
+    from codex_windows_ai.windows_ai.model_facts import describe_model
+
+    return describe_model(store, name, load_settings())
 
 
 def _document(model: InstalledModel) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from codex_windows_ai.engine.configuration import eighth_of_memory
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.hardware.memory import read_memory

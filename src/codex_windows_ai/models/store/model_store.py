@@ -52,7 +52,7 @@ Prove = Callable[[ModelFolder], Sequence[str]]
 class InstalledModel:
     """One line of the list of models; `bytes` on the disk, `source` what it was made from, or "unknown".
 
-    `remarks` are what its user should know of it.
+    `remarks` are what its user should know of it, `precision` what became of its weights.
     """
 
     name: str
@@ -60,6 +60,7 @@ class InstalledModel:
     bytes: int
     source: str
     remarks: tuple[str, ...] = ()
+    precision: str = Precision.OWN
 
 
 class ModelStore:
@@ -312,8 +313,12 @@ def _installed_model(folder: Path) -> InstalledModel:
         record = read_record(folder)
     except ModelFileError:
         record = None
-    source, remarks = (record.source.path, record.remarks) if record else ("unknown", ())
-    return InstalledModel(folder.name, folder, folder_bytes(folder), source, remarks)
+    if record is None:
+        return InstalledModel(folder.name, folder, folder_bytes(folder), "unknown")
+    source = record.source
+    return InstalledModel(
+        folder.name, folder, folder_bytes(folder), source.path, record.remarks, Precision(source.precision)
+    )
 
 
 def _name_of(source: Path) -> str:
