@@ -66,7 +66,6 @@ def test_text_becomes_the_pieces_of_the_highest_scores(text: str, prefixes: bool
     texts=st.lists(st.text("abc ", max_size=24), min_size=1, max_size=8),
 )
 def test_any_vocabulary_merges_as_the_algorithm_says(pieces: list[str], texts: list[str]):
-    """But for runs of one part that stand in the wrong order in the text, which no trained vocabulary leaves so."""
     scores = {piece: -float(number) for number, piece in enumerate([*"ab▁", *pieces])}
     with TemporaryDirectory() as folder:
         tokenizer = plain_tokenizer(sentence_piece(scores, add_space_prefix=False), Path(folder))

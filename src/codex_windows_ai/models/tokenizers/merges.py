@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError
@@ -34,8 +33,9 @@ def merges_by_score(vocabulary: Vocabulary, scores: list[float]) -> list[list[st
 
     SentencePiece's BPE merges the neighbours whose common text has the highest score, and of equal ones the leftmost
     (bpe_model.cc, Taku Kudo and John Richardson, arXiv 1808.06226); it never makes a control token, a byte or an unused
-    token out of text. A list of merges does the same, if what overlaps is in the right order: see `_cuts`. Of tokens
-    with equal scores the longest comes first, so that runs grow from the left (Llama 2's spaces all have one score).
+    token out of text. A list of merges does the same: the ways to one token have different places in it, but where they
+    overlap, what was merged before leaves only one of them. Of tokens with equal scores the longest comes first, so
+    that runs grow from the left (Llama 2's spaces all have one score).
     """
     normal = [number for number, kind in enumerate(vocabulary.kinds) if kind == TokenKind.NORMAL]
     normal.sort(key=lambda number: (-scores[number], -len(vocabulary.texts[number]), number))
@@ -43,25 +43,8 @@ def merges_by_score(vocabulary: Vocabulary, scores: list[float]) -> list[list[st
     merges: list[list[str]] = []
     for number in normal:
         text = vocabulary.texts[number]
-        for cut in _cuts(text):
+        for cut in range(1, len(text)):
             left, right = tokens.get(text[:cut]), tokens.get(text[cut:])
             if left is not None and right is not None:
                 merges.append([left, right])
     return merges
-
-
-def _cuts(text: str) -> Iterator[int]:
-    """All places where a token can be cut in two, in the order in which its merges must stand.
-
-    `aba` out of `ab` and `a` and out of `a` and `ba` have one score; where `ab`, `a`, `ba` stand in a row, the left one
-    comes first. So a cut comes before the other that leaves parts of the same lengths, if the token's end is the
-    beginning of the other. (Where both are, as in `aaaaaa`, the leftmost merges never leave the smaller on the left.)
-    """
-    size = len(text)
-    for cut in range(1, size // 2 + 1):
-        if cut + cut == size:
-            yield cut
-        elif text.endswith(text[:cut]):
-            yield from (size - cut, cut)
-        else:
-            yield from (cut, size - cut)
