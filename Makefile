@@ -32,7 +32,7 @@ driver-fuzz: build/.driver-tools
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
 test-rivals: $(VENV)/.development $(REFERENCE)/.ready $(REFERENCE)/.genai-builder build/rivals/llama.cpp/.ready \
-		build/rivals/tokenizers/.ready
+		build/rivals/tokenizers/.ready build/rivals/gemma/.ready
 	$(BIN)/python -m pytest -m slow
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
@@ -121,6 +121,11 @@ $(REFERENCE)/.genai-builder: scripts/requirements-genai-builder.txt $(REFERENCE)
 # The rival there: llama.cpp's converter, quantizer and inference.
 build/rivals/llama.cpp/.ready: scripts/fetch_llama_cpp.sh | $(VENV)/.development
 	scripts/fetch_llama_cpp.sh $(@D) $(VENV)
+	touch $@
+
+# A model with trained weights, which tests/rivals/models runs.
+build/rivals/gemma/.ready: scripts/fetch_gemma.sh | $(VENV)/.development
+	scripts/fetch_gemma.sh $(@D) $(VENV)
 	touch $@
 
 # Models' own tokenizers, which tests/rivals/tokenizers compares with: their files, and the libraries that read some.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 FILE_TYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ4_XS": 30}
 _FLOAT32, _NO_FLASH_ATTENTION = 0, 0
 _THREADS = 1  # more wait for each other by spinning, which takes an age where others use the processor, too
-_PIECE = 512
+_PIECE = 128
 """Positions whose logits are computed at a time."""
 
 _Pointer, _Int, _UInt, _Float, _Bool = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint32, ctypes.c_float, ctypes.c_bool
@@ -133,28 +135,27 @@ class LlamaCpp:
             raise RuntimeError(f"llama.cpp could not quantize {source} to {kind}")
 
     def logits(self, file: Path, tokens: np.ndarray) -> np.ndarray:
-        """Of each text in `tokens` [texts, positions]: [texts, positions, vocabulary]; keys and values are float32."""
-        texts, positions = tokens.shape
-        model = self._llama.llama_model_load_from_file(str(file).encode(), self._llama.llama_model_default_params())
-        if not model:
-            raise RuntimeError(f"llama.cpp does not load {file}")
-        parameters = self._llama.llama_context_default_params()
-        parameters.n_ctx = -(-positions // 256) * 256
-        parameters.n_batch = parameters.n_ubatch = _PIECE
-        parameters.n_threads = parameters.n_threads_batch = _THREADS
-        parameters.type_k = parameters.type_v = _FLOAT32
-        parameters.flash_attn_type = _NO_FLASH_ATTENTION
-        context = self._llama.llama_init_from_model(model, parameters)
-        vocabulary = self._llama.llama_vocab_n_tokens(self._llama.llama_model_get_vocab(model))
-        result = np.empty((texts, positions, vocabulary), np.float32)
-        for text in range(texts):
-            self._llama.llama_memory_clear(self._llama.llama_get_memory(context), True)
-            for start in range(0, positions, _PIECE):
-                piece = tokens[text, start : start + _PIECE]
-                result[text, start : start + len(piece)] = self._decode(context, piece, start, vocabulary)
-        self._llama.llama_free(context)
-        self._llama.llama_model_free(model)
+        """Of each text in `tokens` [texts, positions]: [texts, positions, vocabulary]."""
+        pieces = [logits for _, _, logits in self._pieces(file, tokens)]
+        return np.concatenate(pieces).reshape(*tokens.shape, -1)
+
+    def likelihoods(self, file: Path, tokens: np.ndarray) -> np.ndarray:
+        """Natural logarithms of what each token was given by those before it: [texts, positions - 1]."""
+        result = np.empty((len(tokens), tokens.shape[1] - 1))
+        for text, start, logits in self._pieces(file, tokens[:, :-1]):
+            end = start + len(logits)
+            result[text, start:end] = likelihoods(logits, tokens[text, start + 1 : end + 1])
         return result
+
+    def _pieces(self, file: Path, tokens: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+        """The text, the first position, and logits from there on."""
+        texts, positions = tokens.shape
+        with closing(LoadedModel(self._llama, file, positions)) as model:
+            for text in range(texts):
+                model.forget()
+                for start in range(0, positions, _PIECE):
+                    piece = tokens[text, start : start + _PIECE]
+                    yield text, start, model.forward(piece, start, len(piece))
 
     def tokens(self, file: Path, texts: list[str], *, obeyed: bool) -> list[list[int]]:
         """Of each text, without a token that begins it; are special tokens in it `obeyed`?"""
@@ -172,22 +173,60 @@ class LlamaCpp:
         self._llama.llama_model_free(model)
         return result
 
-    def _decode(self, context: int, tokens: np.ndarray, start: int, vocabulary: int) -> np.ndarray:
+    def load(self, file: Path, positions: int) -> LoadedModel:
+        """The model, with room for so many tokens."""
+        return LoadedModel(self._llama, file, positions)
+
+
+class LoadedModel:
+    """A model and its keys and values, which are float32."""
+
+    def __init__(self, llama: Any, file: Path, positions: int) -> None:
+        self._llama = llama
+        self._model = llama.llama_model_load_from_file(str(file).encode(), llama.llama_model_default_params())
+        if not self._model:
+            raise RuntimeError(f"llama.cpp does not load {file}")
+        parameters = llama.llama_context_default_params()
+        parameters.n_ctx = -(-positions // 256) * 256
+        parameters.n_batch = parameters.n_ubatch = _PIECE
+        parameters.n_threads = parameters.n_threads_batch = _THREADS
+        parameters.type_k = parameters.type_v = _FLOAT32
+        parameters.flash_attn_type = _NO_FLASH_ATTENTION
+        self._context = llama.llama_init_from_model(self._model, parameters)
+        self._vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self._model))
+
+    def forward(self, tokens: np.ndarray, start: int, keep: int) -> np.ndarray:
+        """Logits of the last `keep` of these tokens, behind `start` others: [keep, vocabulary]."""
         batch = self._llama.llama_batch_init(len(tokens), 0, 1)
         batch.n_tokens = len(tokens)
         for number, token in enumerate(tokens):
             batch.token[number], batch.pos[number] = int(token), start + number
-            batch.n_seq_id[number], batch.seq_id[number][0], batch.logits[number] = 1, 0, 1
-        status = self._llama.llama_decode(context, batch)
+            batch.n_seq_id[number], batch.seq_id[number][0] = 1, 0
+            batch.logits[number] = number >= len(tokens) - keep
+        status = self._llama.llama_decode(self._context, batch)
         self._llama.llama_batch_free(batch)
         if status:
             raise RuntimeError(f"llama.cpp does not decode: {status}")
-        values = np.ctypeslib.as_array(self._llama.llama_get_logits(context), (len(tokens), vocabulary))
-        return values.copy()
+        return np.ctypeslib.as_array(self._llama.llama_get_logits(self._context), (keep, self._vocabulary)).copy()
+
+    def forget(self) -> None:
+        """Empties the keys and values."""
+        self._llama.llama_memory_clear(self._llama.llama_get_memory(self._context), True)
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._llama.llama_free(self._context)
+        self._llama.llama_model_free(self._model)
+
+
+def likelihoods(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Natural logarithms of what `logits` [positions, vocabulary] give to these tokens [positions]."""
+    values = logits - logits.max(-1, keepdims=True)
+    return values[np.arange(len(tokens)), tokens] - np.log(np.exp(values).sum(-1, dtype=np.float64))
 
 
 def main() -> None:
-    """One task, as JSON: {"folder", "do": "quantize", "logits" or "tokens", ...}."""
+    """One task, as JSON: {"folder", "do": "quantize", "logits", "likelihoods" or "tokens", ...}."""
     task = json.loads(sys.argv[1])
     llama = LlamaCpp(Path(task["folder"]))
     if task["do"] == "quantize":
@@ -198,7 +237,8 @@ def main() -> None:
         found = llama.tokens(Path(task["file"]), texts, obeyed=task["obeyed"])
         Path(task["target"]).write_text(json.dumps(found), encoding="utf-8")
     else:
-        np.save(task["target"], llama.logits(Path(task["file"]), np.load(task["tokens"])))
+        compute = llama.logits if task["do"] == "logits" else llama.likelihoods
+        np.save(task["target"], compute(Path(task["file"]), np.load(task["tokens"])))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,15 +58,14 @@ def cut(model: Model, tokens: Tokens) -> Logits:
 
 def in_pieces(model: Model, tokens: Tokens, cuts: tuple[int, ...]) -> Logits:
     """Each text alone, cut before these positions."""
-    texts, length = tokens.shape
-    pool = _pool(model, 1, length)
-    logits = np.empty((texts, length, model.vocabulary_size), np.float32)
-    starts = [0, *(at for at in cuts if at < length), length]
-    for text in range(texts):
-        for start, end in pairwise(starts):
-            piece = tokens[text : text + 1, start:end]
-            logits[text, start:end] = model.forward(pool, 0, piece, [start], keep=end - start)[0]
-    return logits
+    return np.stack([np.concatenate(list(pieces(model, text, cuts))) for text in tokens])
+
+
+def pieces(model: Model, text: Tokens, cuts: Iterable[int]) -> Iterator[Logits]:
+    """Of one text [positions], cut before these: [positions of the piece, vocabulary], one piece after the other."""
+    pool = _pool(model, 1, len(text))
+    for start, end in pairwise([0, *(at for at in cuts if at < len(text)), len(text)]):
+        yield model.forward(pool, 0, text[None, start:end], [start], keep=end - start)[0]
 
 
 def decoded(model: Model, tokens: Tokens) -> Logits:

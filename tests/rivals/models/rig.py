@@ -158,6 +158,13 @@ class Rig:
                 work.rename(target)
         return np.load(target)
 
+    def likelihoods(self, file: Path, tokens: npt.NDArray[np.int64], place: Path) -> npt.NDArray[np.float64]:
+        """What llama.cpp gives to each token of [texts, positions] behind those before it: [texts, positions - 1]."""
+        np.save(place / "tokens.npy", tokens)
+        target = place / "likelihoods.npy"
+        _run_llama_cpp(do="likelihoods", file=file, tokens=place / "tokens.npy", target=target)
+        return np.load(target)
+
     def elsewhere(self, specimen: Specimen, kind: str, place: Path, changes: dict[str, Any]) -> Logits:
         """As `truth`, of a model whose configuration is another."""
         folder = self.folder(specimen)
