@@ -13,6 +13,7 @@ from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
 from codex_windows_ai.models.convert.convert import convert
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import silent
 
 Tokens = npt.NDArray[np.int64]
@@ -28,10 +29,10 @@ _PREFILLED = (1, 30, 64, 90)
 _SHARED = 48
 
 
-def converted(file: Path, target: Path) -> ModelFolder:
+def converted(file: Path, target: Path, precision: Precision = Precision.OWN) -> ModelFolder:
     """The folder that our converter makes of a GGUF file."""
     target.mkdir()
-    convert(file, target, silent)
+    convert(file, target, silent, precision=precision)
     return read_model_folder(target)
 
 
