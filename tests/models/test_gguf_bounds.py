@@ -9,6 +9,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFValueType as Type
 
 from codex_windows_ai.errors import ModelError, ModelFileError, WindowsAiError
@@ -212,3 +213,16 @@ def test_weights_beyond_this_machines_memory_are_refused_with_both_figures(tmp_p
     path = hollow(Tiny(hidden=2**28), tmp_path / "huge.gguf")
     message = refused(path, tmp_path).message
     assert re.search(r"huge\.gguf needs [0-9,]+ MB of memory.* this machine has [0-9,]+ MB", message)
+
+
+@pytest.mark.parametrize("kind", [Kind.F16, Kind.Q4_0, Kind.Q4_1, Kind.Q8_0])
+def test_weights_that_are_no_numbers_are_refused_by_their_tensor(kind: Kind, tmp_path: Path):
+    path = Tiny(kind=kind).write(tmp_path / "tiny.gguf")
+    with GgufFile(path) as file:
+        offset = file.tensors["blk.1.ffn_down.weight"].offset
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 2] = np.array(np.nan, np.float16).tobytes()  # a weight, or the scale of its block
+    path.write_bytes(content)
+    (tmp_path / "target").mkdir()
+    with pytest.raises(ModelFileError, match=r"`blk\.1\.ffn_down\.weight` holds values that are not finite"):
+        convert(path, tmp_path / "target", silent)
