@@ -100,3 +100,14 @@ def test_products_are_off_by_the_rounding_of_activations_alone(kind: Kind):
     # Activations are rounded to a 127th of the largest of their block, which is below four here.
     rounding = np.sqrt((weights**2).sum(axis=1)) * 4 / 127 / np.sqrt(12)
     assert np.sqrt(np.mean((found - expected) ** 2)) < np.sqrt(np.mean(rounding**2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "loaded"),
+    [(Kind.Q4_0, 5, 6), (Kind.Q4_K, 5.3125, 7), (Kind.Q6_K, 8.5625, 14), (Kind.Q8_0, 9, 10)],
+)
+def test_sizes_are_those_of_the_arrays_and_of_what_kernels_were_seen_to_pack(kind: Kind, stored: float, loaded: float):
+    arrays = [values for name, values in initializers(kind, some_rows(kind)).items() if name != "weight.rows"]
+    form = REPACKINGS[kind].form
+    assert sum(values.nbytes for values in arrays) == form.bytes_per_value * ROWS * COLUMNS
+    assert (form.bytes_per_value * 8, form.loaded_bytes_per_value * 8) == (stored, loaded)

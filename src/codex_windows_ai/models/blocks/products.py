@@ -59,6 +59,15 @@ class BlockForm:
         minimum = (1 if self.super_minima else 2) if self.floor else 0
         return (block + minimum) / self.block_size + 2 * (self.super_scales + self.super_minima) / SUPER_BLOCK
 
+    @property
+    def loaded_bytes_per_value(self) -> float:
+        """Bytes of memory that a product with the matrix takes for each of its values.
+
+        The kernel packs codes with a scale and a sum in float32 a block; scales that were multiplied out stay beside
+        them, and offsets are a matrix of their own.
+        """
+        return (self.packed_bytes + 4 * (2 + self.super_scales + bool(self.floor))) / self.block_size
+
 
 ROUNDED = BlockForm(8, BLOCK_SIZE, zero_points=True)
 """How weights are stored that were rounded here."""
@@ -74,6 +83,11 @@ class FloatForm:
     def bytes_per_value(self) -> float:
         """As of a `BlockForm`."""
         return 4 if self.type == TensorProto.FLOAT else 2
+
+    @property
+    def loaded_bytes_per_value(self) -> float:
+        """As of a `BlockForm`: products are in float32."""
+        return 4
 
 
 Form = BlockForm | FloatForm

@@ -76,8 +76,12 @@ def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
 
 
 def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
-    """Bytes of memory that the loaded model will take at least, without keys and values."""
-    return stored_bytes(decoder, forms) + _table_bytes(decoder)
+    """Bytes of memory that the loaded model will take, without keys and values; of an embedding only rows are read."""
+    products = [decoder.head.matrix, *(matrix for layer in decoder.layers for matrix in layer.matrices)]
+    loaded = sum(
+        matrix.rows * matrix.columns * forms.by_name[matrix.name].loaded_bytes_per_value for matrix in products
+    )
+    return math.ceil(loaded) + _table_bytes(decoder)
 
 
 def token_bytes(decoder: Decoder) -> int:
