@@ -19,7 +19,7 @@ def test_the_default_model_is_what_it_claims_to_be(default_model: Path):
     assert (model.layers, model.heads) == (30, 9)
     decoder = json.loads((default_model / "genai_config.json").read_text(encoding="utf-8"))["model"]["decoder"]
     assert (decoder["num_key_value_heads"], decoder["head_size"]) == (3, 64)
-    assert (model.vocabulary_size, model.context_length, model.eos_token_ids) == (49152, 8192, (2, 0))
+    assert (model.vocabulary_size, model.context_length, model.eos_token_ids) == (49152, 8192, (2, 0, 4))
     assert "<|im_start|>" in (model.chat_template or "")
     ModelStore(default_model.parent).verify(DEFAULT_MODEL)
 

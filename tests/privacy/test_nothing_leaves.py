@@ -82,6 +82,7 @@ STORIES = {
             "cwai models list",
             "cwai models path mine",
             "cwai models verify mine",
+            "cwai models show mine",
             "cwai exec --use-windows-ai --model mine --max-output-tokens 4 hi",
             "cwai stop",
             "cwai models remove mine",
