@@ -123,7 +123,7 @@ async def test_plan_compares_every_door_with_the_status_quo_and_the_causes_with_
     assert [result.side for result in outcome.results] == [*sides, plan.ALL]
     for side in sides:
         assert figure(outcome, side, "requests_per_s") > 0
-        assert figure(outcome, side, "memory_bytes") > 50e6
+        assert figure(outcome, side, "memory_bytes") > 20e6  # libraries count by the processes that share them
     for door in (plan.HTTP, plan.MCP, plan.CHANNEL):
         assert figure(outcome, door, "tokens_a_pass") >= 1
     assert [target.must for target in outcome.targets] == ["<= 0.4", ">= 3"] * 3
