@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from codex_windows_ai.models.blocks.decoder import Decoder
-    from codex_windows_ai.models.blocks.weights import Matrix, Vector
     from codex_windows_ai.models.gguf.file import GgufFile, GgufTensor
     from codex_windows_ai.models.gguf.layout import Layout
 
@@ -43,14 +43,12 @@ class SourceWeights:
 
     def check(self) -> None:
         """Looks for all weights. Raises ModelFileError: a tensor is missing or of another shape."""
-        for vector in self.decoder.vectors:
-            self._place_of_vector(vector)
-        for matrix in self.decoder.matrices:
-            self._place_of_matrix(matrix)
+        for weight in (*self.decoder.vectors, *self.decoder.matrices):
+            self._place(weight)
 
     def vector(self, vector: Vector) -> Array:
         """All values, [size]. Raises ModelFileError: values that are not finite."""
-        tensor, start = self._place_of_vector(vector)
+        tensor, start = self._place(vector)
         values = self._read(tensor, 0, 1)[0][start : start + vector.size]
         return values[self._order(vector.part, vector.size, vector.head_size)]
 
@@ -59,19 +57,19 @@ class SourceWeights:
 
         Raises ModelFileError: values that are not finite. UnsupportedModelError: as `GgufFile.read_rows`.
         """
-        tensor, first = self._place_of_matrix(matrix)
+        tensor, first = self._place(matrix)
         for start, stop, order in self._spans(matrix):
             yield self._read(tensor, first + start, first + stop)[order]
 
     def raw_slices(self, matrix: Matrix) -> Iterator[NDArray[np.uint8]]:
         """The rows as `slices` gives them, in the file's own format: [rows, row bytes]."""
-        tensor, first = self._place_of_matrix(matrix)
+        tensor, first = self._place(matrix)
         for start, stop, order in self._spans(matrix):
             yield self.file.read_raw(tensor, first + start, first + stop)[order]
 
     def kind(self, matrix: Matrix) -> GGMLQuantizationType:
         """How the matrix is quantised in the file."""
-        return self._place_of_matrix(matrix).tensor.kind
+        return self._place(matrix).tensor.kind
 
     def matrix(self, matrix: Matrix) -> Array:
         """All rows at once, [rows, columns]."""
@@ -83,7 +81,7 @@ class SourceWeights:
 
     def rows(self, matrix: Matrix, numbers: list[int]) -> Array:
         """Some rows, [len(numbers), columns], of a matrix that is stored in the graph's order."""
-        tensor, first = self._place_of_matrix(matrix)
+        tensor, first = self._place(matrix)
         return np.concatenate([self._read(tensor, first + number, first + number + 1) for number in numbers])
 
     def _spans(self, matrix: Matrix) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
@@ -103,7 +101,7 @@ class SourceWeights:
 
     def not_finite(self, matrix: Matrix) -> ModelFileError:
         """The error for a matrix in which something is no number, or as good as infinite."""
-        return self._not_finite(self._place_of_matrix(matrix).tensor)
+        return self._not_finite(self._place(matrix).tensor)
 
     def _not_finite(self, tensor: GgufTensor) -> ModelFileError:
         return ModelFileError(
@@ -111,24 +109,17 @@ class SourceWeights:
             hint="Fetch the file again.",
         )
 
-    def _place_of_vector(self, vector: Vector) -> _Place:
-        name, parts = self.layout.place(vector.part, vector.layer, self.file.tensors)
-        sizes = {vector.part: vector.size}
-        if len(parts) > 1 and vector.layer is not None:
-            sizes = {other.part: other.size for other in self.decoder.layers[vector.layer].vectors}
+    def _place(self, weight: Vector | Matrix) -> _Place:
+        """Raises ModelFileError: its tensor is missing or of another shape."""
+        name, parts = self.layout.place(weight.part, weight.layer, self.file.tensors)
+        sizes = {weight.part: _size(weight)}
+        if len(parts) > 1 and weight.layer is not None:
+            layer = self.decoder.layers[weight.layer]
+            sizes = {other.part: _size(other) for other in (*layer.vectors, *layer.matrices)}
+        columns = (weight.columns,) if isinstance(weight, Matrix) else ()
         return _Place(
-            self.file.tensor(name, sum(sizes[part] for part in parts)),
-            sum(sizes[part] for part in parts[: parts.index(vector.part)]),
-        )
-
-    def _place_of_matrix(self, matrix: Matrix) -> _Place:
-        name, parts = self.layout.place(matrix.part, matrix.layer, self.file.tensors)
-        rows = {matrix.part: matrix.rows}
-        if len(parts) > 1 and matrix.layer is not None:
-            rows = {other.part: other.rows for other in self.decoder.layers[matrix.layer].matrices}
-        return _Place(
-            self.file.tensor(name, sum(rows[part] for part in parts), matrix.columns),
-            sum(rows[part] for part in parts[: parts.index(matrix.part)]),
+            self.file.tensor(name, sum(sizes[part] for part in parts), *columns),
+            sum(sizes[part] for part in parts[: parts.index(weight.part)]),
         )
 
     def _order(self, part: str, rows: int, head_size: int) -> NDArray[np.int64]:
@@ -141,3 +132,8 @@ class SourceWeights:
         if self.layout.is_interleaved(part):
             order = order.reshape(-1, head_size // 2, 2).swapaxes(1, 2).reshape(-1)
         return order
+
+
+def _size(weight: Vector | Matrix) -> int:
+    """Elements of a vector, or rows of a matrix: what tensors that hold several parts are cut by."""
+    return weight.rows if isinstance(weight, Matrix) else weight.size
