@@ -134,6 +134,13 @@ class GgufFile:
         """`get` for str."""
         return self.get(key, str, default)
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Yes or no. Raises ModelFileError: it is something else."""
+        value = self.metadata.get(key, default)
+        if not isinstance(value, bool):
+            raise ModelFileError(f"{self.path}: {shown(key)} must be true or false, found {type(value).__name__}.")
+        return value
+
     def texts(self, key: str) -> list[str]:
         """A list of strings. Raises ModelFileError: it is missing or something else."""
         value = self.metadata.get(key)

@@ -77,10 +77,7 @@ class Hyperparameters:
 
     def flag(self, name: str, *, default: bool) -> bool:
         """Yes or no."""
-        value = self.file.metadata.get(self.key(name), default)
-        if not isinstance(value, bool):
-            raise ModelFileError(f"{self.file.path}: `{self.key(name)}` must be bool, found {type(value).__name__}.")
-        return value
+        return self.file.flag(self.key(name), default=default)
 
     def softcap(self, name: str, default: float = 0.0) -> float:
         """What values are softly kept below, or 0."""

@@ -47,10 +47,10 @@ def scored_scheme(file: GgufFile, vocabulary: Vocabulary) -> Scheme:
 
     Raises ModelFileError: scores or bytes are missing. UnsupportedModelError: it rewrites text in a way not known here.
     """
-    if _flag(file, "remove_extra_whitespaces", default=False):
+    if file.flag("tokenizer.ggml.remove_extra_whitespaces", default=False):
         raise UnsupportedModelError(f"{file.path} removes repeated spaces from texts, which is not supported.")
     merges = merges_by_score(vocabulary, _scores(file, vocabulary))
-    return _scheme(file, vocabulary, merges, prefixes_space=_flag(file, "add_space_prefix", default=True))
+    return _scheme(file, vocabulary, merges, prefixes_space=file.flag("tokenizer.ggml.add_space_prefix", default=True))
 
 
 def merged_scheme(file: GgufFile, vocabulary: Vocabulary) -> Scheme:
@@ -90,10 +90,3 @@ def _scores(file: GgufFile, vocabulary: Vocabulary) -> list[float]:
     if len(scores) != len(vocabulary.texts):
         raise ModelFileError(f"{file.path} has {len(vocabulary.texts)} tokens, but {len(scores)} scores.")
     return [float(score) for score in scores]
-
-
-def _flag(file: GgufFile, name: str, *, default: bool) -> bool:
-    value = file.metadata.get(f"tokenizer.ggml.{name}", default)
-    if not isinstance(value, bool):
-        raise ModelFileError(f"{file.path}: `tokenizer.ggml.{name}` must be true or false.")
-    return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.families.registry import known_models
 from codex_windows_ai.models.tokenizers.byte_level import BYTE_LEVEL, byte_level_scheme, read_pre_tokenizer
@@ -99,10 +99,7 @@ def _kind(file: GgufFile) -> str:
 def _adds_bos(file: GgufFile, scheme: Scheme) -> bool:
     if scheme.insists_on_bos:
         return True
-    value = file.metadata.get("tokenizer.ggml.add_bos_token", scheme.begins_with_bos)
-    if not isinstance(value, bool):
-        raise ModelFileError(f"{file.path}: `tokenizer.ggml.add_bos_token` must be true or false.")
-    return value
+    return file.flag("tokenizer.ggml.add_bos_token", default=scheme.begins_with_bos)
 
 
 def _added_tokens(vocabulary: Vocabulary, scheme: Scheme) -> list[Part]:
