@@ -18,7 +18,7 @@ from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.inference import first_line
-from codex_windows_ai.models.convert.proof import MOST_DIVERGENCE, SAMPLE, divergence
+from codex_windows_ai.models.convert.proof import MOST_DIVERGENCE, divergence, sample_tokens
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.settings import cache_folder
 
@@ -39,8 +39,7 @@ def require_the_same_answers(model: Model, folder: ModelFolder, device: Device) 
     proven = cache_folder() / "proven" / f"{folder.name}-{fingerprint(folder, device)}"
     if proven.is_file():
         return
-    tokens = np.array([Tokenizer(folder.tokenizer_file).encode_text(SAMPLE)], dtype=np.int64)
-    tokens = np.resize(tokens, (1, WHOLE_TOKENS + _BEHIND + 1))  # of a sample that is shorter, repeated
+    tokens = sample_tokens(Tokenizer(folder.tokenizer_file).encode_text, WHOLE_TOKENS + _BEHIND + 1)
     expected = _logits(Model(folder, file=folder.model_file, threads=model.threads), tokens)
     try:
         found = _logits(model, tokens)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from codex_windows_ai.engine.kv.host_pool import HostPool
-from codex_windows_ai.models.convert.proof import SAMPLE, divergence
+from codex_windows_ai.models.convert.proof import divergence, sample_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +49,7 @@ def measured_loss(model: Model, tokenizer: Tokenizer) -> float:
     Read in one pass a text needs no past, and attention takes keys and values as they were computed; so the same
     graph tells with and without.
     """
-    tokens = np.array([tokenizer.encode_text(SAMPLE)], dtype=np.int64)
-    tokens = np.resize(tokens, (1, _SAMPLE_TOKENS))  # of a sample that is shorter, repeated
+    tokens = sample_tokens(tokenizer.encode_text, _SAMPLE_TOKENS)
     pool = HostPool(model.spec, 2 * _SAMPLE_TOKENS * model.spec.bytes_per_token + (1 << 20))
     pool.reserve(1, _SAMPLE_TOKENS, kept=())
     half = _SAMPLE_TOKENS // 2

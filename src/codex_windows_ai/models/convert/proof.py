@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 MOST_DIVERGENCE = 0.02
@@ -28,6 +30,11 @@ Question: why does it rain more often on the western side of a mountain range?
 Answer: moist air from the sea rises along the slope, cools down, and loses its water before it reaches the other side.
 """
 """Code and prose to calibrate and to prove with; which text hardly matters."""
+
+
+def sample_tokens(encode: Callable[[str], list[int]], count: int) -> NDArray[np.int64]:
+    """`SAMPLE` in so many tokens, [1, count]; where it has fewer, it is repeated."""
+    return np.resize(np.array([encode(SAMPLE)], np.int64), (1, count))
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
