@@ -78,9 +78,7 @@ class AttentionInputs:
         """What the queries of the new tokens are multiplied by, [batch, sequence, 1]; made once for all layers."""
         at = f"temperature.{spec.slope:g}.{spec.length}"
         new = build.once("Shape", [normed], "new", start=1, end=2)
-        count = build.once("Squeeze", [new], "new_count")
-        first, step = build.array("order_first", np.array(0)), build.array("order_step", np.array(1))
-        order = build.once("Range", [first, count, step], "order")
+        order = build.numbers(build.once("Squeeze", [new], "new_count"), "order")
         past = build.once("Sub", ["lengths", new], "past_lengths")
         if self.cascade:
             past = build.once("Add", [past, SHARED_LENGTH], "past_with_shared")

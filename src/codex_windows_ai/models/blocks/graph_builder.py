@@ -60,6 +60,11 @@ class GraphBuilder:
         name = "shape" + "".join(f"_{size}" for size in shape)
         return self.node("Reshape", [source, self.constant(name, shape)], output)
 
+    def numbers(self, count: str, output: str) -> str:
+        """0, 1, 2, …, as many as the int64 scalar `count` says; made once."""
+        first, step = (self.array(name, np.array(number, np.int64)) for name, number in (("first", 0), ("step", 1)))
+        return self.once("Range", [first, count, step], output)
+
     def once_reshaped(self, source: str, shape: Sequence[int], output: str) -> str:
         """As `reshape`, made once."""
         return output if output in self._made else self.reshape(source, shape, output)

@@ -218,9 +218,7 @@ def _embed(build: GraphBuilder, matrix: Matrix, form: BlockForm, ids: str) -> st
     data, scales = f"{name}.rows", f"{name}.scales"
     if form.super_scales:  # of the whole vocabulary they would stay in memory
         data, scales = stored.part("rows"), stored.scales()
-        count = build.node("Size", [tokens], f"{name}.count")
-        ends = [build.array("nothing", np.array(0, np.int64)), count, build.array("one_step", np.array(1, np.int64))]
-        tokens = build.node("Range", ends, f"{name}.places")
+        tokens = build.numbers(build.node("Size", [tokens], f"{name}.count"), f"{name}.places")
     values = build.node(
         "GatherBlockQuantized",
         [data, tokens, scales, *([f"{name}.zero_points"] if form.zero_points else [])],
