@@ -49,7 +49,7 @@ def initializers(kind: Kind, raw: np.ndarray) -> dict[str, np.ndarray]:
     blocks = blocks_of(raw)
     codes = pack(blocks.codes, form)
     parts = {"codes": codes.reshape(ROWS, -1, form.packed_bytes), "rows": codes}
-    parts |= {name: values for name, values in blocks._asdict().items() if name != "codes" and values is not None}
+    parts |= blocks.beside_codes()
     return {f"weight.{name}": values for name, values in parts.items()}
 
 

@@ -38,6 +38,10 @@ class Blocks(NamedTuple):
     super_minima: NDArray[np.float16] | None = None
     """[rows, super-blocks]"""
 
+    def beside_codes(self) -> dict[str, NDArray[Any]]:
+        """The arrays that there are but the codes, by their names."""
+        return {name: values for name, values in self._asdict().items() if name != "codes" and values is not None}
+
 
 class Repacking(NamedTuple):
     """What becomes of a kind of tensor: `blocks` turns raw rows, [rows, row bytes], into arrays of this `form`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm, FloatForm, Form
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.convert.quantization import quantize_rows, quantize_whole_rows
-from codex_windows_ai.models.convert.repacking import REPACKINGS, Blocks, pack
+from codex_windows_ai.models.convert.repacking import REPACKINGS, pack
 from codex_windows_ai.models.convert.source import MOST_VALUE, SourceWeights
 from codex_windows_ai.models.precision import Precision
 
@@ -178,29 +178,20 @@ class WeightWriter:
         """Packs the codes of the file anew, slice by slice; what belongs to blocks follows them."""
         form, blocks_of = REPACKINGS[self.source.kind(matrix)]
 
-        def packed(raw: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Blocks]:
+        def packed(raw: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
             blocks = blocks_of(raw)
-            return pack(blocks.codes, form), blocks
+            return pack(blocks.codes, form), blocks.beside_codes()
 
-        parts: list[Blocks] = []
+        slices: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
         self._begin_codes(matrix, form)
-        for codes, blocks in _ahead(pool, packed, self.source.raw_slices(matrix)):
+        for codes, of_blocks in _ahead(pool, packed, self.source.raw_slices(matrix)):
             self.output.write(codes)
-            self._require_finite(matrix, blocks)
-            parts.append(blocks._replace(codes=codes[:0]))
-        for suffix in ("scales", "super_scales", "minima", "super_minima"):
-            found: list[NDArray[Any]] = [values for part in parts if (values := getattr(part, suffix)) is not None]
-            if found:
-                self.output.add(f"{matrix.name}.{suffix}", np.concatenate(found))
-
-    def _require_finite(self, matrix: Matrix, blocks: Blocks) -> None:
-        for values in (blocks.scales, blocks.super_scales, blocks.minima, blocks.super_minima):
-            if (
-                values is not None
-                and values.dtype.kind == "f"
-                and not (np.abs(values.astype(np.float32)) <= MOST_VALUE).all()
-            ):
-                raise self.source.not_finite(matrix)
+            for name, values in of_blocks.items():
+                if not (np.abs(values.astype(np.float32)) <= MOST_VALUE).all():
+                    raise self.source.not_finite(matrix)
+                slices[name].append(values)
+        for name, of_slices in slices.items():
+            self.output.add(f"{matrix.name}.{name}", np.concatenate(of_slices))
 
     def _alias_embedding(self) -> None:
         """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the head's matrix."""
