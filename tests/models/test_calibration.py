@@ -27,7 +27,7 @@ def test_every_norm_gives_what_the_oracles_gives(tiny: Tiny, tmp_path: Path):
         )
         found = {
             layout.place(norm.weight.part, norm.weight.layer, file.tensors).tensor.removesuffix(".weight"): values
-            for norm, values in norm_outputs(SourceWeights(file, layout, decoder), decoder, tokens)
+            for norm, values in norm_outputs(SourceWeights(file, layout, decoder), tokens)
         }
     assert list(found) == list(expected)
     for name, values in found.items():
@@ -37,10 +37,9 @@ def test_every_norm_gives_what_the_oracles_gives(tiny: Tiny, tmp_path: Path):
 def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
     tokens = list(range(24))
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
-        decoder = Decoder(read_spec(file))
-        source = SourceWeights(file, family_of(file).layout, decoder)
-        factors = smoothing_factors(source, decoder, tokens)
-        for norm, values in norm_outputs(source, decoder, tokens):
+        source = SourceWeights(file, family_of(file).layout, Decoder(read_spec(file)))
+        factors = smoothing_factors(source, tokens)
+        for norm, values in norm_outputs(source, tokens):
             even, before = values / factors[norm.weight], values
 
             def spread(activations: np.ndarray) -> float:
@@ -53,9 +52,8 @@ def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
 
 def test_factors_are_too_coarse_for_the_last_bits_of_a_processors_kernels_to_show(tmp_path: Path):
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
-        decoder = Decoder(read_spec(file))
-        source = SourceWeights(file, family_of(file).layout, decoder)
-        for factors in smoothing_factors(source, decoder, list(range(24))).values():
+        source = SourceWeights(file, family_of(file).layout, Decoder(read_spec(file)))
+        for factors in smoothing_factors(source, list(range(24))).values():
             steps = 32 * np.log2(factors.astype(np.float64))
             assert np.abs(steps - steps.round()).max() < 1e-4
             assert len(set(steps.round())) > 1

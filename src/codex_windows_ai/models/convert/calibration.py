@@ -18,7 +18,6 @@ from codex_windows_ai.models.convert.float_pass import norm_outputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from codex_windows_ai.models.blocks.decoder import Decoder
     from codex_windows_ai.models.blocks.weights import Vector
     from codex_windows_ai.models.convert.source import SourceWeights
 
@@ -31,13 +30,13 @@ _STEPS_AN_OCTAVE = 32
 """Factors are as coarse as that, so that the last bits of a processor's kernels do not show in the converted model."""
 
 
-def smoothing_factors(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
+def smoothing_factors(source: SourceWeights, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
     """For each norm, by its weight, float32 [hidden_size] around 1.
 
     Raises ModelFileError: the weights make something of the sample that is no number; and as `norm_outputs`.
     """
     factors: dict[Vector, NDArray[np.float32]] = {}
-    for norm, values in norm_outputs(source, decoder, tokens):
+    for norm, values in norm_outputs(source, tokens):
         if not np.isfinite(values).all():
             raise ModelFileError(
                 f"{source.file.path}: what the weights compute is no number from `{norm.weight.name}` on.",

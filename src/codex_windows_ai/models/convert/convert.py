@@ -82,7 +82,7 @@ def convert(
             try_chat(target)
         progress("convert", 0, matrices)
         sample = _sample_tokens(target, decoder)
-        factors = smoothing_factors(weights, decoder, sample) if forms.smoothed else {}
+        factors = smoothing_factors(weights, sample) if forms.smoothed else {}
         output = ExternalDataWriter(target / WEIGHTS)
         try:
             WeightWriter(weights, forms, factors, output).write(progress)

@@ -37,14 +37,14 @@ _NORMED, _HIDDEN = "normed", "hidden"
 _PRODUCTS = FloatProducts()
 
 
-def norm_outputs(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> Iterator[tuple[Norm, Array]]:
+def norm_outputs(source: SourceWeights, tokens: list[int]) -> Iterator[tuple[Norm, Array]]:
     """Every norm of the decoder, in the order of the computation, with what it gives: [1, tokens, hidden_size].
 
     Raises ModelFileError: weights that are not finite, or a graph that does not run.
     """
-    layers = decoder.layers
+    decoder, layers = source.decoder, source.decoder.layers
     passes: dict[LayerSpec, _LayerPass] = {}
-    normed, hidden = _embedded(source, decoder, tokens)
+    normed, hidden = _embedded(source, tokens)
     yield layers[0].attention_norm, normed
     following = [*(layer.attention_norm for layer in layers[1:]), decoder.final_norm]
     for layer, spec, next_norm in zip(layers, decoder.spec.layers, following, strict=True):
@@ -54,9 +54,10 @@ def norm_outputs(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> 
         yield from zip((*layer.norms[1:], next_norm), (*within, normed), strict=True)
 
 
-def _embedded(source: SourceWeights, decoder: Decoder, tokens: list[int]) -> tuple[Array, Array]:
+def _embedded(source: SourceWeights, tokens: list[int]) -> tuple[Array, Array]:
     """The first norm and the hidden state that it reads; of the embedding only the tokens' own rows are read."""
-    build, matrix, norm = GraphBuilder(), decoder.embedding.matrix, decoder.layers[0].attention_norm
+    build, decoder = GraphBuilder(), source.decoder
+    matrix, norm = decoder.embedding.matrix, decoder.layers[0].attention_norm
     hidden = decoder.embedding.build(build, _PRODUCTS)
     normed = norm.apply(build, hidden)
     known, places = np.unique(np.array([tokens], np.int64), return_inverse=True)
