@@ -108,12 +108,13 @@ class Hyperparameters:
         )
 
     def dense_decoder(self) -> DecoderSpec:
-        """A decoder whose layers all have attention and one MLP. Raises UnsupportedModelError, as `attention` does."""
+        """A decoder whose layers all have attention and one MLP. Raises UnsupportedModelError, as `dense_layers`."""
         return self.decoder(self.dense_layers())
 
     def dense_layers(self) -> list[LayerSpec]:
-        """Layers of attention and an MLP. Raises UnsupportedModelError, as `attention` does."""
-        return [LayerSpec(self.attention(layer), self.mlp(layer)) for layer in range(self.layer_count())]
+        """Layers of attention and an MLP. Raises UnsupportedModelError, as `attention` and `read_rope` do."""
+        rope = read_rope(self)
+        return [LayerSpec(self.attention(layer, rope), self.mlp(layer)) for layer in range(self.layer_count())]
 
     def with_head_norms(self, layers: Sequence[LayerSpec]) -> list[LayerSpec]:
         """The layers of a family whose every query and key head has a norm, which a file must then hold."""
@@ -125,8 +126,8 @@ class Hyperparameters:
         tensors = self.file.tensors
         return frozenset(part for part in parts if self.layout.place(f"{part}.bias", layer, tensors).tensor in tensors)
 
-    def attention(self, layer: int) -> AttentionSpec:
-        """The attention of one layer. Raises UnsupportedModelError: heads of unlike sizes, or as `read_rope` does."""
+    def attention(self, layer: int, rope: RopeSpec) -> AttentionSpec:
+        """The attention of one layer. Raises UnsupportedModelError: heads of unlike sizes."""
         heads = self.size("attention.head_count", layer=layer)
         head_size = self.head_size(layer)
         if (size := self.integer("attention.value_length", head_size)) != head_size:
@@ -134,7 +135,6 @@ class Hyperparameters:
                 f"{self.file.path} cannot be run: `{self.key('attention.value_length')}` is {size}, "
                 f"but the head size {head_size}."
             )
-        rope = self.rope()
         if rope.size != head_size and self.layout.interleaved:  # whose order of rows no file here has shown yet
             raise UnsupportedModelError(
                 f"{self.file.path} cannot be run: `{self.key('rope.dimension_count')}` is {rope.size}, "
@@ -157,10 +157,6 @@ class Hyperparameters:
         if size > _MOST_HEAD_SIZE:
             raise ModelFileError(f"{self.file.path}: heads of {size} elements (`{self.key('attention.key_length')}`).")
         return size
-
-    def rope(self) -> RopeSpec:
-        """The rotary embedding of all layers, as `rope_scaling.read_rope` says."""
-        return read_rope(self)
 
     def windows(self, length: int, every: int) -> list[int | None]:
         """For each layer how many tokens it sees: `length`, but all of them in each layer that `every` goes into."""
