@@ -17,14 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import psutil
 from gguf import GGMLQuantizationType as Kind
-from tests.models.synthetic import MERGES, byte_alphabet
+from tests.models.synthetic import Tiny
 from tests.rivals.models.llama_cpp import LlamaCpp
 from tests.rivals.models.rig import LLAMA_CPP
 
@@ -41,37 +41,14 @@ _BLOCK = 256
 _ROWS_AT_A_TIME = 4096
 
 
-@dataclass(frozen=True)
-class Size:
-    """The shape of a published model of Qwen's."""
+class Size(Tiny):
+    """The shape of a published model of Qwen's, with a vocabulary as large as theirs; the head is the embedding."""
 
-    architecture: str
-    layers: int
-    hidden: int
-    feed_forward: int
-    heads: int
-    kv_heads: int
-    head_size: int = 128
+    def vocabulary(self) -> list[str]:
+        tokens = super().vocabulary()
+        return tokens + [f"filler{number}" for number in range(VOCABULARY - len(tokens))]
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of all tensors; the head is the embedding."""
-        query, key = self.heads * self.head_size, self.kv_heads * self.head_size
-        shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (VOCABULARY, self.hidden)}
-        for layer in range(self.layers):
-            block = f"blk.{layer}"
-            for name, size in (("q", query), ("k", key), ("v", key)):
-                shapes[f"{block}.attn_{name}.weight"] = (size, self.hidden)
-                if self.architecture == "qwen2":
-                    shapes[f"{block}.attn_{name}.bias"] = (size,)
-                elif name != "v":
-                    shapes[f"{block}.attn_{name}_norm.weight"] = (self.head_size,)
-            shapes[f"{block}.attn_output.weight"] = (self.hidden, query)
-            shapes |= {f"{block}.ffn_{name}.weight": (self.feed_forward, self.hidden) for name in ("gate", "up")}
-            shapes[f"{block}.ffn_down.weight"] = (self.hidden, self.feed_forward)
-            shapes |= {f"{block}.{name}_norm.weight": (self.hidden,) for name in ("attn", "ffn")}
-        return shapes | {"output_norm.weight": (self.hidden,)}
-
-    def kind(self, name: str, shape: tuple[int, ...]) -> Kind:
+    def kind_of(self, name: str, shape: tuple[int, ...]) -> Kind:
         """As llama.cpp's quantizer chooses for Q4_K_M (src/llama-quant.cpp)."""
         if len(shape) == 1:
             return Kind.F32
@@ -82,20 +59,34 @@ class Size:
         return Kind.Q6_K if more and ("attn_v." in name or "ffn_down." in name) else Kind.Q4_K
 
 
+def _size(layers: int, hidden: int, feed_forward: int, heads: int, kv_heads: int, **family: Any) -> Size:
+    return Size(
+        layers=layers,
+        hidden=hidden,
+        feed_forward=feed_forward,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=128,
+        context=32768,
+        pre="qwen2",
+        **family,
+    )
+
+
 SIZES = {
-    "qwen3-0.6b": Size("qwen3", 28, 1024, 3072, 16, 8),
-    "qwen2.5-1.5b": Size("qwen2", 28, 1536, 8960, 12, 2),
-    "qwen3-4b": Size("qwen3", 36, 2560, 9728, 32, 8),
+    "qwen3-0.6b": _size(28, 1024, 3072, 16, 8, architecture="qwen3", head_norms=True),
+    "qwen2.5-1.5b": _size(28, 1536, 8960, 12, 2, architecture="qwen2", bias=True),
+    "qwen3-4b": _size(36, 2560, 9728, 32, 8, architecture="qwen3", head_norms=True),
 }
 
 
 def write(size: Size, path: Path) -> None:
     """Writes the GGUF file, some rows of a tensor at a time."""
     writer = gguf.GGUFWriter(path, size.architecture)
-    _write_metadata(writer, size)
+    size.write_metadata(writer)
     shapes = size.shapes()
     for name, shape in shapes.items():
-        kind = size.kind(name, shape)
+        kind = size.kind_of(name, shape)
         stored = gguf.quant_shape_to_byte_shape(shape, kind)
         dtype = np.dtype(np.float32 if kind is Kind.F32 else np.uint8)
         writer.add_tensor_info(name, shape if kind is Kind.F32 else stored, dtype, int(np.prod(stored)), raw_dtype=kind)
@@ -108,7 +99,7 @@ def write(size: Size, path: Path) -> None:
         file.seek(0, 2)
         _align(file)
         for name, shape in shapes.items():
-            for rows in _rows(random, size.kind(name, shape), name, shape):
+            for rows in _rows(random, size.kind_of(name, shape), name, shape):
                 file.write(rows.tobytes())
             _align(file)
 
@@ -139,28 +130,6 @@ def _q6_k(random: np.random.Generator, blocks: int, deviation: float) -> np.ndar
     raw = random.integers(0, 256, (blocks, 210), dtype=np.uint8)
     raw[:, 208:] = np.array([deviation / (74 * 18.5)], np.float16).view(np.uint8)
     return raw
-
-
-def _write_metadata(writer: gguf.GGUFWriter, size: Size) -> None:
-    writer.add_block_count(size.layers)
-    writer.add_context_length(32768)
-    writer.add_embedding_length(size.hidden)
-    writer.add_feed_forward_length(size.feed_forward)
-    writer.add_head_count(size.heads)
-    writer.add_head_count_kv(size.kv_heads)
-    writer.add_key_length(size.head_size)
-    writer.add_value_length(size.head_size)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(1e6)
-    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_alphabet(), *(m.replace(" ", "") for m in MERGES)]
-    tokens += [f"filler{number}" for number in range(VOCABULARY - len(tokens))]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * (VOCABULARY - 3))
-    writer.add_token_merges(MERGES)
-    writer.add_eos_token_id(2)
-    writer.add_pad_token_id(0)
 
 
 def convert_alone(file: Path, folder: Path) -> dict[str, float]:

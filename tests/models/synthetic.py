@@ -63,7 +63,7 @@ class Tiny:
 
     def write(self, path: Path) -> Path:
         writer = gguf.GGUFWriter(path, self.architecture)
-        self._write_metadata(writer)
+        self.write_metadata(writer)
         random = np.random.default_rng(7)
         for name, shape in self.shapes().items():
             if name == self.left_out:
@@ -76,7 +76,7 @@ class Tiny:
         writer.close()
         return path
 
-    def _write_metadata(self, writer: gguf.GGUFWriter) -> None:
+    def write_metadata(self, writer: gguf.GGUFWriter) -> None:
         writer.add_block_count(self.layers)
         writer.add_context_length(self.context)
         writer.add_embedding_length(self.hidden)

@@ -197,7 +197,7 @@ def test_a_name_without_end_is_cut_in_the_message(tmp_path: Path):
 def hollow(tiny: Tiny, path: Path) -> Path:
     """The file of a model whose weights are a hole of the right size, which takes no room on the disk."""
     writer = gguf.GGUFWriter(path, tiny.architecture)
-    tiny._write_metadata(writer)
+    tiny.write_metadata(writer)
     for name, shape in tiny.shapes().items():
         writer.add_tensor_info(name, shape, np.dtype(np.float32), 4 * math.prod(shape))
     writer.write_header_to_file()
