@@ -54,6 +54,12 @@ def test_show_says_what_the_model_takes_and_which_window_fits(installed: Path) -
     assert f"cwai models add {DEFAULT_MODEL}" in missing.stderr
 
 
+def test_the_default_model_is_not_fetched_with_another_precision_than_its_own(tmp_path: Path) -> None:
+    ran = cwai("models", "add", DEFAULT_MODEL, "--precision", "own", home=tmp_path)
+    assert ran.exit_code == 2
+    assert "`8bit`, not `own`" in ran.stderr
+
+
 def test_an_empty_list_is_empty(tmp_path: Path) -> None:
     assert cwai("models", "list", home=tmp_path).stdout == ""
     assert json.loads(cwai("models", "list", "--json", home=tmp_path).stdout) == {"schema_version": 1, "models": []}

@@ -6,6 +6,7 @@ import pytest
 
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, ModelNotFoundError, StorageError
 from codex_windows_ai.models.convert.external_data import ExternalDataWriter
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.store import ModelStore, recipes
 from codex_windows_ai.settings import DEFAULT_MODEL, cache_folder
 from tests.models.fake_wheel import write_wheel
@@ -144,8 +145,25 @@ def test_the_default_models_wheel_is_added_without_a_network(
     wheel, pin = write_wheel(tmp_path)
     monkeypatch.setattr(recipes, "DEFAULT_WHEEL", pin)
     assert store.add(wheel).name == DEFAULT_MODEL
+    assert store.add(wheel, name="as-it-is", precision=Precision.OWN).name == "as-it-is"
+    precisions = {model.name: model.precision for model in store.list()}
+    assert precisions == {DEFAULT_MODEL: Precision.EIGHT_BITS, "as-it-is": Precision.OWN}
     wheel.unlink()
     assert store.resolve(DEFAULT_MODEL).layers == 2
+
+
+def test_a_file_is_not_converted_again_unless_another_precision_is_asked_for(store: ModelStore, gguf: Path):
+    folder = store.add(gguf, name="mine", precision=Precision.EIGHT_BITS)
+    assert store.add(gguf, name="mine") == store.add(gguf, name="mine", precision=Precision.EIGHT_BITS) == folder
+    with pytest.raises(InvalidRequestError, match="precision `8bit`"):
+        store.add(gguf, name="mine", precision=Precision.OWN)
+
+
+def test_a_folder_has_the_precision_that_it_has(store: ModelStore, gguf: Path):
+    folder = store.add(gguf, name="mine").path
+    with pytest.raises(InvalidRequestError, match="as they are"):
+        store.add(folder, name="other", precision=Precision.FLOAT)
+    assert store.add(folder, name="other", precision=Precision.OWN).name == "other"
 
 
 def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path: Path, gguf: Path):

@@ -46,12 +46,12 @@ def add(
         str | None, typer.Option("--name", metavar="NAME", help="What to call it; by default as the file is called.")
     ] = None,
     precision: Annotated[
-        Precision,
+        Precision | None,
         typer.Option(
-            help="Of a GGUF file's weights: their `own`, or `8bit`, which rounds all of them: larger, and faster for "
-            "long prompts and many agents."
+            help="Of a GGUF file's weights: their `own` (floats become 8 bits); `float`, which keeps floats, too; or "
+            "`8bit`, which rounds all: larger, and faster for long prompts and many agents. Default: own."
         ),
-    ] = Precision.OWN,
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Install a model.
@@ -127,12 +127,19 @@ def _work(step: Callable[[ModelStore, Progress], Result]) -> Result:
         return Interruption().run_blocking(lambda: step(ModelStore(), progress))
 
 
-def _add(path: str, name: str | None, precision: Precision, progress: Progress) -> InstalledModel:
+def _add(path: str, name: str | None, precision: Precision | None, progress: Progress) -> InstalledModel:
+    from codex_windows_ai.errors import InvalidRequestError
+    from codex_windows_ai.models.store.recipes import DEFAULT_PRECISION
     from codex_windows_ai.settings import DEFAULT_MODEL
     from codex_windows_ai.windows_ai.model_proof import model_store
 
     store = model_store()
     if path == DEFAULT_MODEL:
+        if precision not in (None, DEFAULT_PRECISION):
+            raise InvalidRequestError(
+                f"The default model is fetched for the precision `{DEFAULT_PRECISION}`, not `{precision}`.",
+                hint="Leave `--precision` out, or add the model's own GGUF file.",
+            )
         added = store.resolve(path, progress=progress)
     else:
         added = store.add(path, name=name, precision=precision, progress=progress)

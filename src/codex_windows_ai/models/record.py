@@ -24,7 +24,7 @@ class Source:
     path: str
     bytes: int
     modified_ns: int
-    precision: str = Precision.OWN
+    precision: Precision = Precision.OWN
     """What became of its weights, where they were converted."""
 
     @classmethod
@@ -74,7 +74,9 @@ def read_record(folder: Path) -> Record | None:
         if content["version"] != VERSION:
             return None
         files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
-        return Record(Source(**content["source"]), files, tuple(content.get("remarks", ())))
+        source = content["source"]
+        source["precision"] = Precision(source["precision"])
+        return Record(Source(**source), files, tuple(content.get("remarks", ())))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

