@@ -132,27 +132,32 @@ def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
     decoding = [submit(core, agent=str(n), prompt=(n, n)) for n in range(2)]
     while any(client.sequence.phase is not Phase.DECODE for client in decoding):
         core.step()
-    reading = submit(core, agent="reading")
+    reading, waiting = submit(core, agent="reading"), submit(core, agent="waiting")
     core.step()
-    assert reading.sequence.phase is Phase.PREFILL
+    assert Phase.DONE not in (reading.sequence.phase, waiting.sequence.phase)
     forward = core.model.forward
 
     def fail_once(*arguments: object, **options: object) -> object:
         monkeypatch.setattr(core.model, "forward", forward)
         raise RuntimeError("the device is gone")
 
-    # Without speculation, so that both decode in the one pass that fails.
+    # Without speculation, so that both decode in the one pass that fails, beside a piece of one of the prompts.
     monkeypatch.setattr(Sequence, "draft", lambda _: [])
     monkeypatch.setattr(core.model, "forward", fail_once)
     core.step()
 
-    for client in decoding:
+    failed, others = (
+        [client for client in (*decoding, reading, waiting) if bool(client.errors) is ended] for ended in (True, False)
+    )
+    for client in failed:
         (error,) = client.errors
         assert isinstance(error, EngineError)
         assert "the device is gone" in error.message
-    assert core.statistics().failed == 2
+    assert {*map(id, decoding)} < {*map(id, failed)}
+    assert core.statistics().failed == 3
     run(core)
-    assert reading.deltas[-1].finish_reason == "length"
+    (other,) = others
+    assert other.deltas[-1].finish_reason == "length"
     assert_at_rest(core)
 
 
@@ -351,9 +356,9 @@ def test_keys_and_values_are_where_the_given_pool_keeps_them(tiny_model: ModelFo
     bound: list[int] = []
 
     class NotingPool(HostPool):
-        def bind(self, session: Session, first: int, past: list[int], new: int, prefix: Any = None) -> Binding:
+        def bind(self, session: Session, first: int, past: list[int], new: int, *more: Any) -> Binding:
             bound.append(new)
-            return super().bind(session, first, past, new, prefix)
+            return super().bind(session, first, past, new, *more)
 
     core = EngineCore(tiny_model, make_pool=NotingPool)
     client = submit(core, prompt=(1, 2, 3), max_output_tokens=4)

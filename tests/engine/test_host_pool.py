@@ -54,7 +54,7 @@ class Session:
     """A model of two layers on the CPU, as a pool sees it."""
 
     names = tuple(
-        LayerNames((f"past.{n}.k", f"past.{n}.v"), (f"new.{n}.k", f"new.{n}.v"), (f"shared.{n}.k", f"shared.{n}.v"))
+        LayerNames(*((f"{name}.{n}.k", f"{name}.{n}.v") for name in ("past", "new", "shared", "piece", "new_piece")))
         for n in range(2)
     )
     shared_length = "shared_length"
@@ -228,3 +228,19 @@ def test_more_than_the_budget_is_refused_with_the_numbers() -> None:
 def test_what_it_has_no_memory_for_is_refused(state: LayerState) -> None:
     with pytest.raises(UnsupportedModelError, match="Layer 1 keeps"):
         HostPool(KVSpec((SPEC.layers[0], state)), 2**20)
+
+
+def test_a_piece_is_read_in_its_slot_by_the_names_for_it_and_only_in_its_pass() -> None:
+    pool, other = pool_of(3), pool_of(1)
+    pool.reserve(3, STEP, kept=())
+    other.reserve(1, STEP, kept=())
+    session = Session()
+
+    of_both = pool.bind(session, 0, [4, 7], 1, piece=(other, 0)).io
+    of_rows = pool.bind(session, 0, [4, 7], 1).io
+
+    view = other.layers[1][0, 0:1]
+    assert of_both.inputs["piece.1.k"][-2:] == of_both.outputs["new_piece.1.k"][-2:] == (view.shape, view.ctypes.data)
+    assert of_both.inputs["past.1.k"] == of_rows.inputs["past.1.k"]
+    assert not any("piece" in name for name in (*of_rows.inputs, *of_rows.outputs))
+    assert pool.bindings == 1  # the pass with the piece does not come again

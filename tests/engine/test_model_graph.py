@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
-from codex_windows_ai.engine.model import Model
+from codex_windows_ai.engine.model import Model, Piece
 from codex_windows_ai.models.folder import ModelFolder
 
 
@@ -47,3 +48,51 @@ def test_a_device_gets_its_past_as_arrays_and_computes_the_same(tiny_model: Mode
     copying = Model(tiny_model, configure_session=lambda options: None)
     for expected, got in zip(found(in_place), found(copying), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("new", [1, 2, 15, 16, 33, 126, 200])
+@pytest.mark.parametrize("shared", [0, 16])
+def test_a_piece_beside_those_that_decode_changes_no_bit_of_either(
+    tiny_model: ModelFolder, new: int, shared: int
+) -> None:
+    """Rows behind histories of different lengths, which share a prefix or none, and the piece in another pool."""
+    model = Model(tiny_model, threads=1)
+    rows, past, piece = np.array([[7], [8], [9]]), [40, 23, 17], [n % 200 for n in range(new)]
+
+    def read() -> tuple[HostPool, HostPool]:
+        pool, other = HostPool(model.spec, 1 << 30), HostPool(model.spec, 1 << 30)
+        pool.reserve(3, 64, kept=())
+        other.reserve(1, 300, kept=())
+        for slot, length in enumerate(past):
+            model.forward(pool, slot, np.array([[*range(16), *range(30 + slot, 14 + slot + length)]]), [0])
+        model.forward(other, 0, np.array([[*range(60, 90)]]), [0])
+        return pool, other
+
+    (pool, other), (together, beside) = read(), read()
+    prefixes = [each.prefix_of_slot(0, shared) if shared else None for each in (pool, together)]
+    expected = [
+        *model.forward(pool, 0, rows, past, prefix=prefixes[0]),
+        *model.forward(other, 0, np.array([piece]), [30]),
+    ]
+    found = model.forward(together, 0, rows, past, prefix=prefixes[1], piece=Piece(beside, 0, piece, 30))
+
+    np.testing.assert_array_equal(found, expected)
+    for one, two in ((pool, together), (other, beside)):
+        for expected_layer, layer in zip(one.layers, two.layers, strict=True):
+            np.testing.assert_array_equal(layer, expected_layer)
+    np.testing.assert_array_equal(model.forward(together, 0, rows, past), model.forward(pool, 0, rows, past))
+
+
+def test_kernels_that_add_otherwise_for_one_row_are_noticed(
+    tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(tiny_model, threads=1)
+    assert model.rows_alike()
+    forward = model.forward
+
+    def other_kernel(pool: HostPool, first: int, tokens: np.ndarray, past: list[int]) -> np.ndarray:
+        logits = forward(pool, first, tokens, past)
+        return np.nextafter(logits, np.inf, dtype=np.float32) if len(tokens) == 1 else logits
+
+    monkeypatch.setattr(model, "forward", other_kernel)
+    assert not model.rows_alike()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.store import ModelStore
@@ -25,8 +26,8 @@ def vocabulary() -> list[str]:
     return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT) -> None:
-    """Writes the model; the same seed gives the same file."""
+def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT, kind: Kind = Kind.F32) -> None:
+    """Writes the model, with matrices of this kind; the same seed gives the same file."""
     random = np.random.default_rng(seed)
     tokens = vocabulary()
     writer = gguf.GGUFWriter(str(file), "llama")
@@ -49,7 +50,8 @@ def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT) -> None:
     writer.add_chat_template(TEMPLATE)
 
     def matrix(name: str, rows: int, columns: int, scale: float = 1.0) -> None:
-        writer.add_tensor(name, (scale * random.standard_normal((rows, columns)) / columns**0.5).astype(np.float32))
+        values = (scale * random.standard_normal((rows, columns)) / columns**0.5).astype(np.float32)
+        writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
     matrix("token_embd.weight", len(tokens), HIDDEN, scale=HIDDEN**0.5)
     key_size = HIDDEN // HEADS * KEY_VALUE_HEADS
@@ -70,8 +72,8 @@ def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT) -> None:
     writer.close()
 
 
-def make_tiny_model(folder: Path, context: int = CONTEXT) -> ModelFolder:
+def make_tiny_model(folder: Path, context: int = CONTEXT, kind: Kind = Kind.F32) -> ModelFolder:
     """Writes and converts the model below `folder`; `context` is its window in tokens, here nearly characters."""
     file = folder / "tiny.gguf"
-    write_gguf(file, context=context)
+    write_gguf(file, context=context, kind=kind)
     return ModelStore(folder / "models").add(file, name="tiny")

@@ -18,7 +18,15 @@ from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.model import ConfigureSession, Logits, Model
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.runner import Runner
-from codex_windows_ai.engine.scheduler import DraftCheck, PrefillChunk, Scheduler, Step, sequences_of
+from codex_windows_ai.engine.scheduler import (
+    Abilities,
+    DecodeBatch,
+    DraftCheck,
+    PrefillChunk,
+    Scheduler,
+    Step,
+    sequences_of,
+)
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.statistics import Counters
 from codex_windows_ai.engine.tokenizer import Tokenizer
@@ -59,7 +67,9 @@ class EngineCore:
         shared_bytes = self.configuration.shared_bytes if self.model.shares_prefixes else 0
         self.shared = SharedPrefixes(self.pool, shared_bytes, self.configuration.shared_saving)
         self._counters = Counters()
-        self.scheduler = Scheduler(self.configuration, self.slots)
+        on_cpu = self.model.computes_in_host_memory  # elsewhere no bits are promised
+        abilities = Abilities(self.model.takes_pieces, rows_alike=not on_cpu or self.model.rows_alike())
+        self.scheduler = Scheduler(self.configuration, self.slots, abilities)
         self.runner = Runner(self.model, self.pool, self.slots, self.prefixes, self.shared, self._counters)
         self.tokenizer = Tokenizer(folder.tokenizer_file, window=folder.context_length)
         self.validator = RequestValidator(
@@ -119,17 +129,25 @@ class EngineCore:
 
     def _settle(self, step: Step, logits: Logits) -> None:
         """After a pass: chooses tokens from `logits` [sequences, positions, vocabulary] where prompts are read."""
-        if isinstance(step, PrefillChunk):
-            self.scheduler.charge_chunk(step)
-            if step.sequence.remaining:
-                return
-            self._counters.input_tokens += step.sequence.prompt_length
-            self._counters.output_tokens += step.sequence.output_tokens
-            self._counters.cached_tokens += step.sequence.cached_tokens
-        draft = step.draft if isinstance(step, DraftCheck) else ()
-        together = len(step.forced) + len(draft) if isinstance(step, DraftCheck) else 1
-        for sequence, of_sequence in zip(sequences_of(step), logits, strict=True):
-            self._choose(sequence, of_sequence, draft, together)
+        if isinstance(step, DecodeBatch):
+            for sequence, of_sequence in zip(step.sequences, logits, strict=False):
+                self._choose(sequence, of_sequence, (), 1)
+            if step.piece:
+                self._settle_chunk(step.piece, logits[-1:])
+        elif isinstance(step, DraftCheck):
+            self._choose(step.sequence, logits[0], step.draft, len(step.forced) + len(step.draft))
+        elif isinstance(step, PrefillChunk):
+            self._settle_chunk(step, logits)
+
+    def _settle_chunk(self, chunk: PrefillChunk, logits: Logits) -> None:
+        sequence = chunk.sequence
+        self.scheduler.charge_chunk(chunk)
+        if sequence.remaining:
+            return
+        self._counters.input_tokens += sequence.prompt_length
+        self._counters.output_tokens += sequence.output_tokens
+        self._counters.cached_tokens += sequence.cached_tokens
+        self._choose(sequence, logits[0], (), 1)
 
     def _choose(self, sequence: Sequence, logits: Logits, draft: list[int] | tuple[()], together: int) -> None:
         """Has a sequence choose from `logits` [positions, vocabulary], delivers that, and ends it if that was all."""

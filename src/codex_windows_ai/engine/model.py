@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import psutil
 
 from codex_windows_ai.engine.kv.half_precision import half_precision_graph
+from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
@@ -38,8 +40,21 @@ _POSITIONS = "position_ids"
 # Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
 _LOGITS_TO_KEEP = "logits_to_keep"
 _SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
+_PIECE_LENGTH, _PIECE_PAST = "piece_length", "piece_past"
+_PIECE_KEY, _PIECE_VALUE = "piece.%d.key", "piece.%d.value"
+_PIECE_PRESENT_KEY, _PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 """A session's configuration entry: where the weights of a graph lie that is handed over as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a prompt: `tokens` behind the first `past` ones of a slot of `pool`."""
+
+    pool: KVPool
+    slot: int
+    tokens: Sequence[int]
+    past: int
 
 
 class Model:
@@ -82,6 +97,8 @@ class Model:
         self._positions = self._read_positions()
         self.shares_prefixes: bool = _SHARED_LENGTH in optional
         """Whether `forward` takes a prefix."""
+        self.takes_pieces: bool = _PIECE_LENGTH in optional and self.computes_in_host_memory
+        """Whether `forward` takes a piece."""
         self._keep: dict[int, npt.NDArray[np.int64]] = {}
         self.forward_passes = 0
 
@@ -94,32 +111,56 @@ class Model:
         *,
         keep: int = 1,
         prefix: KVPrefix | None = None,
+        piece: Piece | None = None,
     ) -> Logits:
         """Runs `tokens` [batch, new] after `past` [batch] tokens of the pool's slots from `first` on.
 
         Their keys and values are written behind the past. Returns the logits of the last `keep`
         positions, [batch, keep, vocabulary]. A batch larger than one takes one new token a slot.
         With `prefix`, which `past` includes, every slot's first tokens are read from there, in passes
-        with one new token a slot.
+        with one new token a slot. In these it may also read a `piece`, whose last position's logits are then the
+        last, [batch + 1, 1, vocabulary]. To the last bit all is as in passes of their own.
         """
         batch, new = tokens.shape
         lengths = np.asarray(past, dtype=np.int64) + new - len(prefix or ())
         mask = (np.arange(int(lengths.max())) < lengths[:, None]).astype(np.int64)
-        kept = keep if self._keeps_logits else new
-        logits = np.empty((batch, kept, self.vocabulary_size), dtype=self._logits_type)
-        binding = pool.bind(self, first, past, new, prefix)
+        rows = batch
+        if piece is not None:  # one sequence: the piece, and then the batch's tokens
+            tokens = np.array([[*piece.tokens, *tokens[:, 0]]], dtype=np.int64)
+            rows, keep = 1, batch + 1
+        kept = keep if self._keeps_logits else tokens.shape[1]
+        logits = np.empty((rows, kept, self.vocabulary_size), dtype=self._logits_type)
+        binding = pool.bind(self, first, past, new, prefix, piece and (piece.pool, piece.slot))
         io = binding.io
         io.bind_cpu_input("input_ids", np.ascontiguousarray(tokens))
         io.bind_cpu_input("attention_mask", mask)
         if self._positions is not None:
             io.bind_cpu_input(_POSITIONS, _positions(past, new, self._positions))
         if self._keeps_logits:
-            io.bind_input(_LOGITS_TO_KEEP, "cpu", 0, np.int64, (1,), self._kept(keep).ctypes.data)
+            _bind_number(io, _LOGITS_TO_KEEP, self._kept(keep))
+        if piece is not None:
+            sizes = np.array([[len(piece.tokens)], [piece.past]], dtype=np.int64)  # must outlive the pass
+            _bind_number(io, _PIECE_LENGTH, sizes[0])
+            _bind_number(io, _PIECE_PAST, sizes[1])
         io.bind_output("logits", "cpu", 0, self._logits_type, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(io)
         binding.finish()
         self.forward_passes += 1
-        return logits[:, -keep:].astype(np.float32, copy=False)
+        found = logits[:, -keep:].astype(np.float32, copy=False)
+        return found if piece is None else np.roll(found[0], -1, axis=0)[:, None]
+
+    def rows_alike(self) -> bool:
+        """Whether a sequence that decodes alone gets the bits that it gets in a batch.
+
+        Kernels for a single row of activations may add in another order than those for several: those of ONNX Runtime
+        1.32 do for 4-bit weights on x86 processors without AVX-512.
+        """
+        pool = HostPool(self.spec, 2 * HostPool.length_step * self.spec.bytes_per_token)
+        pool.reserve(2, 2, kept=())
+        tokens = np.array([[1], [2]], dtype=np.int64)
+        batch, alone = (self.forward(pool, 0, tokens[:rows], [1] * rows) for rows in (2, 1))
+        self.forward_passes -= 2  # nobody asked for them
+        return np.array_equal(batch[0], alone[0])
 
     def io_binding(self) -> Any:
         """A new binding of the session."""
@@ -148,7 +189,7 @@ class Model:
                 continue
             present = (folder.present_key_names % layer, folder.present_value_names % layer)
             states.append(self._keys_and_values(inputs[past[0]], folder))
-            names.append(LayerNames(past, present, (_SHARED_KEY % layer, _SHARED_VALUE % layer)))
+            names.append(_layer_names(layer, past, present))
         read = {"input_ids", "attention_mask", *(name for layer in names for name in layer.past)}
         written = {"logits", *(name for layer in names for name in layer.present)}
         if not names or not (read <= inputs.keys() <= read | {_POSITIONS} and written <= outputs.keys()):
@@ -199,6 +240,18 @@ class Model:
                 f"The token {outside[0]} is to end answers, but the vocabulary of {self.file} has {size} tokens."
             )
         return size, _TYPES[logits.type]
+
+
+def _layer_names(layer: int, past: tuple[str, str], present: tuple[str, str]) -> LayerNames:
+    shared = (_SHARED_KEY % layer, _SHARED_VALUE % layer)
+    piece_past = (_PIECE_KEY % layer, _PIECE_VALUE % layer)
+    piece_present = (_PIECE_PRESENT_KEY % layer, _PIECE_PRESENT_VALUE % layer)
+    return LayerNames(past, present, shared, piece_past, piece_present)
+
+
+def _bind_number(io: Any, name: str, value: npt.NDArray[np.int64]) -> None:
+    """Binds an optional input, int64 [1], whose memory must outlive the pass."""
+    io.bind_input(name, "cpu", 0, np.int64, (1,), value.ctypes.data)
 
 
 def _positions(past: Sequence[int], new: int, streams: tuple[int, ...]) -> npt.NDArray[np.int64]:

@@ -10,9 +10,10 @@ from codex_windows_ai.engine.kv.pool import KVPool
 from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
 from codex_windows_ai.engine.kv.slots import Slots
-from codex_windows_ai.engine.model import Logits, Model
+from codex_windows_ai.engine.model import Logits, Model, Piece
 from codex_windows_ai.engine.scheduler import (
     Admission,
+    DecodeBatch,
     DraftCheck,
     PrefillChunk,
     PrefixMatch,
@@ -58,7 +59,7 @@ class Runner:
         elif isinstance(step, DraftCheck):
             logits = self._check_draft(step)
         else:
-            logits = self._decode(step.sequences)
+            logits = self._decode(step)
         for sequence in sequences_of(step):
             self._prefixes.insert_blocks(sequence)
         return logits
@@ -81,33 +82,47 @@ class Runner:
 
     def _prefill(self, sequence: Sequence, chunk: int) -> Logits:
         started = time.perf_counter()
+        piece = self._piece(sequence, chunk)
+        logits = self._model.forward(piece.pool, piece.slot, np.array([piece.tokens], dtype=np.int64), [piece.past])
+        self._have_read(sequence, chunk, (time.perf_counter() - started) / chunk)
+        return logits
+
+    def _piece(self, sequence: Sequence, chunk: int) -> Piece:
+        """The next tokens of a prompt, and where they are read: in its slot, or behind the prefix attached to it."""
         past = sequence.computed
-        tokens = np.array([sequence.tokens[past : past + chunk]], dtype=np.int64)
+        tokens = sequence.tokens[past : past + chunk]
         if sequence.attached:
-            prefill_slot = self._shared.prefill_slot()
-            logits = self._model.forward(prefill_slot.load(sequence), 0, tokens, [past])
-            prefill_slot.store(sequence, range(past, past + chunk))
-        else:
-            logits = self._model.forward(self._pool, sequence.slot, tokens, [past])
+            return Piece(self._shared.prefill_slot().load(sequence), 0, tokens, past)
+        return Piece(self._pool, sequence.slot, tokens, past)
+
+    def _have_read(self, sequence: Sequence, chunk: int, seconds_per_token: float) -> None:
+        if sequence.attached:
+            self._shared.prefill_slot().store(sequence, range(sequence.computed, sequence.computed + chunk))
         sequence.advance(chunk, together=chunk)
-        sequence.seconds_per_token = (time.perf_counter() - started) / chunk
+        sequence.seconds_per_token = seconds_per_token
         self._counters.prefill_tokens += chunk
         if not sequence.remaining:
             self._slots.start_decoding(sequence)
-        return logits
 
-    def _decode(self, sequences: list[Sequence]) -> Logits:
+    def _decode(self, step: DecodeBatch) -> Logits:
+        started = time.perf_counter()
+        sequences, chunk = step.sequences, step.piece
         past = [sequence.computed for sequence in sequences]
         self._slots.reserve(max(past) + 1)
         tokens = np.array([[sequence.tokens[sequence.computed]] for sequence in sequences], dtype=np.int64)
         prefix = self._shared.for_pass(sequences)
         handle = None if prefix is None else prefix.handle
-        logits = self._model.forward(self._pool, sequences[0].slot, tokens, past, prefix=handle)
+        piece = self._piece(chunk.sequence, chunk.tokens) if chunk else None
+        logits = self._model.forward(self._pool, sequences[0].slot, tokens, past, prefix=handle, piece=piece)
         self._counters.decode_passes += 1
         self._counters.decode_rows += len(sequences)
         self._counters.shared_passes += prefix is not None
         for sequence in sequences:
             sequence.advance(1, together=1)
+        if chunk:
+            self._counters.mixed_passes += 1
+            seconds_per_token = (time.perf_counter() - started) / (chunk.tokens + len(sequences))
+            self._have_read(chunk.sequence, chunk.tokens, seconds_per_token)
         return logits
 
     def _check_draft(self, step: DraftCheck) -> Logits:

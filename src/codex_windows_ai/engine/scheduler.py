@@ -1,7 +1,8 @@
 """Who runs next, on what and how much of it: the steps of one round, each decided when it is due.
 
 A round admits what there is room for, decodes one token (or several drafted ones) for every sequence that is past
-its prompt, then prefills a bounded piece of one prompt, so that a long prompt never freezes the others.
+its prompt, and reads a bounded piece of one prompt, so that a long prompt never freezes the others. Where the model
+can, both are one pass, which reads the weights once.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ class PrefillChunk:
 
 @dataclass(frozen=True, slots=True)
 class DecodeBatch:
-    """A pass over the next token of each of these sequences, whose slots are neighbours."""
+    """A pass over the next token of each of these sequences, whose slots are neighbours, and over a `piece` beside."""
 
     sequences: list[Sequence]
+    piece: PrefillChunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,28 @@ Step = Admission | PrefixMatch | PrefillChunk | DecodeBatch | DraftCheck
 
 def sequences_of(step: Step) -> list[Sequence]:
     """The sequences that a step is for."""
-    return step.sequences if isinstance(step, DecodeBatch) else [step.sequence]
+    if not isinstance(step, DecodeBatch):
+        return [step.sequence]
+    return step.sequences + ([step.piece.sequence] if step.piece else [])
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model can do in one pass."""
+
+    takes_pieces: bool
+    """Read a piece of a prompt beside those that decode."""
+    rows_alike: bool
+    """Decode one sequence alone to the bits that it gets in a batch."""
 
 
 class Scheduler:
-    """Queue, fairness and token budget. It reads `slots` and leaves them alone."""
+    """Queue, fairness and token budget. It reads `slots` and leaves them alone; `abilities` are the model's."""
 
-    def __init__(self, configuration: EngineConfiguration, slots: Slots) -> None:
+    def __init__(self, configuration: EngineConfiguration, slots: Slots, abilities: Abilities) -> None:
         self._configuration = configuration
         self._slots = slots
+        self._abilities = abilities
         self.counters = TokenCounters()
         self.waiting: WaitingQueue[Sequence] = WaitingQueue(configuration.queue_limit)
         self._budget = PrefillBudget(configuration.prefill_chunk, configuration.prefill_seconds)
@@ -110,11 +125,15 @@ class Scheduler:
     def steps(self) -> Iterator[Step]:
         """The steps of one round; each is decided once the one before has been executed."""
         yield from self.admissions()
+        spent = 0.0
         if decoding := self._slots.decoding:
             started = time.perf_counter()
-            yield from self._decode(decoding)
-            self._budget.decoded(time.perf_counter() - started)
-        yield from self.prefills()
+            for step in self._decode(decoding):
+                yield step
+                if isinstance(step, DecodeBatch) and step.piece:
+                    spent = step.piece.sequence.seconds_per_token * step.piece.tokens
+            self._budget.decoded(time.perf_counter() - started - spent)
+        yield from self.prefills(spent)
 
     def admissions(self) -> Iterator[Admission]:
         """Those that get a slot now."""
@@ -136,8 +155,36 @@ class Scheduler:
     def _decode(self, sequences: list[Sequence]) -> Iterator[Step]:
         checks = [check for sequence in sequences if (check := self._draft_check(sequence, len(sequences)))]
         yield from checks
-        if len(checks) < len(sequences):
-            yield DecodeBatch(self._slots.decoding)
+        if len(checks) == len(sequences):
+            return
+        *others, last = self._batches(self._slots.decoding)
+        yield from map(DecodeBatch, others)
+        piece: PrefillChunk | None = None
+        for step in self._piece_beside(last):
+            if isinstance(step, PrefillChunk):
+                piece = step
+            else:
+                yield step
+        yield DecodeBatch(last, piece)
+
+    def _batches(self, sequences: list[Sequence]) -> list[list[Sequence]]:
+        """The sequences of each pass: all, or where bits count and a batch would change them, each of these alone."""
+        batches: list[list[Sequence]] = []
+        for sequence in sequences:
+            alone = sequence.exact and not self._abilities.rows_alike
+            if not batches or alone or (batches[-1][0].exact and not self._abilities.rows_alike):
+                batches.append([])
+            batches[-1].append(sequence)
+        return batches
+
+    def _piece_beside(self, sequences: list[Sequence]) -> Iterator[PrefixMatch | PrefillChunk]:
+        """The piece of a prompt that is read in the pass of those sequences, if there is one, and what precedes it."""
+        waiting = self._next_to_prefill() if self._abilities.takes_pieces else None
+        if waiting is None:
+            return
+        sequence = self.prefill_for(waiting)
+        if self._abilities.rows_alike or not any(one.exact for one in (*sequences, sequence)):
+            yield from self._piece(sequence, waiting.agent, self._budget.seconds(alone=False), alone=False)
 
     def _draft_check(self, sequence: Sequence, decoding: int) -> DraftCheck | None:
         """A pass of its own for a sequence that has several tokens to be computed at once."""
@@ -149,17 +196,22 @@ class Scheduler:
             return DraftCheck(sequence, sequence.forced, [])
         return None
 
-    def prefills(self) -> Iterator[PrefixMatch | PrefillChunk]:
-        """Pieces of prompts, as long as the round has time for them."""
-        started = time.perf_counter()
-        seconds = self._budget.seconds
-        while self._budget.fits(seconds) and (waiting := self._next_to_prefill()):
-            sequence = self.prefill_for(waiting)
-            yield PrefixMatch(sequence)
-            if sequence.phase is Phase.PREFILL:  # it has not failed
-                budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining)
-                yield PrefillChunk(sequence, sequence.next_chunk(budget), waiting.agent)
-            seconds = self._budget.seconds - (time.perf_counter() - started)
+    def prefills(self, spent: float = 0.0) -> Iterator[PrefixMatch | PrefillChunk]:
+        """Pieces of prompts, as long as the round, which `spent` so many seconds on them, has time for them."""
+        started, alone = time.perf_counter() - spent, not self._slots.decoding
+        whole = self._budget.seconds(alone=alone)
+        seconds = whole - spent
+        while self._budget.fits(seconds, alone=alone) and (waiting := self._next_to_prefill()):
+            yield from self._piece(self.prefill_for(waiting), waiting.agent, seconds, alone=alone)
+            seconds = whole - (time.perf_counter() - started)
+
+    def _piece(
+        self, sequence: Sequence, agent: str, seconds: float, *, alone: bool
+    ) -> Iterator[PrefixMatch | PrefillChunk]:
+        yield PrefixMatch(sequence)
+        if sequence.phase is Phase.PREFILL:  # it has not failed
+            budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining, alone=alone)
+            yield PrefillChunk(sequence, sequence.next_chunk(budget), agent)
 
     def _next_to_prefill(self) -> Sequence | None:
         """The sequence whose prompt is read next."""
@@ -191,7 +243,7 @@ class Scheduler:
     def charge_chunk(self, chunk: PrefillChunk) -> None:
         """A piece was read: those who wait for the same tokens share what reading them costs."""
         sequence = chunk.sequence
-        self._budget.prefilled(sequence.seconds_per_token * chunk.tokens, sequence.remaining + chunk.tokens)
+        self._budget.prefilled(sequence.seconds_per_token, chunk.tokens, sequence.remaining + chunk.tokens)
         read = sequence.tokens[: sequence.computed]
         others = {other.agent for other in self._slots.prefilling if other.begins_with(read)}
         agents = {chunk.agent, sequence.agent, *others}

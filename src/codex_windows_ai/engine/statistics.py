@@ -14,6 +14,7 @@ class Counters:
     cancelled: int = 0
     decode_passes: int = 0
     shared_passes: int = 0
+    mixed_passes: int = 0
     decode_rows: int = 0
     output_tokens: int = 0
     prefill_tokens: int = 0

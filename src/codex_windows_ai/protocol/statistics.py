@@ -90,6 +90,11 @@ class EngineStatistics:
             "passes.with_shared_prefix",
         )
     )
+    mixed_passes: int = field(
+        metadata=_counter(
+            "Those that read a piece of a prompt, too.", "passes", "mixed_passes", "passes.with_piece_of_prompt"
+        )
+    )
     decode_rows: int = field(
         metadata=_counter("Requests that decode passes served, in sum.", "sequences", "decode_sequences")
     )

@@ -208,18 +208,30 @@ class HostPool(PoolBase):
         return len(self._bindings)
 
     def bind(
-        self, session: Session, first: int, past: Sequence[int], new: int, prefix: KVPrefix | None = None
+        self,
+        session: Session,
+        first: int,
+        past: Sequence[int],
+        new: int,
+        prefix: KVPrefix | None = None,
+        piece: tuple[Self, int] | None = None,
     ) -> Binding:
         """As in KVPool; where the session computes in the host's memory, past and present are the slots' own."""
         if not session.computes_in_host_memory:
             return _BoundCopy(self.layers, session, first, past, new)
+        if piece is not None:  # seldom the same slots twice
+            pool, slot = piece
+            io = self._bind_in_place(session, first, len(past), prefix)
+            pool._bind_slots(io, slice(slot, slot + 1), [(n.piece_past, n.piece_present) for n in session.names])
+            return _BoundInPlace(io)
         key = (session, first, len(past), prefix)
         binding = self._bindings.get(key)
         if binding is None:
-            binding = self._bindings[key] = self._bind_in_place(session, first, len(past), prefix)
+            io = self._bind_in_place(session, first, len(past), prefix)
+            binding = self._bindings[key] = _BoundInPlace(io)
         return binding
 
-    def _bind_in_place(self, session: Session, first: int, batch: int, prefix: KVPrefix | None) -> _BoundInPlace:
+    def _bind_in_place(self, session: Session, first: int, batch: int, prefix: KVPrefix | None) -> Any:
         io = session.io_binding()
         if prefix is not None:
             shared = self._prefixes[prefix.number]
@@ -227,16 +239,23 @@ class HostPool(PoolBase):
             for values, names in zip(shared.layers, session.names, strict=True):
                 for part, name in enumerate(names.shared):
                     _bind_input(io, name, values[part])
-        for layer, names in zip(self.layers, session.names, strict=True):
+        names = [(names.past, names.present) for names in session.names]
+        self._bind_slots(io, slice(first, first + batch), names, skipped=len(prefix or ()))
+        return io
+
+    def _bind_slots(
+        self, io: Any, slots: slice, names: Sequence[tuple[tuple[str, str], tuple[str, str]]], *, skipped: int = 0
+    ) -> None:
+        """Binds slots, from the token `skipped` on, by the names of past and present in each layer."""
+        for layer, (past, present) in zip(self.layers, names, strict=True):
             for part in range(2):
-                view = layer[part, first : first + batch]
+                view = layer[part, slots]
                 # Tokens lie equally far apart in every head of every slot, so what follows the prefix has
                 # the view's own shape; of what that puts behind the last slot's end nothing is touched.
-                address = view.ctypes.data + len(prefix or ()) * view.strides[2]
+                address = view.ctypes.data + skipped * view.strides[2]
                 arguments = ("cpu", 0, view.dtype.type, view.shape, address)
-                io.bind_input(names.past[part], *arguments)
-                io.bind_output(names.present[part], *arguments)
-        return _BoundInPlace(io)
+                io.bind_input(past[part], *arguments)
+                io.bind_output(present[part], *arguments)
 
     # Memory.
 

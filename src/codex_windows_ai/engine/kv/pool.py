@@ -72,6 +72,8 @@ class LayerNames:
     past: tuple[str, str]
     present: tuple[str, str]
     shared: tuple[str, str]
+    piece_past: tuple[str, str]
+    piece_present: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +254,18 @@ class KVPool(Protocol):
     # Passes.
 
     def bind(
-        self, session: Session, first: int, past: Sequence[int], new: int, prefix: KVPrefix | None = None
+        self,
+        session: Session,
+        first: int,
+        past: Sequence[int],
+        new: int,
+        prefix: KVPrefix | None = None,
+        piece: tuple[Self, int] | None = None,
     ) -> Binding:
         """Binds the slots from `first` on, one for each of `past`, for a pass over `new` tokens behind those of `past`.
 
-        With `prefix`, which `past` includes, the pass reads the first tokens of every slot from there.
+        With `prefix`, which `past` includes, the pass reads the first tokens of every slot from there. With `piece`,
+        for sessions that compute in the host's memory, it reads a piece of a prompt in that slot of that pool besides.
         """
         ...
 

@@ -1,4 +1,9 @@
-"""Attention: GroupQueryAttention, and in the CPU graph also its cascade over a prefix that all sequences share.
+"""Attention: GroupQueryAttention, and in the CPU graph also its cascade over a prefix that all sequences share, and
+a piece of a prompt that is read in the pass of those that decode.
+
+The products of a pass do not care whose tokens they multiply. So a piece's tokens stand before those of the rows that
+decode, as one sequence, and only here do they part: the piece meets the keys and values of its own slot as it would
+alone in a pass, and so does each row, to the last bit.
 
 A decode pass reads every sequence's keys and values, and agents of one kind begin with the same thousand
 tokens. Where the engine says so, that prefix is read once, for all sequences together, as two plain matrix
@@ -19,7 +24,7 @@ from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from onnx import GraphProto
 
@@ -31,6 +36,9 @@ ATTENTION_MASK = "attention_mask"
 PAST_KEY, PAST_VALUE = "past_key_values.%d.key", "past_key_values.%d.value"
 PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
 SHARED_LENGTH, SHARED_KEY, SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
+PIECE_LENGTH, PIECE_PAST = "piece_length", "piece_past"
+PIECE_KEY, PIECE_VALUE = "piece.%d.key", "piece.%d.value"
+PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
 
 Shape = tuple[int | str, ...]
 """Of an input or output of a graph; a name stands for a size that a pass chooses."""
@@ -43,11 +51,14 @@ class AttentionInputs:
     """What all attention layers of a graph read besides their own keys and values.
 
     `lengths` and `longest` are GroupQueryAttention's seqlens_k (tokens of a sequence, less one) and
-    total_sequence_length, both int32.
+    total_sequence_length, both int32; `piece_lengths` and `piece_longest` are those of the piece.
     """
 
-    def __init__(self, build: GraphBuilder, layers: Iterable[Attention], *, cascade: bool) -> None:
+    def __init__(
+        self, build: GraphBuilder, layers: Sequence[Attention], *, cascade: bool, pieces: bool = False
+    ) -> None:
         self.cascade = cascade
+        self.pieces = pieces
         ones = build.node("ReduceSum", [ATTENTION_MASK, build.constant("axis_1", [1])], "lengths", keepdims=0)
         less_one = build.node("Sub", [ones, build.constant("one", [1])], "lengths_less_one")
         self.lengths = build.node("Cast", [less_one], "lengths_int32", to=TensorProto.INT32)
@@ -55,8 +66,10 @@ class AttentionInputs:
         self.longest = build.node("Cast", [width], "longest", to=TensorProto.INT32)
         if cascade:
             self._prepare_cascade(build, layers)
+        if pieces:
+            self._prepare_pieces(build, layers)
 
-    def _prepare_cascade(self, build: GraphBuilder, layers: Iterable[Attention]) -> None:
+    def _prepare_cascade(self, build: GraphBuilder, layers: Sequence[Attention]) -> None:
         """The optional inputs, and what every layer needs of them.
 
         `positions` [batch, 1] is where each sequence's one new token stands; `visible` [batch, 1, total] is true
@@ -64,8 +77,7 @@ class AttentionInputs:
         """
         build.constant(SHARED_LENGTH, [0])
         for attention in layers:
-            for name, shape in attention.shared.items():  # one token, which is not read where nothing is shared
-                build.array(name, np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32))
+            _optional(build, attention.shared)
         is_shared = build.node("Greater", [SHARED_LENGTH, build.constant("zero", [0])], "is_shared_1")
         build.reshape(is_shared, [], "is_shared")
         ends = build.node("Unsqueeze", ["lengths_less_one", build.constant("axis_1", [1])], "row_positions")
@@ -73,6 +85,19 @@ class AttentionInputs:
         seen = build.node("Cast", [ATTENTION_MASK], "seen", to=TensorProto.BOOL)
         build.node("Unsqueeze", [seen, "axis_1"], "visible")
         build.array("masked", np.array(_MASKED, np.float32))
+
+    def _prepare_pieces(self, build: GraphBuilder, layers: Sequence[Attention]) -> None:
+        """The optional inputs, and what every layer needs of them."""
+        build.constant(PIECE_LENGTH, [0])
+        build.constant(PIECE_PAST, [0])
+        for attention in layers:
+            _optional(build, attention.piece_past)
+        there = build.node("Greater", [PIECE_LENGTH, build.constant("zero", [0])], "is_piece_1")
+        build.reshape(there, [], "is_piece")
+        total = build.node("Add", [PIECE_PAST, PIECE_LENGTH], "piece_total")
+        less_one = build.node("Sub", [total, build.constant("one", [1])], "piece_less_one")
+        self.piece_lengths = build.node("Cast", [less_one], "piece_lengths", to=TensorProto.INT32)
+        self.piece_longest = build.node("Cast", [total], "piece_longest", to=TensorProto.INT32)
 
     def temperature(self, build: GraphBuilder, spec: TemperatureSpec, normed: str) -> str:
         """What the queries of the new tokens are multiplied by, [batch, sequence, 1]; made once for all layers."""
@@ -132,6 +157,9 @@ class Attention:
         self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
         self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
         self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
+        piece = (1, spec.kv_heads, "piece", head_size)
+        self.piece_past = self._keys_and_values(PIECE_KEY, PIECE_VALUE, *piece)
+        self.piece_present = self._keys_and_values(PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE, *piece)
 
     def _keys_and_values(self, key: str, value: str, *shape: int | str) -> dict[str, Shape]:
         return {key % self._layer: shape, value % self._layer: shape}
@@ -139,7 +167,19 @@ class Attention:
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, [batch, sequence, query_size]."""
         read = [self._read_by(build, products, inputs, normed, matrix) for matrix in self._read]
-        outputs = [f"layers.{self._layer}.context", PRESENT_KEY % self._layer, PRESENT_VALUE % self._layer]
+        outputs = [f"layers.{self._layer}.context", *self.present]
+        if not inputs.pieces:
+            return self._rows(build, inputs, read, outputs)
+        return build.nodes_of(
+            "If",
+            ["is_piece"],
+            [*outputs, *self.piece_present],
+            then_branch=self._with_piece(build, inputs, read),
+            else_branch=self._without_piece(build, inputs, read),
+        )
+
+    def _rows(self, build: GraphBuilder, inputs: AttentionInputs, read: Sequence[str], outputs: list[str]) -> str:
+        """Attention of the sequences of the batch, whose `outputs` are context and present."""
         if not inputs.cascade:
             return self._group_query_attention(build, inputs, read, outputs)
         return build.nodes_of(
@@ -149,6 +189,36 @@ class Attention:
             then_branch=self._with_shared_prefix(build, inputs, read),
             else_branch=self._alone(build, inputs, read),
         )
+
+    def _without_piece(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
+        build = GraphBuilder(parent)
+        at = f"layers.{self._layer}.rows"
+        outputs = [f"{at}.context", f"{at}.key", f"{at}.value"]
+        self._rows(build, inputs, read, outputs)
+        kept = [build.node("Identity", [name], f"{at}.{name}") for name in self.piece_past]
+        return build.branch(at, [*outputs, *kept])
+
+    def _with_piece(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
+        """Queries, keys and values [1, piece and then rows, size] part here and come together again."""
+        build = GraphBuilder(parent)
+        at = f"layers.{self._layer}.both"
+        axis, start, end = (
+            build.constant("axis_1", [1]),
+            build.constant("zero", [0]),
+            build.constant("end", [np.iinfo(np.int64).max]),
+        )
+        piece = [build.node("Slice", [source, start, PIECE_LENGTH, axis], f"{at}.{source}.piece") for source in read]
+        rows = [build.node("Slice", [source, PIECE_LENGTH, end, axis], f"{at}.{source}.rows") for source in read]
+        rows = [build.node("Transpose", [source], f"{source}.apart", perm=[1, 0, 2]) for source in rows]
+        of_piece = [f"{at}.piece.{part}" for part in ("context", "key", "value")]
+        of_rows = [f"{at}.rows.{part}" for part in ("context", "key", "value")]
+        self._group_query_attention(
+            build, inputs, piece, of_piece, past=self.piece_past, lengths=(inputs.piece_lengths, inputs.piece_longest)
+        )
+        self._rows(build, inputs, rows, of_rows)
+        together = build.node("Transpose", [of_rows[0]], f"{at}.rows.together", perm=[1, 0, 2])
+        context = build.node("Concat", [of_piece[0], together], f"{at}.context", axis=1)
+        return build.branch(at, [context, *of_rows[1:], *of_piece[1:]])
 
     def _read_by(
         self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str, matrix: Matrix
@@ -174,9 +244,13 @@ class Attention:
         read: Sequence[str],
         outputs: list[str],
         *more: str,
+        past: Iterable[str] | None = None,
+        lengths: tuple[str, str] | None = None,
         **attributes: int | float,
     ) -> str:
-        spec, past = self._spec, [PAST_KEY % self._layer, PAST_VALUE % self._layer]
+        """Of the batch's sequences, or of those with this past and these lengths."""
+        spec = self._spec
+        past, lengths = past or self.past, lengths or (inputs.lengths, inputs.longest)
         if spec.scale is not None:
             attributes["scale"] = spec.scale
         if spec.window is not None:
@@ -185,7 +259,7 @@ class Attention:
             attributes["softcap"] = spec.softcap
         return build.nodes_of(
             "GroupQueryAttention",
-            [*read, *past, inputs.lengths, inputs.longest, *(self._rotary or ("", "")), *more],
+            [*read, *past, *lengths, *(self._rotary or ("", "")), *more],
             outputs,
             MICROSOFT,
             num_heads=spec.heads,
@@ -263,3 +337,9 @@ class Attention:
         largest = build.node("ReduceMax", [scores, last], f"{scores}.largest", keepdims=1)
         share = build.node("ReduceMax", [softmax, last], f"{softmax}.largest", keepdims=1)
         return build.node("Sub", [largest, build.node("Log", [share], f"{softmax}.log")], f"{scores}.log_sum")
+
+
+def _optional(build: GraphBuilder, inputs: Mapping[str, Shape]) -> None:
+    """Inputs that a pass may do without: they have one token then, which nothing reads."""
+    for name, shape in inputs.items():
+        build.array(name, np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32))

@@ -113,11 +113,12 @@ class Decoder:
         ends = [self.final_norm.weight, *biases_of([self.head.matrix])]
         return ends + [vector for layer in self.layers for vector in layer.vectors]
 
-    def build(self, build: GraphBuilder, products: Products, *, cascade: bool) -> None:
+    def build(self, build: GraphBuilder, products: Products, *, cascade: bool, pieces: bool) -> None:
         """Collects the whole decoder's nodes in `build`."""
         for rope, tables in self.rotary.items():
             build_tables(build, rope, tables, self.spec.context_length)
-        inputs = AttentionInputs(build, [layer.attention for layer in self.layers], cascade=cascade)
+        attentions = [layer.attention for layer in self.layers]
+        inputs = AttentionInputs(build, attentions, cascade=cascade, pieces=pieces)
         hidden = self.embedding.build(build, products)
         normed = self.layers[0].attention_norm.apply(build, hidden)
         next_norms = [*(layer.attention_norm for layer in self.layers[1:]), self.final_norm]

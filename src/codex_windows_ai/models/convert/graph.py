@@ -14,7 +14,11 @@ of matrices with row scales, more than half of all work, as integers: a row of a
 scale instead of one for 32 of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. The
 CPU graph also has optional inputs for a prefix that all sequences share, in passes with one new token each:
 `shared_length` int64 [1], the prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length,
-head_size]. All other inputs and outputs then have only what follows the prefix; `blocks.attention` is where it is read.
+head_size]. All other inputs and outputs then have only what follows the prefix. And it has some for a piece of one more
+sequence's prompt in such a pass: `piece_length` int64 [1], its tokens, `piece_past` int64 [1], those that were computed
+before, and `piece.N.key` and `.value` like the past of one sequence, with outputs `piece_present.N.key` and `.value`.
+Then `input_ids` is [1, piece_length + batch], the piece's tokens and behind them one of each sequence of the batch, and
+`logits` is [1, kept, vocabulary]. `blocks.attention` is where both are read.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto, TensorProto, helper
 
-from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, SHARED_LENGTH, Shape
+from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH, Shape
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS, LOGITS_TO_KEEP
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.products import Products, QuantizedProducts
@@ -47,32 +51,38 @@ class GraphForm:
     products: Products
     cascade: bool
     """Attention can read a prefix once for all sequences, where a decoder's every token sees all before it."""
+    pieces: bool
+    """A pass can read a piece of a prompt beside those that decode, where positions only count in attention."""
 
     def cascades(self, decoder: Decoder) -> bool:
         """Whether the graph of this decoder has the inputs for that."""
         return self.cascade and decoder.spec.sees_everything
 
+    def takes_pieces(self, decoder: Decoder) -> bool:
+        """Whether the graph of this decoder has the inputs for that."""
+        return self.pieces and not any(layer.attention.temperature for layer in decoder.spec.layers)
+
 
 def portable(forms: StoredForms) -> GraphForm:
     """The graph that every runtime and device takes."""
-    return GraphForm(QuantizedProducts(forms.by_name, smoothed=forms.smoothed), cascade=False)
+    return GraphForm(QuantizedProducts(forms.by_name, smoothed=forms.smoothed), cascade=False, pieces=False)
 
 
 def for_cpu(forms: StoredForms) -> GraphForm:
     """The graph that processors compute faster."""
     products = QuantizedProducts(forms.by_name, smoothed=forms.smoothed, integers=forms.integers)
-    return GraphForm(products, cascade=True)
+    return GraphForm(products, cascade=True, pieces=True)
 
 
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
     """The model over the given initializers, which `weights.WeightWriter` writes."""
     build = GraphBuilder()
-    decoder.build(build, form.products, cascade=form.cascades(decoder))
+    decoder.build(build, form.products, cascade=form.cascades(decoder), pieces=form.takes_pieces(decoder))
     graph = helper.make_graph(
         build.nodes,
         decoder.spec.family,
         _inputs(decoder, form),
-        _outputs(decoder),
+        _outputs(decoder, form),
         [*(weight for weight in weights if weight.name in build.used), *build.constants],
     )
     return model_of(graph)
@@ -103,10 +113,16 @@ def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
     if form.cascades(decoder):
         inputs.append(helper.make_tensor_value_info(SHARED_LENGTH, TensorProto.INT64, (1,)))
         inputs += [value for attention in attentions for value in _values(attention.shared)]
+    if form.takes_pieces(decoder):
+        inputs += [helper.make_tensor_value_info(name, TensorProto.INT64, (1,)) for name in (PIECE_LENGTH, PIECE_PAST)]
+        inputs += [value for attention in attentions for value in _values(attention.piece_past)]
     return inputs
 
 
-def _outputs(decoder: Decoder) -> list[ValueInfoProto]:
+def _outputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
     logits: Shape = ("batch", "kept", decoder.spec.vocabulary_size)
-    present = (value for layer in decoder.layers for value in _values(layer.attention.present))
+    attentions = [layer.attention for layer in decoder.layers]
+    present = [value for attention in attentions for value in _values(attention.present)]
+    if form.takes_pieces(decoder):
+        present += [value for attention in attentions for value in _values(attention.piece_present)]
     return [*_values({LOGITS: logits}), *present]
