@@ -43,7 +43,8 @@ def run(session, tokens: np.ndarray, past=None, **optional) -> tuple[np.ndarray,
         past = dict.fromkeys(names, np.zeros((len(tokens), shape[1], 0, shape[3]), np.float32))
     length = past[names[0]].shape[2] + tokens.shape[1]
     mask = np.ones((len(tokens), length), np.int64)
-    logits, *present = session.run(None, {"input_ids": tokens, "attention_mask": mask, **past, **optional})
+    outputs = ["logits", *(name.replace("past_key_values", "present") for name in names)]
+    logits, *present = session.run(outputs, {"input_ids": tokens, "attention_mask": mask, **past, **optional})
     return logits, dict(zip(names, present, strict=True))
 
 
