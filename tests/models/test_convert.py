@@ -193,7 +193,7 @@ def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(shape: tuple[
     session = session_of(folder, CPU_MODEL)
     if tiny.architecture in reference.GEMMA:  # of which a window sees a part, or whose softmax is of another kind
         optional = [value.name for value in session.get_overridable_initializers()]
-        assert optional == ["logits_to_keep"]
+        assert "shared_length" not in optional
         return
     random = np.random.default_rng(5)
     prefix, own, new = (random.integers(0, len(tiny.vocabulary()), (3, length)) for length in (16, 7, 1))
@@ -211,10 +211,43 @@ def test_a_prefix_that_rows_share_may_be_read_once_for_all_of_them(shape: tuple[
     assert relative_error(unlike, expected) > 0.1  # so that the bound says something
 
 
-def test_without_a_shared_prefix_the_cpu_graph_needs_none(tmp_path: Path):
+def test_a_piece_of_a_prompt_may_be_read_in_the_pass_of_others(shape: tuple[Tiny, Path, float]):
+    tiny, folder, most = shape
+    session = session_of(folder, CPU_MODEL)
+    if tiny.architecture == "mistral3":  # whose queries grow with their positions
+        assert "piece_length" not in [value.name for value in session.get_overridable_initializers()]
+        return
+    random = np.random.default_rng(5)
+    own, new, before, piece = (
+        random.integers(0, len(tiny.vocabulary()), size) for size in ((3, 13), (3, 1), (1, 9), (1, 5))
+    )
+    _, past = run(session, own)
+    _, past_of_piece = run(session, before)
+    expected, present = run(session, new, past)
+    expected_of_piece, present_of_piece = run(session, piece, past_of_piece)
+
+    names = list(past)
+    sizes = {"piece_length": np.array([5]), "piece_past": np.array([9])}
+    both = {name.replace("past_key_values", "piece"): values for name, values in past_of_piece.items()}
+    outputs = [name.replace("past_key_values", kind) for kind in ("present", "piece_present") for name in names]
+    feeds = {"input_ids": np.hstack([piece, new.T]), "attention_mask": np.ones((3, 14), np.int64), **past}
+    logits, *values = session.run(["logits", *outputs], feeds | both | sizes)
+
+    assert relative_error(logits[:, 5:, :], expected.transpose(1, 0, 2)) < most / 2
+    assert relative_error(logits[:, :5], expected_of_piece) < most / 2
+    wanted = [*(present[name] for name in names), *(present_of_piece[name] for name in names)]
+    for found, right in zip(values, wanted, strict=True):
+        assert relative_error(found, right) < most / 2
+    forgotten = {name: np.zeros_like(values) for name, values in both.items()}
+    unlike, *_ = session.run(["logits"], feeds | forgotten | sizes)
+    assert relative_error(unlike[:, :5], expected_of_piece) > most / 2  # so that the bound says something
+
+
+def test_the_cpu_graph_needs_neither_a_shared_prefix_nor_a_piece(tmp_path: Path):
     session = session_of(converted(Tiny(), tmp_path), CPU_MODEL)
     optional = {value.name for value in session.get_overridable_initializers()}
-    assert optional == {"logits_to_keep", "shared_length", *(f"shared.{n}.{p}" for n in "01" for p in ("key", "value"))}
+    layers = {f"{what}.{n}.{part}" for what in ("shared", "piece") for n in "01" for part in ("key", "value")}
+    assert optional == {"logits_to_keep", "shared_length", "piece_length", "piece_past", *layers}
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0, 24), (1, 1), (5, 5), (100, 24)])

@@ -153,12 +153,15 @@ class Model:
         """Whether a sequence that decodes alone gets the bits that it gets in a batch.
 
         Kernels for a single row of activations may add in another order than those for several: those of ONNX Runtime
-        1.32 do for 4-bit weights on x86 processors without AVX-512.
+        1.32 do for 4-bit weights on x86 processors without AVX-512. Raises ModelFileError: the graph does not run.
         """
         pool = HostPool(self.spec, 2 * HostPool.length_step * self.spec.bytes_per_token)
         pool.reserve(2, 2, kept=())
         tokens = np.array([[1], [2]], dtype=np.int64)
-        batch, alone = (self.forward(pool, 0, tokens[:rows], [1] * rows) for rows in (2, 1))
+        try:
+            batch, alone = (self.forward(pool, 0, tokens[:rows], [1] * rows) for rows in (2, 1))
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise ModelFileError(f"The model in {self.file.parent} cannot answer: {first_line(error)}") from error
         self.forward_passes -= 2  # nobody asked for them
         return np.array_equal(batch[0], alone[0])
 
