@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from codex_windows_ai.engine.preamble import Preamble
 from codex_windows_ai.protocol.request import Grammar, SamplingParameters
 
 
@@ -13,7 +14,8 @@ class EngineRequest:
 
     `agent` names who asks, for fairness between agents. `max_output_tokens` None means the engine's
     default, or what the window leaves if that is less. `deadline` is in seconds from submission.
-    `top_logprobs` asks for the log probability of each chosen token and of so many alternatives.
+    `top_logprobs` asks for the log probability of each chosen token and of so many alternatives. Behind a `preamble`
+    at most, the answer matches `grammar` and ends at a text of `stop`.
     """
 
     prompt: tuple[int, ...]
@@ -24,3 +26,4 @@ class EngineRequest:
     agent: str = "default"
     deadline: float | None = None
     top_logprobs: int | None = None
+    preamble: Preamble | None = None

@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
+import numpy.typing as npt
 
 from codex_windows_ai.engine.kv.prefix_cache import Block
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.draft import PromptLookup
 from codex_windows_ai.engine.sampling.grammar import GrammarMatcher
 from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, likeliest, log_softmax
-from codex_windows_ai.engine.sampling.stop_strings import StopStrings
+from codex_windows_ai.engine.saying import Saying
 from codex_windows_ai.engine.token_budget import PrefillBudget
-from codex_windows_ai.engine.tokenizer import Detokenizer, Tokenizer
+from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import ChosenToken, Delta, FinishReason, Timings, TokenLogprob, Usage
 
 Deliver = Callable[[Delta | WindowsAiError], None]
+Allowed = npt.NDArray[np.bool_]
 
 
 class Phase(Enum):
@@ -37,6 +40,7 @@ class Sequence:
 
     Where the grammar leaves no choice the answer goes on by itself (jump-forward decoding, of SGLang): what it
     begins with is read with the prompt, and behind a chosen token there may be others, none of them computed.
+    The grammar is followed from where the answer begins: behind the preamble, if there is one.
 
     The first `computed` tokens have keys and values; those of the first `exact_length` were
     prefilled on nothing but prefilled history. The slot holds them, but for the first `attached`
@@ -75,14 +79,14 @@ class Sequence:
         self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(self.tokens, dtype=np.int64))
         self._matcher = matcher
         self._tokenizer = tokenizer
-        self._detokenizer = Detokenizer(tokenizer)
-        self._stop_strings = StopStrings(request.stop)
+        self._preamble = request.preamble
+        self._saying = Saying(tokenizer, request.stop, request.preamble)
         self._end_ids = end_ids
         self._deliver = deliver
-        self._text = ""
-        self._chosen: list[ChosenToken] = []
+        if matcher is not None and self._preamble is not None and self._preamble.most_tokens == 0:
+            self._saying.begin_answer()
         # Log probabilities need every token computed; and a stop string could end all at once.
-        if matcher is not None and request.top_logprobs is None and not request.stop:
+        if matcher is not None and self._answering and request.top_logprobs is None and not request.stop:
             self._begin(matcher)
         self.given_length = len(self.tokens)
         """Tokens to be read before the first is chosen: the prompt, and how any answer must begin."""
@@ -198,16 +202,81 @@ class Sequence:
         if self._first_token is None:
             self._first_token = time.perf_counter()
         matcher = self._matcher
-        token = self._sampler.sample(logits, matcher.allowed() if matcher else None)
-        if matcher:
-            matcher.consume(token)
+        if matcher is None or self._saying.in_preamble:
+            self._say_freely(self._sampler.sample(logits), logits)
+            return
+        allowed = matcher.allowed()
+        begin = self._beginning(allowed)
+        if begin:
+            allowed[begin[0]] = True
+        token = self._sampler.sample(logits, allowed)
+        if begin and token == begin[0]:
+            self._say(token, logits)
+            self._force(begin[1:])
+            return
+        matcher.consume(token)
         self._say(token, logits)
-        if matcher and self.request.top_logprobs is None:
-            for forced in matcher.forced():
-                if self.ending is not None:
-                    break
-                matcher.consume(forced)
-                self._say_forced(forced)
+        if self._saying.in_preamble:
+            matcher.restart()  # what looked like an answer is none
+        else:
+            self._jump(matcher)
+
+    @property
+    def _answering(self) -> bool:
+        """What comes next is the answer's for certain."""
+        return not (self._saying.in_preamble or self._saying.undecided)
+
+    def _beginning(self, allowed: Allowed) -> tuple[int, ...]:
+        """The tokens that begin a preamble, where one may begin now and the grammar does not let it through itself."""
+        preamble = self._preamble
+        if preamble is None or self.output_tokens or self._answering or allowed[preamble.begin_tokens[0]]:
+            return ()
+        return preamble.begin_tokens
+
+    def _say_freely(self, token: int, logits: Logits) -> None:
+        """Says a token that no grammar is asked about: of a preamble, or where there is no grammar.
+
+        A preamble that took enough, or with which all would end, is closed, so that an answer follows.
+        """
+        preamble, was_inside = self._preamble, self._saying.in_preamble
+        closed = was_inside and token in self._end_ids
+        if not closed:
+            self._say_uncrossed(token, logits)
+            most = preamble.most_tokens if preamble is not None else None
+            closed = most is not None and self._saying.in_preamble and self._saying.preamble_tokens >= most
+        if preamble is not None and closed:
+            self._force(preamble.end_tokens)
+        elif preamble is not None and was_inside and self._matcher and not self._saying.in_preamble:
+            self._force(preamble.joint_tokens)
+        if self._matcher and not self._saying.in_preamble and self.ending is None:
+            self._saying.begin_answer()
+            self._jump(self._matcher)
+
+    def _say_uncrossed(self, token: int, logits: Logits) -> None:
+        """Says a token; an answer that must match a grammar begins with one of its own, behind the preamble's mark."""
+        data = self._tokenizer.bytes_of(token)
+        beyond = self._saying.beyond_preamble(data) if self._matcher else 0
+        if beyond:
+            self._force(self._tokenizer.encode_text(data[:-beyond].decode(errors="ignore")))
+        else:
+            self._say(token, logits)
+
+    def _force(self, tokens: SequenceOf[int]) -> None:
+        """Says tokens that no grammar is asked about, as far as the answer may go."""
+        for token in tokens:
+            if self.ending is not None:
+                break
+            self._say_forced(token)
+
+    def _jump(self, matcher: GrammarMatcher) -> None:
+        """Says what the grammar leaves no choice of; log probabilities need every token computed."""
+        if self.request.top_logprobs is not None:
+            return
+        for forced in matcher.forced():
+            if self.ending is not None:
+                break
+            matcher.consume(forced)
+            self._say_forced(forced)
 
     def _begin(self, matcher: GrammarMatcher) -> None:
         """Says what any answer must begin with, but for its last token, so that one is left to be chosen."""
@@ -221,38 +290,29 @@ class Sequence:
         self._say(token, None)
 
     def _say(self, token: int, logits: Logits | None) -> None:
-        self._chosen.append(self._describe(token, logits))
         self.tokens.append(token)
         if token in self._end_ids:
+            self._saying.push_end(self._describe(token, logits))
             self.ending = "stop"
             return
-        self._text += self._stop_strings.push(self._detokenizer.push(token))
-        if self._stop_strings.found or (self._matcher and self._matcher.finished):
+        self._saying.push(self._describe(token, logits))
+        if self._saying.stopped or (self._matcher and self._matcher.finished):
             self.ending = "stop"
         elif self.output_tokens >= self.max_output_tokens:
             self.ending = "length"
 
     def flush(self) -> None:
         """Delivers what was said since the last time."""
-        if self.phase is not Phase.DONE and (self._text or self._chosen):
-            self._deliver(Delta(text=self._text, tokens=tuple(self._chosen)))
-            self._text, self._chosen = "", []
+        if self.phase is not Phase.DONE and (said := self._saying.take()):
+            self._deliver(said)
 
     def finish(self, reason: FinishReason) -> None:
         """Delivers the rest, the reason and the figures."""
         self.phase = Phase.DONE
-        if not self._stop_strings.found:
-            self._text += self._stop_strings.push(self._detokenizer.finish())
-            self._text += self._stop_strings.finish()
-        self._deliver(
-            Delta(
-                text=self._text,
-                tokens=tuple(self._chosen),
-                finish_reason=reason,
-                usage=Usage(self.prompt_length, self.cached_tokens, self.output_tokens),
-                timings=self.timings(),
-            )
-        )
+        rest = self._saying.finish()
+        thought = self._saying.preamble_tokens
+        usage = Usage(self.prompt_length, self.cached_tokens, self.output_tokens, reasoning_tokens=thought)
+        self._deliver(replace(rest, finish_reason=reason, usage=usage, timings=self.timings()))
 
     def fail(self, error: WindowsAiError) -> None:
         """Delivers the error; the stream ends with it."""

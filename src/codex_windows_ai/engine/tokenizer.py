@@ -297,7 +297,11 @@ class Detokenizer:
 
     def push(self, token_id: int) -> str:
         """The characters completed by this token; bytes of an unfinished one are kept back."""
-        return self._decoder.decode(self._tokenizer.bytes_of(token_id))
+        return self.push_bytes(self._tokenizer.bytes_of(token_id))
+
+    def push_bytes(self, data: bytes) -> str:
+        """The characters completed by these bytes of a token."""
+        return self._decoder.decode(data)
 
     def finish(self) -> str:
         """What was kept back: U+FFFD where the model stopped inside a character."""

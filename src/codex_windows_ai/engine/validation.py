@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.preamble import Preamble
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.grammar import GrammarCompiler, GrammarMatcher
 from codex_windows_ai.engine.sampling.sampler import check_sampling
@@ -15,6 +17,9 @@ from codex_windows_ai.models.folder import ModelFolder
 
 # As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
 MOST_ALTERNATIVES = 20
+
+_PREAMBLE_SHARE = 0.75
+"""Of all tokens that may be said, those that a preamble may have, so that an answer follows."""
 
 
 class RequestValidator:
@@ -55,9 +60,10 @@ class RequestValidator:
                 param="top_logprobs",
             )
         self._check_prompt(request.prompt)
+        limit = self._max_output_tokens(request)
         return Sequence(
-            request,
-            max_output_tokens=self._max_output_tokens(request),
+            replace(request, preamble=_leaving_room(request.preamble, limit)),
+            max_output_tokens=limit,
             tokenizer=self._tokenizer,
             vocabulary_size=self._vocabulary_size,
             end_ids=self._end_ids,
@@ -92,3 +98,11 @@ class RequestValidator:
 
     def _matcher(self, request: EngineRequest) -> GrammarMatcher | None:
         return None if request.grammar is None else self.grammars.compile(request.grammar)
+
+
+def _leaving_room(preamble: Preamble | None, limit: int) -> Preamble | None:
+    """The same preamble, of no more tokens than leave an answer its share of the `limit`."""
+    if preamble is None:
+        return None
+    most = int(limit * _PREAMBLE_SHARE)
+    return replace(preamble, most_tokens=most if preamble.most_tokens is None else min(most, preamble.most_tokens))

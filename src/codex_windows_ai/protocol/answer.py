@@ -24,7 +24,8 @@ class TokenLogprob:
 class ChosenToken:
     """One generated token, with the alternatives asked for through `top_logprobs`.
 
-    `token` is what it adds to the text: no bytes for the one that ends the answer.
+    `token` is what it adds to the answer's text: no bytes for the one that ends it, and for those of what a model
+    thinks before.
     """
 
     token_id: int
@@ -37,14 +38,15 @@ class ChosenToken:
 class Usage:
     """Token counts of one request; `cached_tokens` of the input were not computed again.
 
-    They are exact unless `estimated` says that they were guessed from the length of the text, as
-    for a model that does not tell.
+    `reasoning_tokens` of the output are what the model thought before it answered, marks included. They are exact
+    unless `estimated` says that they were guessed from the length of the text, as for a model that does not tell.
     """
 
     input_tokens: int
     cached_tokens: int
     output_tokens: int
     estimated: bool = False
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ class GrammarMatcher:
         if not consumed:
             raise InvalidGrammarError(f"The grammar cannot go on: {reason(self._matcher)}")
 
+    def restart(self) -> None:
+        """Goes back to the start of the grammar."""
+        self._matcher.reset()
+
     def consume_unless_last(self, token_id: int) -> bool:
         """Goes on by a token that `forced` named, unless nothing may follow it; whether it did."""
         self.consume(token_id)
