@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         description="Numbers that keys and values are kept as, on the processor: `float32` is exact, `float16` takes "
         "half the memory; `auto` is `float16` where the model's window would not fit otherwise.",
     )
+    thinking_budget: int | None = Field(
+        default=None,
+        ge=0,
+        description="Most tokens that a thinking model may think before it answers, where a request does not say; 0: "
+        "none. Default, and at most: three quarters of what the answer may have.",
+    )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(
         default=None,

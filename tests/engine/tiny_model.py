@@ -18,18 +18,26 @@ TEMPLATE = (
 )
 
 
-def vocabulary() -> list[str]:
-    """The 256 byte tokens, two merged ones and the special ones."""
+def vocabulary(more: tuple[str, ...] = ()) -> list[str]:
+    """The 256 byte tokens, two merged ones and the special ones; `more` are tokens of text."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     letters = {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + n) for n, byte in enumerate(others)}
-    return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
 
 
-def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT, kind: Kind = Kind.F32) -> None:
+def write_gguf(
+    file: Path,
+    seed: int = 0,
+    context: int = CONTEXT,
+    *,
+    kind: Kind = Kind.F32,
+    template: str = TEMPLATE,
+    more: tuple[str, ...] = (),
+) -> None:
     """Writes the model, with matrices of this kind; the same seed gives the same file."""
     random = np.random.default_rng(seed)
-    tokens = vocabulary()
+    tokens = vocabulary(more)
     writer = gguf.GGUFWriter(str(file), "llama")
     writer.add_block_count(LAYERS)
     writer.add_context_length(context)
@@ -43,11 +51,11 @@ def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT, kind: Kind = K
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
+    writer.add_token_types([4 if token in more else 3 if token.startswith("<|") else 1 for token in tokens])
     writer.add_token_merges(["t h", "th e"])
     writer.add_eos_token_id(tokens.index("<|im_end|>"))
     writer.add_bos_token_id(tokens.index("<|endoftext|>"))
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(template)
 
     def matrix(name: str, rows: int, columns: int, scale: float = 1.0) -> None:
         values = (scale * random.standard_normal((rows, columns)) / columns**0.5).astype(np.float32)
@@ -72,8 +80,15 @@ def write_gguf(file: Path, seed: int = 0, context: int = CONTEXT, kind: Kind = K
     writer.close()
 
 
-def make_tiny_model(folder: Path, context: int = CONTEXT, kind: Kind = Kind.F32) -> ModelFolder:
+def make_tiny_model(
+    folder: Path,
+    context: int = CONTEXT,
+    *,
+    kind: Kind = Kind.F32,
+    template: str = TEMPLATE,
+    more: tuple[str, ...] = (),
+) -> ModelFolder:
     """Writes and converts the model below `folder`; `context` is its window in tokens, here nearly characters."""
     file = folder / "tiny.gguf"
-    write_gguf(file, context=context, kind=kind)
+    write_gguf(file, context=context, kind=kind, template=template, more=more)
     return ModelStore(folder / "models").add(file, name="tiny")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from codex_windows_ai.chat.grammar import check_answer
+from codex_windows_ai.chat.reasoning import learn_reasoning
 from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.engine.preamble import Preamble
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.answer import AnswerPart, Delta
+from codex_windows_ai.protocol.answer import AnswerPart, Delta, TextPiece
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call, Message, Result, Text
 from codex_windows_ai.protocol.request import GenerationRequest
@@ -38,26 +40,26 @@ class AnswerParser(Protocol):
 class PreparedPrompt:
     """What is asked of the engine: token ids, and what the answer must match. `parser` reads the one answer.
 
-    Without a `parser` the answer is text and nothing else. `left_out` says in words what of the request is not done
-    as asked.
+    `preamble` is the form of what the model may think before, which the engine tells from the answer. Without a
+    `parser` the rest is text and nothing else. `left_out` says in words what of the request is not done as asked.
     """
 
     tokens: tuple[int, ...]
     grammar: Grammar | None = None
     parser: AnswerParser | None = None
     left_out: tuple[str, ...] = ()
+    preamble: Preamble | None = None
 
     def read(self, delta: Delta) -> Delta:
         """A piece of the engine's answer as parts."""
         if self.parser is None:
             return delta
-        parts = self.parser.push(delta.text)
+        parts: list[AnswerPart] = []
+        for piece in delta.pieces:
+            parts += self.parser.push(piece.text) if isinstance(piece, TextPiece) else [piece]
         if delta.finish_reason is not None:
             parts += self.parser.finish(cut=delta.finish_reason != "stop")
         return delta.holding(parts)
-
-
-_REASONING = ("enable_thinking", "reasoning_effort")
 
 
 class ChatFormat(ABC):
@@ -68,6 +70,10 @@ class ChatFormat(ABC):
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         self.template = template
         self.tokenizer = tokenizer
+        self.reasoning = learn_reasoning(
+            template.try_write, template.variables, template.literals, tokenizer.special_ids
+        )
+        """How the template deals with what the model thinks."""
 
     @classmethod
     @abstractmethod
@@ -108,45 +114,45 @@ class ChatFormat(ABC):
 
         Raises InvalidRequestError, InvalidGrammarError. ContextLengthExceededError: the messages alone fill the window.
         """
-        left_out: tuple[str, ...] = ()
         if request.prompt_token_ids is not None:
-            tokens = request.prompt_token_ids
+            prompt = PreparedPrompt(request.prompt_token_ids)
         elif any(_says_something(message) for message in request.messages):
-            tokens, left_out = self._rendered(request)
+            prompt = self._rendered(request)
         else:
-            tokens = ()
-        if not tokens:
+            prompt = PreparedPrompt(())
+        if not prompt.tokens:
             raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
         if request.tools.tools:
             check_answer(request.tools, request.grammar)
-        return PreparedPrompt(
-            tokens,
-            self.grammar(request.tools, request.grammar),
-            self.parser(request.tools, text_is_constrained=request.grammar is not None),
-            (*left_out, *self._unknown_options(request.template_options)),
+        return replace(
+            prompt,
+            grammar=self.grammar(request.tools, request.grammar),
+            parser=self.parser(request.tools, text_is_constrained=request.grammar is not None),
         )
 
-    def _unknown_options(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Options that the template does not know; not to reason is no wish that is missed."""
-        unknown = options.keys() - self.template.variables
-        missed = {name for name in unknown if name not in _REASONING or options[name] not in (None, False, "none")}
-        return tuple(name for name in options if name in missed)
-
-    def _rendered(self, request: GenerationRequest) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    def _rendered(self, request: GenerationRequest) -> PreparedPrompt:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""
-        messages, tools, options = request.messages, request.tools, request.template_options
+        messages, tools = request.messages, request.tools
+        thinking = self.reasoning.asked(request.template_options, request.reasoning_budget)
+        options = thinking.options
+        unknown = tuple(name for name in options if name not in self.template.variables)
+        left_out = (*thinking.left_out, *unknown, *self.reasoning.dropped(messages))
         # Templates may leave out what an assistant thought, and the space around a text, but no words of others.
         self.tokenizer.check_length(*(each.text.strip() for each in messages if each.role != "assistant"))
         last = messages[-1]
-        if last.role != "assistant" or not last.text.strip():
-            return tuple(self.render(messages, tools, options)), ()
-        reason = _why_not_continued(last, request.grammar)
-        continued = None if reason else self.render_continued(messages, tools, options)
-        if continued is not None:
-            return tuple(continued), ()
-        reason = reason or "the model's chat template does not write it as it is"
-        left_out = f"messages: the assistant's last one is answered in a new turn and not continued, since {reason}"
-        return tuple(self.render(messages, tools, options)), (left_out,)
+        if last.role == "assistant" and last.text.strip():
+            reason = _why_not_continued(last, request.grammar)
+            continued = None if reason else self.render_continued(messages, tools, options)
+            if continued is not None:
+                return PreparedPrompt(tuple(continued), left_out=left_out)
+            reason = reason or "the model's chat template does not write it as it is"
+            left_out = (
+                f"messages: the assistant's last one is answered in a new turn and not continued, since {reason}",
+                *left_out,
+            )
+        rendered = self.render(messages, tools, options)
+        tokens, preamble = self.reasoning.prepared(rendered, self.tokenizer, thinking.most_tokens)
+        return PreparedPrompt(tuple(tokens), left_out=left_out, preamble=preamble)
 
 
 def _why_not_continued(message: Message, grammar: Grammar | None) -> str:

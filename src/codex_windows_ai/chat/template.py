@@ -41,6 +41,8 @@ class ChatTemplate:
         self._special_tokens = files.special_tokens
         examined = [self._examine(source, folder) for source in dict.fromkeys((self.source, self.tool_source))]
         texts = [text for one in examined for text in one.literals]
+        self.literals = tuple(texts)
+        """What stands in it as it is."""
         known = {*_OWN_VARIABLES, *self._special_tokens}
         self.variables: frozenset[str] = frozenset[str]().union(*(one.variables for one in examined)) - known
         """What a request may tell the template besides the conversation, by name."""
@@ -85,11 +87,20 @@ class ChatTemplate:
         protected: list[str] = []
         turns, given = self._turns(messages, protected), self._given(tools, options, protected)
         words = turns[-1]["content"]
+        if not isinstance(words, str):
+            return None
         turns[-1]["content"] = f"{words}{_CONTINUES_HERE}"
         prompt = self._render(turns, {**given, "add_generation_prompt": False})
         before, mark, _ = prompt.rpartition(_CONTINUES_HERE)
         # Templates strip what stands around a message's words; the mark keeps what stands behind them.
         return self._tokens(before, protected) if mark and before.endswith(words.lstrip()) else None
+
+    def try_write(self, turns: Sequence[Turn], options: Mapping[str, Any]) -> str | None:
+        """What it writes of turns that are its own and nobody's data; None where it refuses them."""
+        try:
+            return None if self._over_limit else self._write(self._form.apply(turns), options)
+        except InvalidRequestError:
+            return None
 
     def _examine(self, source: str, folder: Path) -> Examined:
         try:

@@ -43,6 +43,8 @@ class GenerationRequest:
     text then. `prompt_token_ids` bypasses the chat format: the caller's own token ids, taken as they are. `provider`
     is for whoever routes requests: the one that must answer, as the setting of that name. `template_options` are told
     to the model's chat template where it knows them: how to reason (`enable_thinking`, `reasoning_effort`), say.
+    `reasoning_budget` is the most tokens that the model may think before it answers, 0 none; None leaves it to the
+    settings.
     """
 
     messages: tuple[Message, ...] = ()
@@ -58,6 +60,7 @@ class GenerationRequest:
     provider: str | None = None
     model: str | None = None
     template_options: dict[str, Any] = field(default_factory=dict[str, Any])
+    reasoning_budget: int | None = None
 
     @property
     def size(self) -> int:

@@ -48,6 +48,7 @@ class EngineProvider:
 
     def __init__(self, settings: Settings, *, device: Device | None = None, progress: Progress | None = None) -> None:
         report = progress or silent
+        self._thinking_budget = settings.thinking_budget
         self.folder: ModelFolder = model_store().resolve(settings.model, progress=progress)
         report("loading", 0, 1)
         self.remarks: tuple[str, ...] = ()
@@ -86,6 +87,8 @@ class EngineProvider:
 
     def stream(self, request: GenerationRequest) -> Generation:
         """Begins to answer; raises as `ChatFormat.prepare` and `Engine.submit`."""
+        if request.reasoning_budget is None:
+            request = replace(request, reasoning_budget=self._thinking_budget)
         prompt = self.format.prepare(request)
         generation = self.engine.submit(
             EngineRequest(
@@ -97,6 +100,7 @@ class EngineProvider:
                 agent=request.agent,
                 deadline=request.deadline,
                 top_logprobs=request.top_logprobs,
+                preamble=prompt.preamble,
             )
         )
         if prompt.parser is not None:

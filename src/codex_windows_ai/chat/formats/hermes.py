@@ -97,9 +97,12 @@ class Hermes(ChatFormat):
 
     def _conversation(
         self, messages: Sequence[Message], tools: ToolSet
-    ) -> tuple[list[dict[str, str]], list[dict[str, Any]] | None]:
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
         """The turns, and the tools that the template is told of."""
-        turns = [{"role": message.role, "content": write_turn(message.parts)} for message in messages]
+        turns = [
+            self.reasoning.turn({"role": message.role, "content": write_turn(message.parts)}, message)
+            for message in messages
+        ]
         # A template that has the model call tools in another form than ours is not used for them.
         source = self.template.tool_source
         takes_tools = bool(tools.tools) and "tools" in source and "<tool_call>" in source
@@ -175,19 +178,19 @@ def write_turn(parts: Sequence[Part]) -> str:
                 separator = "\n" if isinstance(before, Call) else ""
                 written += (separator, call_form(kind, name).write(body))
             case Reasoning() | Image():
-                continue  # these models neither read what was thought before nor see
+                continue  # what was thought stands beside the words; these models do not see
         before = part
     return "".join(written)
 
 
-def _with_instructions(turns: list[dict[str, str]], told: str) -> list[dict[str, str]]:
+def _with_instructions(turns: list[dict[str, Any]], told: str) -> list[dict[str, Any]]:
     """The conversation with these words at the end of its system message."""
     if turns and turns[0]["role"] == "system":
         return [{"role": "system", "content": f"{turns[0]['content']}\n\n{told}"}, *turns[1:]]
     return [{"role": "system", "content": told}, *turns]
 
 
-def _as_user(turn: dict[str, str]) -> dict[str, str]:
+def _as_user(turn: dict[str, Any]) -> dict[str, Any]:
     return {"role": "user", "content": f"<tool_response>\n{turn['content']}\n</tool_response>"}
 
 
