@@ -1,8 +1,8 @@
 """The host's endpoints in one ASGI application.
 
-Endpoints are modules with a list `routes`. They find the desk at `request.app.state.desk` and the profiles of clients
-at `request.app.state.profiles`; the host's own routes find the host at `request.app.state.host`. They raise
-WindowsAiError for whatever they cannot do.
+Endpoints are modules with a list `routes`. They find the desk at `request.app.state.desk`, the profiles of clients at
+`request.app.state.profiles` and what seals thoughts at `request.app.state.seal`; the host's own routes find the host at
+`request.app.state.host`. They raise WindowsAiError for whatever they cannot do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from codex_windows_ai.api.routes import routes as api_routes
 from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.profiles import ClientProfile
+from codex_windows_ai.api.shared.seal import ReasoningSeal
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.host import control, live_page, metrics, statistics, viewing
 from codex_windows_ai.host.access import AccessControl
@@ -76,6 +77,7 @@ def create_app(host: Host, *, mcp_tools: Sequence[Tool] = (), profiles: Sequence
     app.state.host = host
     app.state.desk = host.desk
     app.state.profiles = tuple(profiles)
+    app.state.seal = ReasoningSeal.of_host(host.token)
     app.state.viewing = watching
     app.state.occupancy = statistics.RecentOccupancy()
     app.state.mcp = mcp

@@ -108,7 +108,6 @@ def test_tools_that_only_openai_runs_are_left_out_and_that_is_said(codex: httpx2
     events = ask(codex, body)
 
     assert events[-1]["response"]["windows_ai"]["left_out"] == [
-        "reasoning.summary",
         "text.verbosity",
         "tools[]: web_search",
     ]

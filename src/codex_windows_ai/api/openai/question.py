@@ -77,5 +77,6 @@ def make_question(
         top_logprobs=top_logprobs,
         model=body.model,
         template_options=body.template_options,
+        reasoning_budget=body.reasoning_budget,
     )
     return Question(request, {"left_out": each_once(left_out), "loosened": loosened})

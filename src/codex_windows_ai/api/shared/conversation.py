@@ -16,7 +16,7 @@ import json
 
 from codex_windows_ai.api.shared.contents import Contents, read_contents
 from codex_windows_ai.errors import InvalidRequestError
-from codex_windows_ai.protocol.message import Call, Message, Part, Result, Role, Text
+from codex_windows_ai.protocol.message import Call, Message, Part, Reasoning, Result, Role, Text
 from codex_windows_ai.protocol.tools import ToolKind
 
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
@@ -35,6 +35,8 @@ class Conversation:
         """The system messages at the start."""
         self._messages: list[Message] = []
         self._turn: list[Part] = []
+        self._thought_at = ""
+        """The place of what was thought last."""
         self._calls: dict[str, int] = {}
         """The place of each call among all, of which there are `_number`."""
         self._number = 0
@@ -62,6 +64,14 @@ class Conversation:
             self._opening.append(contents.text)
         else:
             self._messages.append(Message(known, contents.text))
+
+    def add_reasoning(self, thought: str, *, param: str) -> None:
+        """What the assistant thought before the words or calls that follow; without any it says nothing to anybody."""
+        self._asked_now = None
+        self._settle_results()
+        if thought:
+            self._turn.append(Reasoning(thought))
+            self._thought_at = param
 
     def add_call(self, kind: ToolKind, name: str, body: object, *, call_id: object) -> None:
         """A call the assistant made; `name` as the model saw it, `body` its arguments or input.
@@ -115,7 +125,9 @@ class Conversation:
         self._settle_results()
 
     def _settle_turn(self) -> None:
-        if self._turn:
+        if self._turn and all(isinstance(part, Reasoning) for part in self._turn):
+            self.leave_out(self._thought_at)  # no answer came of it
+        elif self._turn:
             words = all(isinstance(part, Text) for part in self._turn)
             content = "".join(part.text for part in self._turn if isinstance(part, Text))
             self._messages.append(Message("assistant", content if words else tuple(self._turn)))

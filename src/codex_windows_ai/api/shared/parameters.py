@@ -63,9 +63,13 @@ OutputLimit = Annotated[int, Field(ge=_NO_LIMIT), AfterValidator(_at_least_one),
 
 
 class ReasoningOptions(BodyPart):
-    """The parameter `reasoning`, of the Responses API and of OpenRouter's chat."""
+    """The parameter `reasoning`, of the Responses API and of OpenRouter's chat, which has the last two."""
 
     effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = Field(default=None, description="As `summary`, which replaced it.")
+    enabled: bool | None = None
+    max_tokens: Annotated[int, Field(ge=0), WholeNumber] | None = None
 
 
 class GenerationBody(BodyPart):
@@ -104,6 +108,7 @@ class GenerationBody(BodyPart):
     thinking: bool | dict[str, Any] | None = None
     reasoning_effort: str | None = None
     reasoning: ReasoningOptions | str | bool | None = None
+    thinking_budget: Annotated[int, Field(ge=0), WholeNumber] | None = None
 
     # Without effect: there is one tier, nothing is stored or moderated, prefixes are always cached.
     client_metadata: Any = None
@@ -149,7 +154,8 @@ class GenerationBody(BodyPart):
     def template_options(self) -> dict[str, Any]:
         """What the model's chat template is told besides the conversation, by the names that templates have."""
         options = dict(self.chat_template_kwargs or {})
-        for thinks in (self.enable_thinking, _switch(self.think), _switch(self.thinking)):
+        enabled = self.reasoning.enabled if isinstance(self.reasoning, ReasoningOptions) else None
+        for thinks in (self.enable_thinking, _switch(self.think), _switch(self.thinking), enabled):
             if thinks is not None:
                 options["enable_thinking"] = thinks
         effort = self.asked_effort or self.reasoning_effort or (self.think if isinstance(self.think, str) else None)
@@ -161,6 +167,14 @@ class GenerationBody(BodyPart):
     def asked_effort(self) -> str | None:
         """`reasoning.effort`."""
         return self.reasoning.effort if isinstance(self.reasoning, ReasoningOptions) else None
+
+    @property
+    def reasoning_budget(self) -> int | None:
+        """The most tokens that the model may think, by any of the names that this has; the smallest holds."""
+        of_reasoning = self.reasoning.max_tokens if isinstance(self.reasoning, ReasoningOptions) else None
+        of_thinking = self.thinking.get("budget_tokens") if isinstance(self.thinking, dict) else None
+        given = (self.thinking_budget, of_reasoning, of_thinking)
+        return min((each for each in given if isinstance(each, int) and each >= 0), default=None)
 
     @property
     def asked_provider(self) -> str | None:

@@ -14,6 +14,8 @@ from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.tools import ToolKind
 
 _KNOWN = frozenset({"role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "name", "annotations"})
+_THOUGHTS = ("reasoning_content", "reasoning")
+"""Where an assistant's message has what was thought: as DeepSeek and llama.cpp call it, and as vLLM and OpenRouter."""
 
 _BODIES: dict[ToolKind, str] = {"function": "arguments", "custom": "input"}
 
@@ -51,7 +53,8 @@ def _conversation(messages: list[dict[str, Any]]) -> Conversation:
     conversation = Conversation()
     for index, message in enumerate(messages):
         param, role = f"messages[{index}]", message.get("role")
-        conversation.left_out += unknown_keys(message, _KNOWN, param)
+        thought = _thought_in(message) if role == "assistant" else None
+        conversation.left_out += unknown_keys(message, _KNOWN if thought is None else {*_KNOWN, *_THOUGHTS}, param)
         content = message.get("content")
         if role == "tool":
             conversation.add_result(message.get("tool_call_id"), content, param=f"{param}.content")
@@ -59,11 +62,18 @@ def _conversation(messages: list[dict[str, Any]]) -> Conversation:
             conversation.add_result(_legacy_id(message.get("name")), content, param=f"{param}.content")
         elif role == "assistant":
             content = message.get("refusal") if content is None else content
+            conversation.add_reasoning(thought or "", param=f"{param}.reasoning_content")
             conversation.add_message(role, content, param=param)
             _add_calls(conversation, message, param)
         else:
             conversation.add_message(role, content, param=param)
     return conversation
+
+
+def _thought_in(message: dict[str, Any]) -> str | None:
+    """What was thought, which some servers say under both names; None where it is not said as text."""
+    found = [message[name] for name in _THOUGHTS if message.get(name) is not None]
+    return found[0] if found and all(isinstance(each, str) for each in found) else None
 
 
 def _add_calls(conversation: Conversation, message: dict[str, Any], param: str) -> None:

@@ -68,10 +68,11 @@ class ToolCallDelta(BaseModel):
 
 
 class AnswerMessage(BaseModel):
-    """The answer."""
+    """The answer; `reasoning_content` is what the model thought before it."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
+    reasoning_content: str | None = None
     refusal: None = None
     tool_calls: list[ToolCall] | None = None
 
@@ -81,6 +82,7 @@ class Delta(BaseModel):
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    reasoning_content: str | None = None
     refusal: None = None
     tool_calls: list[ToolCallDelta] | None = None
 
@@ -109,6 +111,12 @@ class PromptTokensDetails(BaseModel):
     cached_tokens: int
 
 
+class CompletionTokensDetails(BaseModel):
+    """How many of the answer's tokens were thought and not said."""
+
+    reasoning_tokens: int
+
+
 class CompletionUsage(BaseModel):
     """Exact counts of tokens."""
 
@@ -116,6 +124,7 @@ class CompletionUsage(BaseModel):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
 
 
 class ChatCompletion(BaseModel):

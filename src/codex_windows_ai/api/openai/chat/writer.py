@@ -18,6 +18,7 @@ from codex_windows_ai.api.openai.chat.response import (
     Choice,
     ChoiceLogprobs,
     ChunkChoice,
+    CompletionTokensDetails,
     CompletionUsage,
     ContentLogprob,
     CustomToolCallBody,
@@ -62,6 +63,7 @@ class CompletionWriter:
         self._remarks = remarks
         self._source: AnswerSource | None = None
         self._texts: list[str] = []
+        self._thoughts: list[str] = []
         self._text_logprobs: list[ContentLogprob] = []
         self._begun: list[str] = []
         """The kinds of the calls begun so far."""
@@ -105,6 +107,8 @@ class CompletionWriter:
         """The answer in one piece."""
         text = "".join(self._texts) if self._texts or not self._calls else None
         message = AnswerMessage(role="assistant", content=text, refusal=None)
+        if self._thoughts:
+            message.reasoning_content = "".join(self._thoughts)
         if self._calls:
             message.tool_calls = self._calls
         found = self._text_logprobs
@@ -131,6 +135,8 @@ class CompletionWriter:
                 if self._logprobs is not None:
                     logprobs = [ContentLogprob.model_validate(token) for token in self._logprobs.pop(text)]
                     self._text_logprobs += logprobs
+            case ReasoningPiece(text):
+                self._thoughts.append(text)
             case CallEnded(tool, body):
                 self._calls.append(ToolCall(id=_call_id(), type=tool.kind, **_called(tool, body)))
             case _:
@@ -192,6 +198,7 @@ class CompletionWriter:
             completion_tokens=usage.output_tokens,
             total_tokens=usage.input_tokens + usage.output_tokens,
             prompt_tokens_details=PromptTokensDetails(cached_tokens=usage.cached_tokens),
+            completion_tokens_details=CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
         )
 
 
@@ -211,7 +218,9 @@ def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:
             else:
                 call.custom = CustomToolCallBody(input=text)
             return Delta(tool_calls=[call])
-        case CallEnded() | ReasoningPiece():
+        case ReasoningPiece(text):
+            return Delta(reasoning_content=text)
+        case CallEnded():
             return None
 
 

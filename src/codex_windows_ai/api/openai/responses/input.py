@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.api.shared.conversation import Conversation
+from codex_windows_ai.api.shared.seal import ReasoningSeal
 from codex_windows_ai.protocol.tools import ToolKind, qualified_name
 
 _CALLS: dict[str, tuple[ToolKind, str]] = {
@@ -28,12 +29,13 @@ _RETURNED = {"code_interpreter_call": "outputs", "file_search_call": "results", 
 
 
 def read_input(
-    items: str | Sequence[dict[str, Any]], instructions: str | None = None
+    items: str | Sequence[dict[str, Any]], instructions: str | None = None, seal: ReasoningSeal | None = None
 ) -> tuple[Conversation, list[dict[str, Any]]]:
     """The conversation, and the tools of `additional_tools` items.
 
     Items that only another model, or only OpenAI's servers, can use are left out and named: a compaction, a search
-    that was made there, what another model reasoned. What they returned is shown. Ids of items are not used.
+    that was made there, what another model reasoned. What they returned is shown. Ids of items are not used. What a
+    model of this host reasoned is known by its `seal`.
     """
     conversation, tools = Conversation(), list[dict[str, Any]]()
     if instructions:
@@ -53,6 +55,8 @@ def read_input(
             conversation.add_message(item.get("role"), item.get("content"), param=param)
         elif kind in _CALLS:
             _add_call(conversation, kind, item, param)
+        elif kind == "reasoning" and seal and (thought := seal.open(item.get("encrypted_content"))) is not None:
+            conversation.add_reasoning(thought, param=f"{param}: reasoning")
         elif kind == "additional_tools":
             offered = item.get("tools")
             tools += cast("list[dict[str, Any]]", offered) if isinstance(offered, list) else []

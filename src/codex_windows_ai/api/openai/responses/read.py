@@ -6,15 +6,18 @@ from codex_windows_ai.api.openai.question import make_question
 from codex_windows_ai.api.openai.responses.input import read_input
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.shared.endpoint import Question
+from codex_windows_ai.api.shared.seal import ReasoningSeal
 
 
-def read_response(body: ResponsesRequest, *, agent: str) -> Question:
+def read_response(body: ResponsesRequest, *, agent: str, seal: ReasoningSeal | None = None) -> Question:
     """What a request asks of the model; checks all that can be checked without it.
+
+    `seal` knows what models of this host thought.
 
     Raises InvalidRequestError: an item, a tool or a parameter that cannot be served. InvalidGrammarError: a schema
     that cannot be followed.
     """
-    conversation, additional = read_input(body.input, body.instructions)
+    conversation, additional = read_input(body.input, body.instructions, seal)
     return make_question(
         body,
         conversation,

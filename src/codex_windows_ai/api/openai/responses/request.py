@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from codex_windows_ai.api.openai.question import ANY_OBJECT, AnswerSchema
 from codex_windows_ai.api.shared.body import BodyPart
-from codex_windows_ai.api.shared.parameters import GenerationBody
+from codex_windows_ai.api.shared.parameters import GenerationBody, ReasoningOptions
 
-_LOGPROBS = "message.output_text.logprobs"
+_LOGPROBS, _SEALED = "message.output_text.logprobs", "reasoning.encrypted_content"
 
 
 class TextFormat(BodyPart):
@@ -61,8 +61,22 @@ class ResponsesRequest(GenerationBody):
     @property
     def wanted_logprobs(self) -> int | None:
         """How many alternatives each token is to have; None where no log probabilities are asked for."""
-        include = cast("object", self.include)
-        wanted = isinstance(include, list) and _LOGPROBS in cast("list[object]", include)
-        if self.top_logprobs or wanted:
+        if self.top_logprobs or self._includes(_LOGPROBS):
             return self.top_logprobs or 0
         return None
+
+    @property
+    def wanted_summary(self) -> str | None:
+        """How what the model thinks is to be summed up; None where it is not to be."""
+        options = self.reasoning if isinstance(self.reasoning, ReasoningOptions) else ReasoningOptions()
+        wanted = options.summary or options.generate_summary
+        return None if wanted == "none" else wanted
+
+    @property
+    def wants_sealed_reasoning(self) -> bool:
+        """Whether the client keeps what the model thinks, to send it back."""
+        return self._includes(_SEALED)
+
+    def _includes(self, name: str) -> bool:
+        include = cast("object", self.include)
+        return isinstance(include, list) and name in cast("list[object]", include)

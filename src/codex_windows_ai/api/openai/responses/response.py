@@ -40,7 +40,7 @@ def new_response(body: ResponsesRequest) -> dict[str, Any]:
         "text": {"format": _format(body), "verbosity": None},
         "reasoning": {
             "effort": body.asked_effort,
-            "summary": None,
+            "summary": body.wanted_summary,
         },
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -67,7 +67,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens},
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 

@@ -21,10 +21,12 @@ from codex_windows_ai.protocol.large_requests import beside
 async def create_response(request: Request) -> Response:
     """Answers one request, as a stream or in one piece."""
     body = await read_body(request, ResponsesRequest, not_supported=NOT_SUPPORTED)
-    profile = profile_of(request)
-    question = await beside(len(await request.body()), read_response, body, agent=agent_of(request))
+    profile, seal = profile_of(request), request.app.state.seal
+    question = await beside(len(await request.body()), read_response, body, agent=agent_of(request), seal=seal)
     writer = ResponseWriter(
         new_response(body),
+        summarises=body.wanted_summary is not None,
+        seal=seal if body.wants_sealed_reasoning else None,
         completes_cut_text=profile.completes_cut_text,
         logprobs=body.wanted_logprobs is not None,
         remarks=question.remarks,

@@ -11,9 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codex_windows_ai.api.openai.responses.reasoning import ReasoningItem
 from codex_windows_ai.api.openai.responses.response import new_id, usage_object
 from codex_windows_ai.api.shared import endpoint
 from codex_windows_ai.api.shared.logprobs import ContentLogprobs
+from codex_windows_ai.api.shared.seal import ReasoningSeal
 from codex_windows_ai.errors import WindowsAiError
 from codex_windows_ai.protocol.answer import (
     AnswerPart,
@@ -40,7 +42,8 @@ _CALL_EVENTS = {
 class ResponseWriter:
     """The events of one response; `response` is the object they are about, always as it is now.
 
-    `remarks` on what is not done as asked stand in the answer under `windows_ai`.
+    `remarks` on what is not done as asked stand in the answer under `windows_ai`. What the model thinks is told as a
+    summary (`summarises`) or as it is, with a `seal` for a client that sends it back.
 
     OpenAI's clients expect an answer that was cut off to end with `response.incomplete`. One that takes that as a
     failed turn and shows nothing of the answer (`completes_cut_text`) gets text that was cut off as
@@ -52,6 +55,8 @@ class ResponseWriter:
         self,
         response: dict[str, Any],
         *,
+        summarises: bool = False,
+        seal: ReasoningSeal | None = None,
         completes_cut_text: bool = False,
         logprobs: bool = False,
         remarks: Mapping[str, Sequence[Any]] | None = None,
@@ -60,9 +65,13 @@ class ResponseWriter:
         self._source: AnswerSource | None = None
         self._remarks = remarks
         self._logprobs = ContentLogprobs() if logprobs else None
+        self._summarises, self._seal = summarises, seal
         self._completes_cut_text = completes_cut_text
         self._sent = 0
         self._item: _Event | None = None
+        """What is open: a message or a call."""
+        self._reasoning: ReasoningItem | None = None
+        """What is open: thoughts."""
         self._half_call = False
 
     def answered_by(self, source: AnswerSource) -> None:
@@ -104,8 +113,8 @@ class ResponseWriter:
         return self._numbered([self._about_response("failed")])
 
     def _finish(self, delta: Delta, *, cut: bool) -> list[_Event]:
-        events: list[_Event] = []
-        if self._item is None and not self.response["output"]:
+        events = self._close_reasoning(status="incomplete" if cut else "completed")
+        if self._item is None and all(item["type"] == "reasoning" for item in self.response["output"]):
             events += self._open_message()
         events += self._close_message(status="incomplete" if cut else "completed")
         failed_cut = cut and (self._half_call or not self._completes_cut_text)
@@ -127,15 +136,34 @@ class ResponseWriter:
                 opened = self._open_message() if self._item is None else []
                 return [*opened, self._add_text(text)]
             case CallBegun(tool):
-                return [*self._close_message(status="completed"), self._open_call(tool)]
+                closed = [*self._close_reasoning(status="completed"), *self._close_message(status="completed")]
+                return [*closed, self._open_call(tool)]
             case CallPiece(text):
                 return [self._add_to_call(text)]
             case CallEnded(_, body, complete):
                 return self._close_call(body, complete=complete)
-            case ReasoningPiece():
-                return []
+            case ReasoningPiece(text):
+                return self._add_reasoning(text)
+
+    def _add_reasoning(self, text: str) -> list[_Event]:
+        events = self._close_message(status="completed")
+        if self._reasoning is None:
+            self._reasoning = ReasoningItem(new_id("rs"), summarises=self._summarises, seal=self._seal)
+            events += [self._about_item(name, **said) for name, said in self._reasoning.open()]
+        name, said = self._reasoning.add(text)
+        return [*events, self._about_item(name, **said)]
+
+    def _close_reasoning(self, *, status: str) -> list[_Event]:
+        """Closes the thoughts that are open, if there are any."""
+        if self._reasoning is None:
+            return []
+        events = [self._about_item(name, **said) for name, said in self._reasoning.close(status=status)]
+        self.response["output"].append(self._reasoning.item)
+        self._reasoning = None
+        return events
 
     def _open_message(self) -> list[_Event]:
+        closed = self._close_reasoning(status="completed")
         self._item = {
             "id": new_id("msg"),
             "type": "message",
@@ -146,7 +174,7 @@ class ResponseWriter:
         opened = self._about_item("response.output_item.added", item=self._item)
         part: _Event = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         self._item["content"].append(part)
-        return [opened, self._about_text("response.content_part.added", part=part)]
+        return [*closed, opened, self._about_text("response.content_part.added", part=part)]
 
     def _add_text(self, text: str) -> _Event:
         logprobs = [] if self._logprobs is None else self._logprobs.pop(text)
