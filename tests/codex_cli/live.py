@@ -22,6 +22,7 @@ from codex_windows_ai.discovery import record as discovery
 from codex_windows_ai.discovery.record import HostRecord
 from codex_windows_ai.host.app import create_app
 from codex_windows_ai.host.host import Host
+from codex_windows_ai.serving.models import MakeRuntime
 from codex_windows_ai.settings import Settings
 from tests.codex_cli.scripted import Script, ScriptedRuntime
 from tests.host.live import PATIENCE, LiveHost
@@ -85,9 +86,12 @@ class Recorder:
 
 
 class CodexHost(LiveHost):
-    """A host whose model follows `script`; `home` is what `CODEX_WINDOWS_AI_HOME` must be to find it."""
+    """A host whose model follows `script`, or that of `make_runtime`.
 
-    def __init__(self, model: Path, home: Path) -> None:
+    `home` is what `CODEX_WINDOWS_AI_HOME` must be to find it.
+    """
+
+    def __init__(self, model: Path, home: Path, make_runtime: MakeRuntime | None = None) -> None:
         self.model, self.home = model, home
         self.script = Script()
         self.exchanges: list[Exchange] = []
@@ -97,7 +101,7 @@ class CodexHost(LiveHost):
             app = create_app(host, mcp_tools=codex_tools(settings), profiles=(codex_profile(settings),))
             return Recorder(app, self.exchanges)
 
-        super().__init__(settings, TOKEN, make_app, partial(ScriptedRuntime, script=self.script))
+        super().__init__(settings, TOKEN, make_app, make_runtime or partial(ScriptedRuntime, script=self.script))
         self._open = ExitStack()
 
     def begin(self, *answers: Any, otherwise: Any = "Done.") -> None:

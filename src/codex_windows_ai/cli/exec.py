@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codex_windows_ai.cli.interrupt import Interruption
-from codex_windows_ai.cli.output import is_terminal, say, write, write_json
+from codex_windows_ai.cli.output import is_terminal, say, say_piece, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
 from codex_windows_ai.errors import InvalidRequestError
 
@@ -88,6 +88,10 @@ def command(
             "--top-p", metavar="NUMBER", min=0.0, max=1.0, help="Sample from the likeliest tokens of this mass."
         ),
     ] = None,
+    show_thinking: Annotated[
+        bool,
+        typer.Option("--show-thinking", help="Show on standard error what a thinking model thinks before it answers."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="NUMBER", min=0, help="Makes a sampled answer repeatable.")
     ] = None,
@@ -109,6 +113,7 @@ def command(
         "--temperature": temperature,
         "--top-p": top_p,
         "--seed": seed,
+        "--show-thinking": show_thinking or None,
     }
     refused = [name for name, value in options.items() if value is not None]
     if refused and not local:
@@ -130,7 +135,9 @@ def command(
     sampling = SamplingParameters(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]  # one dict for values of several types
     settings = load_settings(model=model, provider=provider, require_device=require_device)
     question = _Question(whole_prompt, settings, system, sampling, max_output_tokens)
-    return _LocalAnswer(as_json=as_json).show(question, use_kernel_driver=kernel_accelerated)
+    return _LocalAnswer(as_json=as_json, show_thinking=show_thinking).show(
+        question, use_kernel_driver=kernel_accelerated
+    )
 
 
 def _read_piped(*, needed: bool) -> str | None:
@@ -163,8 +170,10 @@ class _Question:
 class _LocalAnswer:
     """Shows an answer as it comes, or as one JSON object, also when it is interrupted."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, show_thinking: bool) -> None:
         self._as_json = as_json
+        self._show_thinking = show_thinking
+        self._in_a_thought = False
         self._interruption = Interruption()
         self._progress = ProgressReporter()
         self._pieces: list[str] = []
@@ -191,6 +200,7 @@ class _LocalAnswer:
             progress=self._progress,
             on_source=self._begin,
             on_text=self._show_text,
+            on_reasoning=self._show_thought if self._show_thinking else None,
             cancel=self._cancel,
         )
 
@@ -200,12 +210,23 @@ class _LocalAnswer:
         # From here on an answer can be ended so that it still says what it took.
         self._interruption.stop_with(self._cancel.set)
 
+    def _show_thought(self, text: str) -> None:
+        say_piece(text if self._in_a_thought else f"cwai: it thinks:\n{text}")
+        self._in_a_thought = True
+
+    def _end_thought(self) -> None:
+        if self._in_a_thought:
+            self._in_a_thought = False
+            say("")
+
     def _show_text(self, text: str) -> None:
+        self._end_thought()
         self._pieces.append(text)
         if not self._as_json:
             write(text)
 
     def _finish(self) -> None:
+        self._end_thought()
         text = "".join(self._pieces)
         if self._as_json:
             write_json(_document(text, self._source, self._answer))
@@ -231,6 +252,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
     usage, timings = (answer.usage, answer.timings) if answer else (None, None)
     return {
         "text": text,
+        "reasoning": answer.reasoning if answer else None,
         "provider": source.provider if source else None,
         "device": source.device if source else None,
         "execution_provider": source.execution_provider if source else None,
@@ -243,6 +265,7 @@ def _document(text: str, source: AnswerSource | None, answer: WindowsAiAnswer | 
             "input_tokens": usage.input_tokens,
             "cached_tokens": usage.cached_tokens,
             "output_tokens": usage.output_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
             "estimated": usage.estimated,
         },
         "timings_ms": answer
@@ -265,9 +288,10 @@ def _summary(source: AnswerSource, answer: WindowsAiAnswer | None) -> str:
     parts = [f"{source.provider} on {source.device} ({source.execution_provider})", source.model, transport]
     if answer:
         usage, timings = answer.usage, answer.timings
+        thought = f", {usage.reasoning_tokens} of them thought" if usage.reasoning_tokens else ""
         parts += [
             f"{'about ' if usage.estimated else ''}{usage.input_tokens} tokens in ({usage.cached_tokens} cached), "
-            f"{usage.output_tokens} out",
+            f"{usage.output_tokens} out{thought}",
             f"load {answer.load_ms:.0f} ms, queue {timings.queue:.0f} ms, prefill {timings.prefill:.0f} ms, "
             f"decode {timings.decode:.0f} ms, total {timings.total:.0f} ms",
         ]

@@ -83,6 +83,8 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         "weights": bytes_text(facts.weights_bytes),
         "window": f"{facts.window:,} tokens{fits}",
         "keys, values": f"{facts.kv_cache}, {facts.token_bytes:,} bytes a token",
+        "thinks": facts.reasoning.described,
+        **({"efforts": ", ".join(facts.reasoning.levels)} if facts.reasoning.levels else {}),
     }
     text = "".join(f"{label + ':':<14}{value}\n" for label, value in lines.items())
     write(text + "".join(f"{'note:':<14}{remark}\n" for remark in facts.remarks))

@@ -38,6 +38,12 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_piece(text: str) -> None:
+    """Write a piece of a line to standard error at once; as `say`."""
+    with contextlib.suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
 def write_json(fields: dict[str, Any]) -> None:
     """Write one JSON object, with its schema version first, to standard output."""
     document = {"schema_version": SCHEMA_VERSION, **fields}

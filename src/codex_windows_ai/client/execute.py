@@ -21,7 +21,7 @@ from codex_windows_ai.errors import (
     InvalidRequestError,
 )
 from codex_windows_ai.models.progress import Progress
-from codex_windows_ai.protocol.answer import Delta, FinishReason, Timings, Usage
+from codex_windows_ai.protocol.answer import Delta, FinishReason, ReasoningPiece, Timings, Usage
 from codex_windows_ai.protocol.request import GenerationRequest, Message, SamplingParameters
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings, load_settings
@@ -33,7 +33,10 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class WindowsAiAnswer:
-    """An answer, who gave it, and what it took; `load_ms` is the time until the model was ready."""
+    """An answer, who gave it, and what it took; `load_ms` is the time until the model was ready.
+
+    `reasoning` is what a thinking model thought before it answered.
+    """
 
     text: str
     source: AnswerSource
@@ -41,6 +44,7 @@ class WindowsAiAnswer:
     usage: Usage
     timings: Timings
     load_ms: float
+    reasoning: str = ""
 
 
 async def execute_with_windows_ai(
@@ -54,6 +58,7 @@ async def execute_with_windows_ai(
     progress: Progress | None = None,
     on_source: Callable[[AnswerSource], None] | None = None,
     on_text: Callable[[str], None] | None = None,
+    on_reasoning: Callable[[str], None] | None = None,
     cancel: asyncio.Event | None = None,
 ) -> WindowsAiAnswer:
     """Answer `prompt` with the model of this machine: of its host, which is started where none runs.
@@ -62,7 +67,8 @@ async def execute_with_windows_ai(
 
     `progress(stage, done, total)` is called, from any thread, while a host is started and its model
     fetched and loaded; `on_source` once it is known who answers; `on_text` with each piece of text
-    as it comes. Setting `cancel` ends the answer where it is, with the finish reason `cancelled`.
+    as it comes, `on_reasoning` with what the model thinks before it. Setting `cancel` ends the answer
+    where it is, with the finish reason `cancelled`.
 
     With `use_kernel_driver` (or the setting `kernel_accelerated`) request and answer travel over shared
     memory: on Windows ai_driver.sys chooses the runtime and makes the channel, on Linux the host does.
@@ -87,7 +93,7 @@ async def execute_with_windows_ai(
         attempts -= 1
         record = await ensure_host(settings, progress=progress, keep=False)
         load_ms = (time.perf_counter() - started) * 1000
-        answer = _Collected(on_source, on_text)
+        answer = _Collected(on_source, on_text, on_reasoning)
         asked = replace(request, model=record.models[0])
         ask = _ask_over_channel(asked, cancel) if kernel else _ask_over_http(record, asked, cancel)
         try:
@@ -127,9 +133,16 @@ async def _ask_over_channel(
 class _Collected:
     """An answer as far as it has come."""
 
-    def __init__(self, on_source: Callable[[AnswerSource], None] | None, on_text: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        on_source: Callable[[AnswerSource], None] | None,
+        on_text: Callable[[str], None] | None,
+        on_reasoning: Callable[[str], None] | None,
+    ) -> None:
         self._on_source = on_source
         self._on_text = on_text
+        self._on_reasoning = on_reasoning
+        self._thoughts: list[str] = []
         self._source: AnswerSource | None = None
         self._pieces: list[str] = []
         self._last = Delta()
@@ -146,6 +159,10 @@ class _Collected:
                 self._on_source(piece)
             return
         self._last = piece
+        for thought in (part.text for part in piece.parts if isinstance(part, ReasoningPiece)):
+            self._thoughts.append(thought)
+            if self._on_reasoning:
+                self._on_reasoning(thought)
         if piece.text:
             self._pieces.append(piece.text)
             if self._on_text:
@@ -155,5 +172,5 @@ class _Collected:
         last = self._last
         if not (self._source and last.finish_reason and last.usage and last.timings):
             raise EngineError("The answer broke off: its last piece came without a finish reason, usage and timings.")
-        text = "".join(self._pieces)
-        return WindowsAiAnswer(text, self._source, last.finish_reason, last.usage, last.timings, load_ms)
+        text, thoughts = "".join(self._pieces), "".join(self._thoughts)
+        return WindowsAiAnswer(text, self._source, last.finish_reason, last.usage, last.timings, load_ms, thoughts)

@@ -41,6 +41,8 @@ def codex_catalogue(models: Sequence[ServedModel], *, tools: bool | None) -> lis
             context_window=model.context_window,
             base_instructions=base_instructions(),
             tools=model.can_use_tools if tools is None else tools,
+            thinks=model.thinks,
+            efforts=model.efforts,
         )
         for model in models
         if model.context_window is not None

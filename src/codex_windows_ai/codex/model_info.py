@@ -6,6 +6,7 @@ fields makes Codex refuse its whole configuration, so all of them are always her
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -20,8 +21,21 @@ def base_instructions() -> str:
     return files("codex_windows_ai.codex").joinpath("base_instructions.md").read_text(encoding="utf-8").strip()
 
 
-def model_info(*, slug: str, context_window: int, base_instructions: str, tools: bool) -> dict[str, Any]:
+_USUAL_EFFORT = "medium"
+
+
+def model_info(
+    *,
+    slug: str,
+    context_window: int,
+    base_instructions: str,
+    tools: bool,
+    thinks: bool = False,
+    efforts: Sequence[str] = (),
+) -> dict[str, Any]:
     """The entry of one model; `context_window` in tokens.
+
+    What a model `thinks` Codex shows as a summary. `efforts` are its words for how much, from least to most.
 
     `tools` says whether Codex offers its shell and its patches. The grammar of `apply_patch` keeps a small model to
     patches that parse, and costs 3 % of a window of 8,192.
@@ -33,9 +47,10 @@ def model_info(*, slug: str, context_window: int, base_instructions: str, tools:
         "priority": 1,
         "visibility": "list",
         "supported_in_api": True,
-        "supported_reasoning_levels": [],
-        "supports_reasoning_summaries": False,
-        "default_reasoning_summary": "none",
+        "supported_reasoning_levels": [{"effort": effort, "description": _EFFORTS[effort]} for effort in efforts],
+        "default_reasoning_level": _default_effort(efforts),
+        "supports_reasoning_summaries": thinks,
+        "default_reasoning_summary": "auto" if thinks else "none",
         "support_verbosity": False,
         "shell_type": "unified_exec" if tools else "disabled",
         "apply_patch_tool_type": "freeform" if tools else None,
@@ -48,3 +63,20 @@ def model_info(*, slug: str, context_window: int, base_instructions: str, tools:
         "truncation_policy": {"mode": "tokens", "limit": min(context_window // _SHARE_OF_WINDOW, _MOST_OUTPUT_TOKENS)},
         "base_instructions": base_instructions,
     }
+
+
+_EFFORTS = {
+    "none": "Answers without thinking",
+    "minimal": "Thinks next to nothing",
+    "low": "Thinks briefly",
+    "medium": "Thinks as it does by itself",
+    "high": "Thinks longer",
+    "xhigh": "Thinks much longer",
+    "max": "Thinks as long as it can",
+}
+
+
+def _default_effort(efforts: Sequence[str]) -> str | None:
+    """The usual one, or else the least with which the model thinks."""
+    thinking = [effort for effort in efforts if effort != "none"]
+    return _USUAL_EFFORT if _USUAL_EFFORT in thinking else next(iter(thinking), None)

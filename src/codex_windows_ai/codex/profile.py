@@ -72,7 +72,6 @@ def profile_settings(served: CodexModel) -> Settings:
         "model": served.model,
         "model_provider": PROFILE,
         "model_catalog_json": str(served.catalogue),
-        "model_reasoning_summary": "none",
         "web_search": "disabled",
         "include_permissions_instructions": False,
         "include_apps_instructions": False,

@@ -71,11 +71,15 @@ class AnsweredBy(BaseModel):
 
 
 class TokenUsage(BaseModel):
-    """Tokens of one request; the cached ones were not computed again. Some providers only let them be estimated."""
+    """Tokens of one request; the cached ones were not computed again, and those of reasoning are in no text.
+
+    Some providers only let them be estimated.
+    """
 
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    reasoning_tokens: int = 0
     estimated: bool
 
     @classmethod
@@ -85,6 +89,7 @@ class TokenUsage(BaseModel):
             input_tokens=usage.input_tokens,
             cached_tokens=usage.cached_tokens,
             output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
             estimated=usage.estimated,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codex_windows_ai.chat.reasoning import ReasoningForm
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.source import AnswerSource
@@ -19,6 +20,7 @@ class ServedModel:
     `context_window` is in tokens, None where nobody can say; `created` in seconds since 1970, 0 where that is not
     known. `source` says who answers, None for a model that answers only what the first of the list cannot.
     `can_use_tools` is an estimate: whether the model is large enough for an agent's loop of calls and results.
+    `efforts` are the words for how much it thinks, from least to most; none where that cannot be chosen.
     """
 
     name: str
@@ -27,6 +29,8 @@ class ServedModel:
     context_window: int | None = None
     source: AnswerSource | None = None
     can_use_tools: bool = False
+    thinks: bool = False
+    efforts: tuple[str, ...] = ()
 
 
 def served_names(runtime: WindowsAiRuntime) -> tuple[str, ...]:
@@ -39,7 +43,10 @@ def served_names(runtime: WindowsAiRuntime) -> tuple[str, ...]:
 def served_models(runtime: WindowsAiRuntime) -> tuple[ServedModel, ...]:
     """The models of those names."""
     folder, source = _engine_model(runtime), runtime.source
-    return tuple(_describe(name, folder, source if name == source.model else None) for name in served_names(runtime))
+    reasoning = ReasoningForm() if folder is None else runtime.engine_provider.format.reasoning
+    return tuple(
+        _describe(name, folder, source if name == source.model else None, reasoning) for name in served_names(runtime)
+    )
 
 
 def can_use_tools(folder: ModelFolder) -> bool:
@@ -52,7 +59,9 @@ def can_use_tools(folder: ModelFolder) -> bool:
     return hidden * (12 * hidden * folder.layers + folder.vocabulary_size) >= _PARAMETERS_FOR_TOOLS
 
 
-def _describe(name: str, engine: ModelFolder | None, source: AnswerSource | None) -> ServedModel:
+def _describe(
+    name: str, engine: ModelFolder | None, source: AnswerSource | None, reasoning: ReasoningForm
+) -> ServedModel:
     if engine is None or engine.name != name:
         return ServedModel(name, owner="windows", source=source)
     return ServedModel(
@@ -62,6 +71,8 @@ def _describe(name: str, engine: ModelFolder | None, source: AnswerSource | None
         context_window=engine.context_length,
         source=source,
         can_use_tools=can_use_tools(engine),
+        thinks=reasoning.thinks,
+        efforts=reasoning.levels,
     )
 
 

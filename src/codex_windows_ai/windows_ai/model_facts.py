@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.chat.reasoning import ReasoningForm
 from codex_windows_ai.engine.memory_plan import plan_memory
+from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import ModelNotFoundError, UnsupportedModelError
 from codex_windows_ai.models.folder import read_model_folder
 from codex_windows_ai.models.graph_check import read_sizes
@@ -31,6 +34,8 @@ class ModelFacts:
     """What keys and values are kept as here: `float32`, `float16`, or the graph's own type."""
     token_bytes: int
     """Of the keys and values of one token."""
+    reasoning: ReasoningForm
+    """How its chat template deals with what the model thinks."""
     remarks: tuple[str, ...]
 
 
@@ -66,5 +71,6 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
         window=window,
         kv_cache=kept,
         token_bytes=token,
+        reasoning=chat_format(folder.path, Tokenizer(folder.tokenizer_file)).reasoning,
         remarks=remarks,
     )
