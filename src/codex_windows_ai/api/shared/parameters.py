@@ -172,9 +172,8 @@ class GenerationBody(BodyPart):
     def reasoning_budget(self) -> int | None:
         """The most tokens that the model may think, by any of the names that this has; the smallest holds."""
         of_reasoning = self.reasoning.max_tokens if isinstance(self.reasoning, ReasoningOptions) else None
-        of_thinking = self.thinking.get("budget_tokens") if isinstance(self.thinking, dict) else None
-        given = (self.thinking_budget, of_reasoning, of_thinking)
-        return min((each for each in given if isinstance(each, int) and each >= 0), default=None)
+        given = (self.thinking_budget, of_reasoning, _budget(self.thinking))
+        return min((each for each in given if each is not None), default=None)
 
     @property
     def asked_provider(self) -> str | None:
@@ -187,6 +186,7 @@ class GenerationBody(BodyPart):
         return [
             *(["provider"] if isinstance(self.provider, dict) else []),
             *(["reasoning"] if isinstance(self.reasoning, (str, bool)) else []),
+            *(["thinking.budget_tokens"] if _has_budget(self.thinking) and _budget(self.thinking) is None else []),
         ]
 
     @property
@@ -215,3 +215,13 @@ def _switch(thinking: bool | str | dict[str, Any] | None) -> bool | None:
         kind = thinking.get("type")
         return None if kind is None else kind != "disabled"
     return True if isinstance(thinking, str) else thinking
+
+
+def _has_budget(thinking: bool | dict[str, Any] | None) -> bool:
+    return isinstance(thinking, dict) and thinking.get("budget_tokens") is not None
+
+
+def _budget(thinking: bool | dict[str, Any] | None) -> int | None:
+    """What Anthropic's `thinking` says of tokens; None where that is no number of them."""
+    tokens = _whole(thinking.get("budget_tokens")) if isinstance(thinking, dict) else None
+    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
