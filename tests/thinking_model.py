@@ -66,9 +66,11 @@ FORGETFUL = (
 """As DeepSeek-R1's: it never writes what was thought."""
 
 
-def make_thinking_model(folder: Path, template: str = HYBRID, context: int = 4096) -> ModelFolder:
-    """Writes and converts it."""
-    return make_tiny_model(folder, context, template=template, more=TOKENS)
+def make_thinking_model(
+    folder: Path, template: str = HYBRID, context: int = 4096, tokens: tuple[str, ...] = TOKENS
+) -> ModelFolder:
+    """Writes and converts it; `tokens` are those of its vocabulary besides letters."""
+    return make_tiny_model(folder, context, template=template, more=tokens)
 
 
 class ScriptedSampler:

@@ -33,8 +33,8 @@ THOUGHT = "<think>\nThe file says it.\n</think>\n\n"
 class Model:
     """A tiny model with a thinking template, a core of its own, and how it is spoken to."""
 
-    def __init__(self, folder: Path, template: str) -> None:
-        made = make_thinking_model(folder, template)
+    def __init__(self, folder: Path, template: str, **tokens: Any) -> None:
+        made = make_thinking_model(folder, template, **tokens)
         self.core = EngineCore(made, EngineConfiguration(threads=1))
         self.format: ChatFormat = chat_format(made.path, self.core.tokenizer)
 
@@ -191,6 +191,21 @@ def test_a_grammar_holds_behind_the_thought(load: Load, template: str) -> None:
     answer = load(template).answer(f'{begins}{{"a": or so\n</think>\n\n{{"a": 1}}', grammar=schema)
 
     assert (answer.thought, answer.text) == ('{"a": or so', '{"a": 1}')
+
+
+def test_marks_of_several_tokens_are_marks_and_an_answer_by_a_grammar_begins_with_a_token_of_its_own(
+    tmp_path: Path,
+) -> None:
+    model = Model(tmp_path, HYBRID, tokens=(">\n{",))
+    grammar = Grammar("regex", r"\{a\}")
+    assert len(model.core.tokenizer.encode_prompt("<think>")) > 1
+
+    # The token that ends the mark goes on; the part behind the mark is not said, and the grammar begins there.
+    answer = model.answer("<think>Hm</think>\n{{a}", grammar=grammar)
+    free = model.answer("<think>Hm</think>\n{a}")
+
+    assert (answer.thought, answer.text) == ("Hm", "{a}")
+    assert (free.thought, free.text) == ("Hm", "{a}")
 
 
 @pytest.mark.parametrize("says", [THOUGHT + CALL, CALL])

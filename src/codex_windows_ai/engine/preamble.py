@@ -30,8 +30,8 @@ class Preamble:
 class PreambleReader:
     """Tells the bytes of preambles from those of the answer while both are written, however tokens cut them.
 
-    Newlines at the ends of a preamble, and between it and the answer, belong to neither. Another one may follow on
-    the first. Nothing of the answer's text is taken for a mark once the answer has begun.
+    Newlines at the ends of a preamble, and between it and the answer, belong to neither, nor do blanks before it.
+    Another one may follow on the first. Nothing of the answer's text is taken for a mark once the answer has begun.
     """
 
     def __init__(self, preamble: Preamble) -> None:
