@@ -45,6 +45,12 @@ _PIECE_KEY, _PIECE_VALUE = "piece.%d.key", "piece.%d.value"
 _PIECE_PRESENT_KEY, _PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 """A session's configuration entry: where the weights of a graph lie that is handed over as bytes."""
+_BRIEF_SPINNING = ("session.intra_op.spin_duration_us", "20")
+"""A session's configuration entry: microseconds that a thread without work watches for more before it sleeps.
+
+Between two operators of a pass there is more at once; between two passes another program may have the processor. By
+default threads watch for milliseconds; docs/engine.md has what was measured.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +275,9 @@ def _load(file: Path, threads: int, configure_session: ConfigureSession | None, 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a failure is reported by us, once
+    options.add_session_config_entry(*_BRIEF_SPINNING)
+    # It would keep a plan of memory for every shape that it ever saw, and each length of a past is one.
+    options.enable_mem_pattern = False
     try:
         if configure_session is None:
             options.add_session_config_entry(*EXACT_SUMS)
