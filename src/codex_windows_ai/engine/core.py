@@ -31,6 +31,7 @@ from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.statistics import Counters
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
+from codex_windows_ai.engine.warm_up import warm_up
 from codex_windows_ai.errors import DeadlineExceededError, EngineError, WindowsAiError
 from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import ModelFolder
@@ -79,6 +80,11 @@ class EngineCore:
             vocabulary_size=self.model.vocabulary_size,
             max_sequence_length=self.pool.max_sequence_length,
         )
+        self._make_pool = make_pool
+
+    def warm_up(self) -> None:
+        """Makes first uses that the first prompt would wait for; nothing may run. Figures and prefix cache stay."""
+        warm_up(self.model, self._make_pool)
 
     # Requests come in.
 

@@ -70,6 +70,8 @@ class EngineProvider:
             """How the model is spoken to, and how its answers are read."""
             with suppress(Exception):  # who asks for a grammar is told
                 _ = self.engine.core.validator.grammars  # made now, while nobody is served who would wait for it
+            with suppress(Exception):  # as above
+                self._warm_up()
         except WindowsAiError:
             self.engine.close()
             raise
@@ -107,6 +109,11 @@ class EngineProvider:
             generation.read = prompt.read
         generation.left_out = (*prompt.left_out, *_clamped(request.max_output_tokens, generation.output_limit))
         return generation
+
+    def _warm_up(self) -> None:
+        """What the first prompt would wait for is done now: template, tokenizer, a pass."""
+        self.format.prepare(GenerationRequest((Message("user", "Hi"),)))
+        self.engine.core.warm_up()
 
     def close(self) -> None:
         """Unloads the model; what still runs ends with EngineClosedError."""
