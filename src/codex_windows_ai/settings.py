@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -165,6 +165,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Most tokens that a thinking model may think before it answers, where a request does not say; 0: "
         "none. Default, and at most: three quarters of what the answer may have.",
+    )
+    memory: ByteSize | None = Field(
+        default=None,
+        gt=0,
+        description="Memory that a model may take, weights, keys and values and all: `6GB`, `6GiB`, or bytes; default: "
+        "up to four fifths of the machine's, of which keys and values take what a window needs, or a quarter at most.",
     )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(

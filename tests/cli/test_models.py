@@ -44,6 +44,8 @@ def test_show_says_what_the_model_takes_and_which_window_fits(installed: Path) -
     shown = json.loads(cwai("models", "show", "MINE", "--json", home=installed).stdout)["model"]
     assert (shown["name"], shown["own_window"], shown["window"]) == ("mine", 8192, 8192)
     assert shown["weights_bytes"] < shown["bytes"]
+    parts = {name: size for name, size in shown["memory"].items() if name != "budget"}
+    assert shown["memory"]["budget"] == sum(parts.values()) > parts["weights"] > shown["weights_bytes"]
 
     halved = environment_with(installed) | {"CODEX_WINDOWS_AI_KV_CACHE": "float16"}
     ran = subprocess.run([*COMMAND, "models", "show", "mine"], env=halved, capture_output=True, text=True, check=True)

@@ -260,7 +260,7 @@ def test_a_request_larger_than_the_memory_budget_is_refused(tiny_model: ModelFol
     small = EngineCore(tiny_model, EngineConfiguration(threads=1, row_bytes=budget))
     with pytest.raises(InvalidRequestError, match=f"has 256 tokens.*{budget:,} bytes.*holds 256") as refused:
         submit(small, prompt=(1,) * 256)
-    assert "row_bytes" in (refused.value.hint or "")
+    assert "`memory`" in (refused.value.hint or "")
 
     client = submit(small, prompt=(1,) * 200, max_output_tokens=57)
     run(small)

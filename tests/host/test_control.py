@@ -57,6 +57,10 @@ def test_the_status_has_the_figures(open_client: OpenClient, tiny_settings: Sett
             status = (await client.get("/status")).json()
             assert (status["state"], status["models"], status["active_requests"]) == ("ready", ["tiny"], 0)
             assert status["queue"]["waiting"] == 0
+            memory = status["memory"]
+            parts = [size for name, size in memory.items() if name not in ("bytes", "budget_bytes")]
+            assert len(parts) == 5
+            assert memory["bytes"] == sum(parts) <= memory["budget_bytes"]
 
     asyncio.run(look())
 

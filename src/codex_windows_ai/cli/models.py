@@ -86,6 +86,11 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         "thinks": facts.reasoning.described,
         **({"efforts": ", ".join(facts.reasoning.levels)} if facts.reasoning.levels else {}),
     }
+    if facts.memory:
+        parts = (
+            f"{name.replace('_', ' ')} {bytes_text(size)}" for name, size in facts.memory.items() if name != "budget"
+        )
+        lines["memory"] = f"{bytes_text(facts.memory['budget'])} at most: {', '.join(parts)}"
     text = "".join(f"{label + ':':<14}{value}\n" for label, value in lines.items())
     write(text + "".join(f"{'note:':<14}{remark}\n" for remark in facts.remarks))
 

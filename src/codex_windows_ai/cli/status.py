@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codex_windows_ai.cli.output import write, write_json
+from codex_windows_ai.cli.output import bytes_text, write, write_json
 from codex_windows_ai.errors import HostUnreachableError
 
 if TYPE_CHECKING:
@@ -56,8 +56,20 @@ def _text(status: dict[str, Any]) -> str:
     lines["channels"] = f"{'open' if channels['open'] else 'none'}: {channels['detail']}"
     if queue := status["queue"]:
         lines["queue"] = f"{queue['waiting']} waiting, {queue['running']} running"
+    if memory := status.get("memory"):
+        lines["memory"] = _memory(memory)
     text = "".join(f"{name + ':':<12}{value}\n" for name, value in lines.items())
     return text + "".join(f"{'note:':<12}{remark}\n" for remark in status.get("remarks", ()))
+
+
+def _memory(memory: dict[str, int]) -> str:
+    parts = (
+        f"{name.removesuffix('_bytes').replace('_', ' ')} {bytes_text(size)}"
+        for name, size in memory.items()
+        if name not in ("bytes", "budget_bytes")
+    )
+    budget = f" of {bytes_text(memory['budget_bytes'])}" if memory["budget_bytes"] else ""
+    return f"{bytes_text(memory['bytes'])}{budget}: {', '.join(parts)}"
 
 
 def _state(status: dict[str, Any]) -> str:

@@ -20,6 +20,8 @@ class EngineConfiguration:
     prefixes; each is by default an eighth of the machine's memory, at most 2 GiB. `shared_bytes`
     bounds the copies of the prefix that all running sequences share, by default a quarter of that; they
     are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
+    `scratch_bytes` is what passes need meanwhile at most and `budget_bytes` what the model may take, weights
+    and all, of which the others are parts (`memory_plan.py`); 0 where nobody planned.
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
     tokens read in one pass, `prefill_seconds` what one step spends on reading. With `half_precision` keys
@@ -32,6 +34,8 @@ class EngineConfiguration:
     row_bytes: int = field(default_factory=eighth_of_memory)
     cache_bytes: int = field(default_factory=eighth_of_memory)
     shared_bytes: int = field(default_factory=lambda: eighth_of_memory() // 4)
+    scratch_bytes: int = 0
+    budget_bytes: int = 0
     shared_saving: int = 1500
     default_output_tokens: int = 2048
     prefill_chunk: int = 256

@@ -1,11 +1,15 @@
-"""What memory keys and values get on this machine, and the window that fits; decided before a model is loaded."""
+"""One budget of memory for a model, divided before it is loaded: weights, scratch, slots, prefixes.
+
+Weights and scratch come first, as bounds; what they leave is for keys and values. Slots hold the longest sequence at
+least; else slots and prefix cache get four parts each, the shared prefix one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codex_windows_ai.engine.configuration import eighth_of_memory
-from codex_windows_ai.errors import UnsupportedModelError
+from codex_windows_ai.engine.configuration import EngineConfiguration, eighth_of_memory
+from codex_windows_ai.errors import SettingsError, UnsupportedModelError
 from codex_windows_ai.hardware.memory import read_memory
 from codex_windows_ai.models.graph_check import ModelSizes
 from codex_windows_ai.models.storage import LEAST_WINDOW
@@ -13,49 +17,113 @@ from codex_windows_ai.settings import KVPrecision
 
 _OURS = 0.8
 """Of the machine's memory; the rest is other programs'."""
-_LOADED = 1.5
-"""Memory that loaded weights take at most, in sizes of their files: kernels pack them anew."""
+_LOADED = 1.6
+"""Memory that loaded weights take at most, in sizes of their files: kernels pack them anew. What stays in the files is
+not counted: the system takes it back where it needs the room."""
 _RUNNING = 0.75
-"""Of what weights leave, for running sequences; the rest is for prefixes."""
+"""Of what weights and scratch leave, for running sequences at most; the rest is for prefixes."""
+_PARTS, _SHARED_PARTS = 9, 1
+_CACHE_PARTS = _SLOT_PARTS = (_PARTS - _SHARED_PARTS) // 2
 _STEP = 256
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """How an engine uses memory for a model."""
+    """How an engine uses memory for a model; parts are bounds in bytes."""
 
     window: int
     """Tokens of the longest sequence: the model's own window, or what fits."""
     half_precision: bool
     """Keys and values are float16."""
     token_bytes: int
-    row_bytes: int
-    """As in `EngineConfiguration`."""
+    weights: int
+    scratch: int
+    slots: int
+    prefix_cache: int
+    shared_prefix: int
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What each part may take, by name."""
+        names = ("weights", "scratch", "slots", "prefix_cache", "shared_prefix")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def budget(self) -> int:
+        """What all parts may take together."""
+        return sum(self.parts.values())
+
+    def configure(self, threads: int | None) -> EngineConfiguration:
+        """An engine that keeps to the plan."""
+        return EngineConfiguration(
+            threads=threads,
+            row_bytes=self.slots,
+            cache_bytes=self.prefix_cache,
+            shared_bytes=self.shared_prefix,
+            scratch_bytes=self.scratch,
+            budget_bytes=self.budget,
+            half_precision=self.half_precision,
+        )
 
 
 def plan_memory(
-    sizes: ModelSizes, window: int, precision: KVPrecision = "auto", *, total: int | None = None
+    sizes: ModelSizes,
+    window: int,
+    precision: KVPrecision = "auto",
+    *,
+    memory: int | None = None,
+    total: int | None = None,
 ) -> MemoryPlan:
     """Plans for a model with this window on a machine with `total` bytes of memory, by default this one.
 
-    `auto` halves keys and values only where the window would not fit otherwise. Raises UnsupportedModelError: not even
-    a window of `LEAST_WINDOW` fits, or `float16` is asked for and the model's own type is another.
+    The model may take `memory` bytes, weights and all; by default four fifths of the machine's, of which keys and
+    values take at most nine 32nds and 4.5 GiB, unless a window needs more. `auto` halves keys and values only where
+    the window would not fit otherwise.
+
+    Raises UnsupportedModelError: not even a window of `LEAST_WINDOW` fits, or `float16` is asked for and the model's
+    own type is another. SettingsError: `memory` is more than the machine has.
     """
     total = read_memory().total if total is None else total
-    room = int(max(total * _OURS - sizes.weights * _LOADED, total / 16) * _RUNNING)
+    if memory is not None and memory > total:
+        raise SettingsError(
+            f"The setting `memory` is {memory / 1e9:.1f} GB, but this machine has {total / 1e9:.1f} GB.",
+            hint="Set it to less; other programs need some of it, too.",
+        )
     if precision == "float16" and not sizes.can_be_halved:
         raise UnsupportedModelError(
             "The model's keys and values are not float32, so they cannot be kept as float16.",
             hint="Set `kv_cache` to `auto`.",
         )
+    rest = _rest(sizes, memory, total)
+    room = int(rest * _RUNNING)
     half = precision == "float16" or (precision == "auto" and sizes.can_be_halved and window * sizes.token > room)
     token = sizes.token // 2 if half else sizes.token
     fitting = room // token // _STEP * _STEP
     if fitting < min(window, LEAST_WINDOW):
-        raise UnsupportedModelError(
-            f"This machine's memory, {total / 1e9:.1f} GB, holds the model's weights and {fitting} tokens.",
-            hint="Use a smaller model.",
-        )
+        raise _too_small(memory, total, fitting)
     window = min(window, fitting)
-    needed = -(-window // _STEP) * _STEP * token
-    return MemoryPlan(window, half, token, max(needed, min(eighth_of_memory(total), room)))
+    common = rest if memory is not None else min(rest, eighth_of_memory(total) * _PARTS // _SLOT_PARTS)
+    slots = max(-(-window // _STEP) * _STEP * token, min(common * _SLOT_PARTS // _PARTS, room))
+    shared = min(common * _SHARED_PARTS // _PARTS, (rest - slots) * _SHARED_PARTS // (_SHARED_PARTS + _CACHE_PARTS))
+    cache = min(common * _CACHE_PARTS // _PARTS, rest - slots - shared)
+    # Bounds of weights and scratch are generous: a model that needs less is not refused for them.
+    weights = min(int(sizes.weights * _LOADED), (memory or total) - rest - sizes.scratch)
+    return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, slots, cache, shared)
+
+
+def _rest(sizes: ModelSizes, memory: int | None, total: int) -> int:
+    """What weights and scratch leave; without a setting a sixteenth of the machine at least."""
+    fixed = int(sizes.weights * _LOADED) + sizes.scratch
+    return max(memory - fixed, 0) if memory is not None else max(int(total * _OURS) - fixed, total // 16)
+
+
+def _too_small(memory: int | None, total: int, fitting: int) -> UnsupportedModelError:
+    if memory is not None:
+        return UnsupportedModelError(
+            f"The setting `memory`, {memory / 1e9:.1f} GB, holds the model's weights and {fitting} tokens.",
+            hint="Set `memory` to more, or use a smaller model.",
+        )
+    return UnsupportedModelError(
+        f"This machine's memory, {total / 1e9:.1f} GB, holds the model's weights and {fitting} tokens.",
+        hint="Use a smaller model.",
+    )

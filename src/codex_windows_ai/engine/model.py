@@ -22,7 +22,7 @@ from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
-from codex_windows_ai.hardware.memory import return_freed_memory
+from codex_windows_ai.hardware.memory import own_memory, return_freed_memory
 from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.folder import EXACT_SUMS, ModelFolder
 
@@ -90,8 +90,11 @@ class Model:
         # token gets would depend on how many sequences share the pass.
         self.threads = min(wanted, folder.heads)
         graph = half_precision_graph(self.file, folder) if half_precision else None
+        before = own_memory()
         self._session = _load(self.file, self.threads, configure_session, graph)
         return_freed_memory()  # of scales and tables that were computed while it loaded
+        self.loaded_bytes = max(own_memory() - before, 0)
+        """Main memory that loading took, beside what stays in the model's files."""
         self.computes_in_host_memory = configure_session is None
         """Only the CPU runs it: past and present may be the same memory."""
         self.execution_provider: str = self._session.get_providers()[0]

@@ -91,7 +91,7 @@ class RequestValidator:
             raise InvalidRequestError(
                 f"The prompt has {prompt_tokens} tokens, but the memory budget of {self._configuration.row_bytes:,} "
                 f"bytes for running requests holds {self._max_sequence_length}, the answer's among them.",
-                hint="Shorten the request or raise the engine's `row_bytes`.",
+                hint="Shorten the request, or allow the model more (setting `memory`).",
             )
         room = min(window, self._max_sequence_length) - prompt_tokens
         return min(room, asked or self._configuration.default_output_tokens)

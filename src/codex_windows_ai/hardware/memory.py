@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["SHORT_OF_MEMORY", "Memory", "read_memory", "return_freed_memory"]
+__all__ = ["SHORT_OF_MEMORY", "Memory", "own_memory", "read_memory", "return_freed_memory"]
 
 SHORT_OF_MEMORY = "Where the memory of a process is limited (`ulimit -v`), allow more; else install this package again."
 """What to do where a library cannot be loaded: its error is the same where it is broken and where memory is short."""
@@ -26,6 +26,12 @@ def read_memory() -> Memory:
     """The main memory of this machine, now."""
     memory = psutil.virtual_memory()
     return Memory(total=memory.total, available=memory.available)
+
+
+def own_memory() -> int:
+    """Bytes of main memory that this process has and no file on the disk."""
+    info = psutil.Process().memory_info()
+    return info.rss - info.shared if sys.platform == "linux" else int(getattr(info, "private", info.rss))
 
 
 def return_freed_memory() -> None:

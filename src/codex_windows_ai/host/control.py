@@ -76,7 +76,7 @@ async def cancel(request: Request) -> JSONResponse:
 
 
 def describe(host: Host) -> dict[str, Any]:
-    """The host's state and figures; `queue` is null until the engine is loaded."""
+    """The host's state and figures; `queue` and `memory` are null until the engine is loaded."""
     figures, activity = host.desk.statistics(), host.activity
     return {
         **readiness(host),
@@ -98,6 +98,16 @@ def describe(host: Host) -> dict[str, Any]:
             "cancelled": figures.cancelled,
             "input_tokens": figures.input_tokens,
             "cached_tokens": figures.cached_tokens,
+        },
+        "memory": figures
+        and {
+            "bytes": figures.memory_bytes,
+            "budget_bytes": figures.memory_bytes_budget,
+            "weights_bytes": figures.weights_bytes,
+            "scratch_bytes": figures.scratch_bytes,
+            "slots_bytes": figures.row_bytes,
+            "prefix_cache_bytes": figures.cache_bytes,
+            "shared_prefix_bytes": figures.shared_bytes,
         },
     }
 

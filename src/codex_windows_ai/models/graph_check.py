@@ -49,6 +49,12 @@ _EXPERTS = {"relu", "gelu", "silu", "swiglu", "identity"}
 """What MoE and QMoE compute between their products on processors."""
 _READERS = {ATTENTION, "Shape"}
 """What may read keys and values of the past."""
+_LOGITS_TO_KEEP = "logits_to_keep"
+_PASS_TOKENS, _PASS_SEQUENCES = 256, 16
+"""What a pass of the engine holds at most; the tokens are those of one prompt."""
+_PASS_WIDTH = 32
+"""Numbers that are held for each token and channel, in all buffers that live at once."""
+_PASS_LEAST = 16 << 20
 _DRIVEN = {"input_ids", "attention_mask", "position_ids"}
 _NEEDED = {"input_ids", "attention_mask"}
 
@@ -61,6 +67,8 @@ class ModelSizes:
     token: int
     can_be_halved: bool
     """Its keys and values are float32."""
+    scratch: int = 0
+    """Bytes that a pass needs meanwhile, at most."""
 
 
 def check_graphs(folder: ModelFolder) -> None:
@@ -98,7 +106,15 @@ def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFold
         weights=sum(file.stat().st_size for file in (graph.file, *weights)),
         token=sum(_state_bytes(state, graph, folder) for state in states),
         can_be_halved=all(state.type.tensor_type.elem_type == TensorProto.FLOAT for state in states),
+        scratch=_scratch(graph, folder),
     )
+
+
+def _scratch(graph: DecoderGraph, folder: ModelFolder) -> int:
+    """Bytes: activations of float32, logits and a copy of them, and what the runtime itself holds on to."""
+    answered = _PASS_SEQUENCES if _LOGITS_TO_KEEP in graph.optional_inputs else _PASS_TOKENS
+    numbers = _PASS_TOKENS * _PASS_WIDTH * folder.hidden_size + 2 * answered * folder.vocabulary_size
+    return 4 * numbers + _PASS_LEAST
 
 
 def _check_interface(graph: DecoderGraph, folder: ModelFolder) -> None:

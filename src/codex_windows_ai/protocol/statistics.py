@@ -118,6 +118,20 @@ class EngineStatistics:
     accepted_tokens: int = field(
         metadata=_counter("Tokens guessed and right.", "tokens", "speculation_accepted_tokens")
     )
+    weights_bytes: int = field(
+        metadata=_gauge("Memory that loading the weights took.", "bytes", "weights_bytes", "memory.weights_bytes")
+    )
+    scratch_bytes: int = field(
+        metadata=_gauge("What passes need meanwhile, at most.", "bytes", "scratch_bytes", "memory.scratch_bytes")
+    )
+    memory_bytes_budget: int = field(
+        metadata=_gauge(
+            "The most that the model may take, weights and all; 0: nobody planned.",
+            "bytes",
+            "memory_budget_bytes",
+            "memory.budget_bytes",
+        )
+    )
     row_bytes: int = field(
         metadata=_gauge(
             "Reserved for keys and values of running requests.", "bytes", "row_bytes", "running_memory.bytes"
@@ -179,6 +193,18 @@ class EngineStatistics:
     def cache_hit_rate(self) -> float:
         """Share of all prompt tokens that were not computed again."""
         return self.cached_tokens / self.input_tokens if self.input_tokens else 0.0
+
+    @property
+    @_derive(
+        "Weights, scratch, running requests, prefix cache and shared prefix.",
+        "bytes",
+        "memory_bytes",
+        "memory.bytes",
+        digits=0,
+    )
+    def memory_bytes(self) -> int:
+        """What the model takes now: the sum of its parts."""
+        return self.weights_bytes + self.scratch_bytes + self.row_bytes + self.cache_bytes + self.shared_bytes
 
     def values(self) -> Iterator[tuple[Figure, float]]:
         """Every figure with its value now, derived ones included."""

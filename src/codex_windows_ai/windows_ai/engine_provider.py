@@ -53,18 +53,15 @@ class EngineProvider:
         report("loading", 0, 1)
         self.remarks: tuple[str, ...] = ()
         """What whoever looks after the host should know of how the model runs."""
+        # What a device computes with has the type that its graph says.
+        precision = settings.kv_cache if device is None else "float32"
+        plan = plan_memory(read_sizes(self.folder), self.folder.context_length, precision, memory=settings.memory)
         if device is None:
-            plan = plan_memory(read_sizes(self.folder), self.folder.context_length, settings.kv_cache)
             own_window, self.folder = self.folder.context_length, replace(self.folder, context_length=plan.window)
-            self.engine = Engine(
-                self.folder,
-                EngineConfiguration(
-                    threads=settings.threads, row_bytes=plan.row_bytes, half_precision=plan.half_precision
-                ),
-            )
+            self.engine = Engine(self.folder, plan.configure(settings.threads))
             self.remarks = _remarks(plan, own_window, self.engine, self.folder.name)
         else:
-            self.engine = _engine_on(device, self.folder, settings, progress)
+            self.engine = _engine_on(device, self.folder, plan.configure(settings.threads), progress)
         try:
             self.format = chat_format(self.folder.path, self.engine.tokenizer)
             """How the model is spoken to, and how its answers are read."""
@@ -144,14 +141,16 @@ def _clamped(asked: int | None, given: int | None) -> tuple[str, ...]:
     return (f"max_output_tokens: {asked} asked for, the window leaves {given}",)
 
 
-def _engine_on(device: Device, folder: ModelFolder, settings: Settings, progress: Progress | None) -> Engine:
+def _engine_on(
+    device: Device, folder: ModelFolder, configuration: EngineConfiguration, progress: Progress | None
+) -> Engine:
     loaded = folder
     if compiles(device):
         loaded = replace(folder, model_file=compiled_model(folder, device, progress))
     with tempfile.TemporaryDirectory() as scratch:
         profiled = _profiled(device, Path(scratch) / "trial")
         try:
-            engine = Engine(loaded, EngineConfiguration(threads=settings.threads), configure_session=profiled)
+            engine = Engine(loaded, configuration, configure_session=profiled)
         except ModelError as error:
             raise NotAvailableError(f"{device.execution_provider} does not load the model: {error.message}") from error
         try:

@@ -36,6 +36,8 @@ class ModelFacts:
     """Of the keys and values of one token."""
     reasoning: ReasoningForm
     """How its chat template deals with what the model thinks."""
+    memory: dict[str, int]
+    """Bytes that each part may take here, their sum as `budget`; empty where it does not fit."""
     remarks: tuple[str, ...]
 
 
@@ -53,13 +55,14 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
     folder = read_model_folder(installed.path)
     sizes = read_sizes(folder)
     window, token, kept = 0, sizes.token, "float32" if sizes.can_be_halved else "as its graph has them"
-    remarks = installed.remarks
+    remarks, memory = installed.remarks, dict[str, int]()
     try:
-        plan = plan_memory(sizes, folder.context_length, settings.kv_cache)
+        plan = plan_memory(sizes, folder.context_length, settings.kv_cache, memory=settings.memory)
     except UnsupportedModelError as error:
         remarks += (error.message,)
     else:
         window, token, kept = plan.window, plan.token_bytes, "float16" if plan.half_precision else kept
+        memory = plan.parts | {"budget": plan.budget}
     return ModelFacts(
         name=name,
         path=installed.path,
@@ -72,5 +75,6 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
         kv_cache=kept,
         token_bytes=token,
         reasoning=chat_format(folder.path, Tokenizer(folder.tokenizer_file)).reasoning,
+        memory=memory,
         remarks=remarks,
     )
