@@ -60,6 +60,23 @@ class DecoderGraph:
         return readers
 
     @cached_property
+    def step_bytes(self) -> int:
+        """Bytes of its weights that a step of one token reads, once each; as they lie in the file.
+
+        Of an embedding that is a row, which is not counted; of experts those that a token is sent to.
+        """
+        regions: dict[tuple[str, str], float] = {}
+        for name, tensor in self._initializers.items():
+            nodes = [node for node in self.readers.get(name, []) if not node.op_type.startswith("Gather")]
+            if nodes:
+                place = {entry.key: entry.value for entry in tensor.external_data}
+                length = int(place["length"]) if "length" in place else len(tensor.raw_data)
+                region = (place["location"], place.get("offset", "0")) if place else ("", name)
+                share = max(_used_share(node, tensor) for node in nodes)
+                regions[region] = max(regions.get(region, 0), length * share)
+        return round(sum(regions.values()))
+
+    @cached_property
     def evicting(self) -> list[NodeProto]:
         """The attention that forgets what lies before its window."""
         return [node for node in self.nodes if node.op_type == ATTENTION and attribute(node, EVICTS)]
@@ -161,6 +178,13 @@ def shape(value: ValueInfoProto) -> list[int | str]:
 def attribute(node: NodeProto, name: str) -> int:
     """An attribute that is a number, 0 where the node has none."""
     return next((entry.i for entry in node.attribute if entry.name == name), 0)
+
+
+def _used_share(node: NodeProto, tensor: TensorProto) -> float:
+    """The share of a tensor that a token needs of it: of experts, which are its first axis, `k`."""
+    if node.op_type not in {"MoE", "QMoE"} or len(tensor.dims) < 2:
+        return 1.0
+    return min(1.0, (attribute(node, "k") or 1) / tensor.dims[0])
 
 
 def _read(file: Path) -> ModelProto:

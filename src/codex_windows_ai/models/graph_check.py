@@ -97,6 +97,19 @@ def read_sizes(folder: ModelFolder) -> ModelSizes:
     return _sizes(graph, _layers(graph, folder), folder)
 
 
+def past_bytes(folder: ModelFolder, past: int) -> int:
+    """Bytes of keys and values that a step of one token reads behind `past` tokens, in the graph that processors run.
+
+    Raises as `read_sizes`.
+    """
+    graph, total = DecoderGraph(folder.cpu_model_file), 0
+    for names in _layers(graph, folder):
+        windows = [attribute(node, "local_window_size") for node in graph.readers.get(names[0], [])]
+        tokens = min([past, *(window for window in windows if window > 0)])
+        total += tokens * sum(_state_bytes(graph.inputs[name], graph, folder) for name in names)
+    return total
+
+
 def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFolder) -> ModelSizes:
     from onnx import TensorProto
 

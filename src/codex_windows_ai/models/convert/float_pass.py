@@ -1,4 +1,4 @@
-"""A decoder's own blocks in float32, over a few tokens: what calibration looks at.
+"""A decoder's own blocks in float32, over a few tokens: what calibration looks at, and answers are judged by.
 
 One layer is in memory at a time. Its graph is built once for all layers of the same kind, and takes its weights as
 inputs, straight from the model file; so neither the converted weights nor the whole model in float32 is needed.
@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, AttentionInputs, Shape
 from codex_windows_ai.models.blocks.decoder import Decoder, Layer
-from codex_windows_ai.models.blocks.embedding import INPUT_IDS
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import FloatProducts
@@ -52,6 +52,18 @@ def norm_outputs(source: SourceWeights, tokens: list[int]) -> Iterator[tuple[Nor
             passes[spec] = _LayerPass(decoder, spec, len(tokens))
         *within, normed, hidden = passes[spec].run(source, layer, next_norm, normed, hidden)
         yield from zip((*layer.norms[1:], next_norm), (*within, normed), strict=True)
+
+
+def logits(source: SourceWeights, tokens: list[int]) -> Array:
+    """What the head makes of every position: [1, tokens, vocabulary_size]. Raises as `norm_outputs`."""
+    *_, (_, normed) = norm_outputs(source, tokens)
+    build, head, spec = GraphBuilder(), source.decoder.head, source.decoder.spec
+    head.build(build, _PRODUCTS, _NORMED)
+    matrix = source.decoder.embedding.matrix if spec.tied_embeddings else head.matrix
+    feeds = {_NORMED: normed, head.matrix.name: source.matrix(matrix)}
+    if head.matrix.bias:
+        feeds[head.matrix.bias.name] = source.vector(head.matrix.bias)
+    return _session_of(build, feeds, (LOGITS,), "head").run((LOGITS,), feeds)[0]
 
 
 def _embedded(source: SourceWeights, tokens: list[int]) -> tuple[Array, Array]:
