@@ -97,9 +97,9 @@ def test_with_both_wheels_the_command_and_the_measured_programs_are_there(
     assert "soak" in ran.stdout
 
     # What is refused by the benchmarks themselves, not by the command.
-    ran = run_installed(tmp_path, "-m", "codex_windows_ai.cli", "bench", "soak", "--peer", "vllm=/bin/vllm")
+    ran = run_installed(tmp_path, "-m", "codex_windows_ai.cli", "bench", "soak", "--peer", "vllm=/bin/absent")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "names no server this can be compared with" in ran.stderr
+    assert "is not a program that can be run" in ran.stderr
 
     ran = run_installed(tmp_path, "-c", "import codex_windows_ai.bench.workers.ours as worker; print(worker.__file__)")
     assert Path(ran.stdout.strip()).is_relative_to(tmp_path), ran.stderr

@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from codex_windows_ai.bench.bench import Peer
 from codex_windows_ai.bench.process import Children
-from codex_windows_ai.bench.sides.llama_server import llama_server, parse_peer
+from codex_windows_ai.bench.sides.llama_server import llama_server
+from codex_windows_ai.bench.sides.peers import Program
 from codex_windows_ai.bench.sides.side import Prompt
-from codex_windows_ai.errors import EngineError, InvalidRequestError
+from codex_windows_ai.errors import EngineError
 
 STAND_IN = f"""#!{sys.executable}
 import json, sys
@@ -50,38 +50,12 @@ HTTPServer((options["--host"], int(options["--port"])), Handler).serve_forever()
 runs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script with a #! line")
 
 
-def write_program(folder: Path, text: str) -> Peer:
+def write_program(folder: Path, text: str) -> Program:
     program, model = folder / "llama-server", folder / "model.gguf"
     program.write_text(text, encoding="utf-8")
     program.chmod(0o755)
     model.touch()
-    return Peer(program, model)
-
-
-@pytest.mark.parametrize("text", ["llama-server", "llama-server=", "vllm=/bin/vllm", "/usr/bin/llama-server", ""])
-def test_a_peer_that_is_not_name_equals_path_is_refused_with_the_form(text: str) -> None:
-    with pytest.raises(InvalidRequestError) as raised:
-        parse_peer(text, None)
-
-    assert raised.value.hint
-    assert "--peer llama-server=PATH" in raised.value.hint
-
-
-def test_a_peer_whose_program_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequestError, match="absent"):
-        parse_peer(f"llama-server={tmp_path / 'absent'}", None)
-
-
-@runs_scripts
-def test_a_peer_needs_its_model(tmp_path: Path) -> None:
-    peer = write_program(tmp_path, STAND_IN)
-
-    for model in (None, tmp_path / "absent.gguf"):
-        with pytest.raises(InvalidRequestError) as raised:
-            parse_peer(f"llama-server={peer.program}", model)
-        assert raised.value.hint
-        assert "--peer-model" in raised.value.hint
-    assert parse_peer(f"llama-server={peer.program}", peer.model) == peer
+    return Program(program, model)
 
 
 @pytest.mark.anyio

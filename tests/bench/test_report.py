@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from codex_windows_ai.bench.figures import Comparison, Outcome, Result, Spread, Target
@@ -51,6 +52,20 @@ def test_the_text_has_figures_with_their_spread_and_says_what_was_missed() -> No
     assert "300 MB" in text
     assert "MISSED" in text
     assert "WARNING: other programs took 60 %" in text
+
+
+def test_results_that_have_no_figure_in_common_get_tables_of_their_own() -> None:
+    one, other = Spread((1.0,)), Spread((2.0,))
+    results = (
+        Result("ours", "many", {"latency_p50_s": one, "memory_bytes": one}),
+        Result("ours", "alone", {"writing_tokens_per_s": one}),
+        Result("theirs", "many", {"latency_p50_s": other}),
+    )
+    text = report_text(replace(REPORT, outcomes=(Outcome("compare", results, (), ()),)))
+
+    headings = [line for line in text.splitlines() if "side" in line]
+    assert ["latency" in line for line in headings] == [True, False]
+    assert ["writing" in line for line in headings] == [False, True]
 
 
 def test_the_chart_is_svg_with_a_bar_for_each_side_as_long_as_its_figure() -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import psutil
 
 from codex_windows_ai.bench.process import Children
+from codex_windows_ai.bench.sides.peers import Peer
 from codex_windows_ai.bench.sides.side import Question, Reply, Side
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.models.folder import ModelFolder
@@ -27,19 +28,12 @@ MEMORY_SECONDS = 1.0
 Reading = TypeVar("Reading")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A llama-server program and the GGUF file it is to serve."""
-
-    program: Path
-    model: Path
-
-
 @dataclass(frozen=True)
 class Bench:
     """The model, how often and how long, and whom else to compare with.
 
     `repeat` None leaves the number of rounds to the workload. `minutes` is for the soak.
+    `reference` is the GGUF file that the peers serve, too.
     """
 
     folder: ModelFolder
@@ -47,7 +41,8 @@ class Bench:
     progress: Progress = silent
     repeat: int | None = None
     minutes: float = DEFAULT_MINUTES
-    peer: Peer | None = None
+    peers: tuple[Peer, ...] = ()
+    reference: Path | None = None
     threads: int | None = None
 
     @cached_property

@@ -19,7 +19,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from codex_windows_ai.bench.figures import Comparison, Outcome, Spread, unit_of
+from codex_windows_ai.bench.figures import Comparison, Outcome, Result, Spread, unit_of
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.hardware.memory import read_memory
 
@@ -155,7 +155,7 @@ def report_text(report: Report) -> str:
     if machine["busy_percent"] > 10:
         console.print(f"WARNING: other programs took {machine['busy_percent']:.0f} % of the processor at the start.")
     for outcome in report.outcomes:
-        for table in (_figures(outcome), _comparisons(outcome), _targets(outcome)):
+        for table in (*_figures(outcome), _comparisons(outcome), _targets(outcome)):
             if table.row_count:
                 console.print()
                 console.print(table)
@@ -164,13 +164,27 @@ def report_text(report: Report) -> str:
     return output.getvalue()
 
 
-def _figures(outcome: Outcome) -> Table:
-    """A row for each result with its medians; their spreads, and all other percentiles, are in the JSON."""
-    names = [name for result in outcome.results for name in result.figures if not name.endswith(_LEFT_OUT)]
+def _figures(outcome: Outcome) -> list[Table]:
+    """A row for each result with its medians, in a table with those that have some of the same figures.
+
+    Their spreads, and all other percentiles, are in the JSON.
+    """
+    groups: list[list[Result]] = []
+    for result in outcome.results:
+        group = next((group for group in groups if any(result.figures.keys() & one.figures for one in group)), None)
+        if group is None:
+            groups.append([result])
+        else:
+            group.append(result)
+    return [_figures_of(outcome.workload, group) for group in groups]
+
+
+def _figures_of(workload: str, results: Sequence[Result]) -> Table:
+    names = [name for result in results for name in result.figures if not name.endswith(_LEFT_OUT)]
     names = list(dict.fromkeys(names))
     headings = [_heading(name) for name in names]
-    table = Table("side", *headings, title=outcome.workload, title_justify="left")
-    for result in outcome.results:
+    table = Table("side", *headings, title=workload, title_justify="left")
+    for result in results:
         side = f"{result.side}: {result.case}" if result.case else result.side
         values = [result.figures.get(name) for name in names]
         cells = [

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shlex
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,10 +30,12 @@ class WorkloadName(StrEnum):
 
     AGENTS = "agents"
     CURVE = "curve"
+    COMPARE = "compare"
     EDIT = "edit"
     FLOOD = "flood"
     INTRUDER = "intruder"
     PLAN = "plan"
+    SINGLE = "single"
     SOAK = "soak"
     TRANSPORT = "transport"
     ALL = "all"
@@ -41,7 +44,10 @@ class WorkloadName(StrEnum):
 def command(
     name: Annotated[
         WorkloadName,
-        typer.Argument(metavar="NAME", help="agents, curve, edit, flood, intruder, plan, soak, transport, or all."),
+        typer.Argument(
+            metavar="NAME",
+            help="agents, curve, compare, edit, flood, intruder, plan, single, soak, transport, or all.",
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     output: Annotated[
@@ -52,7 +58,9 @@ def command(
     ] = None,
     repeat: Annotated[
         int | None,
-        typer.Option("--repeat", metavar="N", min=1, help="Rounds of each side; by default 3, of short workloads 5."),
+        typer.Option(
+            "--repeat", "--rounds", metavar="N", min=1, help="Rounds of each side; by default 3, of short workloads 5."
+        ),
     ] = None,
     minutes: Annotated[
         float, typer.Option("--minutes", metavar="MINUTES", min=0.01, help="How long the soak runs.")
@@ -61,11 +69,20 @@ def command(
         str | None, typer.Option("--model", "-m", metavar="NAME", help="An installed model's name, or a model folder.")
     ] = None,
     peer: Annotated[
-        str | None,
-        typer.Option("--peer", metavar="llama-server=PATH", help="In `agents`, compare with this server as well."),
+        list[str] | None,
+        typer.Option(
+            "--peer",
+            metavar="NAME=ADDRESS|PATH",
+            help="Compare with this server, or with the llama-server at PATH, which is started. May be repeated.",
+        ),
     ] = None,
     peer_model: Annotated[
-        Path | None, typer.Option("--peer-model", metavar="FILE.gguf", help="The model that the peer serves.")
+        Path | None,
+        typer.Option("--peer-model", metavar="FILE.gguf", help="The model that the peers serve, as a GGUF file."),
+    ] = None,
+    pid: Annotated[
+        list[str] | None,
+        typer.Option("--pid", metavar="NAME=PID", help="The process of a peer, whose memory is looked at."),
     ] = None,
 ) -> None:
     """Measure this machine.
@@ -75,14 +92,14 @@ def command(
     """
     _require_benchmarks()
     _check_writable(output, chart)
-    if peer_model and not peer:
+    if (peer_model or pid) and not peer:
         raise InvalidRequestError(
-            "`--peer-model` says what a peer serves, but no peer is named.", hint="Add `--peer llama-server=PATH`."
+            "`--peer-model` and `--pid` are of a peer, but no peer is named.", hint="Add `--peer NAME=ADDRESS|PATH`."
         )
     from codex_windows_ai.bench.process import Children
 
     children = Children()
-    options = _Options(name, repeat, minutes, model, peer, peer_model)
+    options = _Options(name, repeat, minutes, model, tuple(peer or ()), peer_model, tuple(pid or ()))
     with ProgressReporter() as progress:
         report = Interruption().run(asyncio.to_thread(options.run, children, progress), finish=children.end_all)
     fields = report.to_json()
@@ -101,45 +118,40 @@ def command(
         write(report_text(report))
 
 
+@dataclass(frozen=True, slots=True)
 class _Options:
     """What the user asked for; `run` does it in a thread."""
 
-    def __init__(
-        self,
-        name: WorkloadName,
-        repeat: int | None,
-        minutes: float,
-        model: str | None,
-        peer: str | None,
-        peer_model: Path | None,
-    ) -> None:
-        self._name = name
-        self._repeat = repeat
-        self._minutes = minutes
-        self._model = model
-        self._peer = peer
-        self._peer_model = peer_model
+    name: WorkloadName
+    repeat: int | None
+    minutes: float
+    model: str | None
+    peers: tuple[str, ...]
+    peer_model: Path | None
+    pids: tuple[str, ...]
 
     def run(self, children: Children, progress: Progress) -> Report:
         from codex_windows_ai.bench.bench import Bench
-        from codex_windows_ai.bench.sides.llama_server import parse_peer
-        from codex_windows_ai.bench.workloads import check_available, run
+        from codex_windows_ai.bench.sides.peers import parse_peers
+        from codex_windows_ai.bench.workloads import check_available, check_peers, run
         from codex_windows_ai.settings import load_settings
         from codex_windows_ai.windows_ai.model_proof import model_store
 
-        check_available(self._name)
-        peer = parse_peer(self._peer, self._peer_model) if self._peer else None
-        settings = load_settings(model=self._model)
+        peers = parse_peers(self.peers, self.peer_model, self.pids)
+        check_peers(self.name, peers)
+        check_available(self.name)
+        settings = load_settings(model=self.model)
         bench = Bench(
             model_store().resolve(settings.model, progress=progress),
             children=children,
             progress=progress,
-            repeat=self._repeat,
-            minutes=self._minutes,
-            peer=peer,
+            repeat=self.repeat,
+            minutes=self.minutes,
+            peers=peers,
+            reference=self.peer_model,
             threads=settings.threads,
         )
-        return asyncio.run(run(self._name, bench, shlex.join(["cwai", *sys.argv[1:]])))
+        return asyncio.run(run(self.name, bench, shlex.join(["cwai", *sys.argv[1:]])))
 
 
 def _require_benchmarks() -> None:

@@ -14,16 +14,15 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 
-from codex_windows_ai.bench.bench import Peer
 from codex_windows_ai.bench.process import LONGEST_SECONDS, Children, memory_bytes
+from codex_windows_ai.bench.sides.peers import Program
 from codex_windows_ai.bench.sides.side import Prompt, Reply
-from codex_windows_ai.errors import EngineError, InvalidRequestError
+from codex_windows_ai.errors import EngineError
 
 PEER = "llama-server"
 _START_SECONDS = 120.0
@@ -31,52 +30,31 @@ _POLL_SECONDS = 0.1
 _OK = 200
 
 
-def parse_peer(text: str, model: Path | None) -> Peer:
-    """The peer that `--peer llama-server=PATH` and `--peer-model FILE` name.
-
-    Raises InvalidRequestError: another name, no program there, or no model for it.
-    """
-    name, _, path = text.partition("=")
-    if name != PEER or not path:
-        raise InvalidRequestError(
-            f"`--peer {text}` names no server this can be compared with.",
-            hint=f"Write `--peer {PEER}=PATH`, with the path of llama.cpp's `{PEER}` program.",
-        )
-    program = Path(path).expanduser()
-    if not (program.is_file() and os.access(program, os.X_OK)):
-        raise InvalidRequestError(f"`{program}` is not a program that can be run.", hint=f"Give the path of {PEER}.")
-    if model is None or not model.is_file():
-        given = "none was given" if model is None else f"there is no file {model}"
-        raise InvalidRequestError(
-            f"{PEER} needs the GGUF file that the model was converted from: {given}.",
-            hint="Name it with `--peer-model FILE.gguf`.",
-        )
-    return Peer(program.absolute(), model.absolute())
-
-
 class LlamaServer:
     """llama-server with a slot for each agent and its prompt cache on; everything else as it comes."""
 
     name = PEER
 
-    def __init__(self, children: Children, peer: Peer, *, slots: int, slot_tokens: int) -> None:
+    def __init__(self, children: Children, program: Program, *, slots: int, slot_tokens: int) -> None:
         self._children = children
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port: int = free.getsockname()[1]
         arguments = {
-            "--model": peer.model,
+            "--model": program.model,
             "--host": "127.0.0.1",
             "--port": port,
             "--parallel": slots,
             "--ctx-size": slots * slot_tokens,
             "--threads": psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         }
-        command = [str(peer.program), *(str(part) for pair in arguments.items() for part in pair)]
+        self.address = f"http://127.0.0.1:{port}"
+        """Where it listens."""
+        command = [str(program.path), *(str(part) for pair in arguments.items() for part in pair)]
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._process = children.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)
         self._client = httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}",
+            base_url=self.address,
             timeout=LONGEST_SECONDS,
             trust_env=False,  # the environment's proxies are for other machines
             # It closes idle connections after a few seconds, maybe just when the next request is sent on one.
@@ -148,9 +126,11 @@ class LlamaServer:
 
 
 @asynccontextmanager
-async def llama_server(children: Children, peer: Peer, *, slots: int, slot_tokens: int) -> AsyncGenerator[LlamaServer]:
+async def llama_server(
+    children: Children, program: Program, *, slots: int, slot_tokens: int
+) -> AsyncGenerator[LlamaServer]:
     """The server, with its model loaded. Raises EngineError: it did not start."""
-    server = LlamaServer(children, peer, slots=slots, slot_tokens=slot_tokens)
+    server = LlamaServer(children, program, slots=slots, slot_tokens=slot_tokens)
     try:
         await server.wait_until_ready()
         yield server

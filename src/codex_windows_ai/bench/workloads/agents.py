@@ -45,8 +45,8 @@ async def run(bench: Bench, size: ConversationSize | None = None) -> Outcome:
         STATUS_QUO: lambda: status_quo(bench, size.agents, settings),
         ENGINE: lambda: engine(bench),
     }
-    if peer := bench.peer:
-        sides[LLAMA_SERVER] = lambda: llama_server(bench.children, peer, slots=size.agents, slot_tokens=size.longest)
+    if program := next((peer.program for peer in bench.peers if peer.program), None):
+        sides[LLAMA_SERVER] = lambda: llama_server(bench.children, program, slots=size.agents, slot_tokens=size.longest)
     rounds: dict[str, list[Round]] = {name: [] for name in sides}
     total = bench.rounds()
     for number in range(total):
