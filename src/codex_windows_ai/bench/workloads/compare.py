@@ -1,7 +1,7 @@
 """Workload `compare`: our host and other servers over HTTP, in turn, on the same questions.
 
 Five agents at once, then one stream alone, then a check of quality. The questions are the same for all sides in a
-round, and new in each round of each run: a peer that serves for days remembers what earlier runs asked.
+round, and new in each round of each run: a rival that serves for days remembers what earlier runs asked.
 """
 
 from __future__ import annotations
@@ -232,8 +232,8 @@ def _notes(bench: Bench, size: CompareSize, figures: Figures, alone: _Alone) -> 
     of_agents = figures[f"{size.agents.agents} agents"]
     lengths = ", ".join(f"{name} {of_side['answer_tokens'].median:.1f}" for name, of_side in of_agents.items())
     notes = [
-        "The latency, throughput and memory ratios are those of the agents, against the first peer that was named; "
-        "targets are against the best peer in that figure.",
+        "The latency, throughput and memory ratios are those of the agents, against the first rival that was named; "
+        "targets are against the best rival in that figure.",
         f"Answers end by themselves or at their limit. Mean length in tokens of our tokenizer: {lengths}.",
     ]
     if unknown := [name for name, of_side in of_agents.items() if _MEMORY not in of_side]:
