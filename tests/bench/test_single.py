@@ -46,8 +46,8 @@ async def test_a_run_has_every_history_that_fits_and_says_which_do_not(bench: Be
     for result in histories:
         assert result.figures["writing_tokens_per_s"].median > 0
         step = result.figures["weight_bytes"].median + result.figures["past_bytes"].median
-        bandwidth = result.figures["floor_tokens_per_s"].median * step
-        assert bandwidth in [pytest.approx(each) for each in memory.figures["bandwidth_bytes_per_s"].rounds]
+        bandwidth = result.figures["floor_tokens_per_s"].median * step / 1e9
+        assert bandwidth in [pytest.approx(each) for each in memory.figures["bandwidth_gb_per_s"].rounds]
     assert whole.figures["memory_bytes"].median > 1e6
     assert [target.must for target in outcome.targets] == [">= 0.65", ">= 0.65"]
     assert "Histories of 9,000 tokens do not fit into the window of 8,192." in outcome.notes

@@ -101,9 +101,9 @@ def _outcome(
         # The middle of the answer stands for all of it: what is read grows by the same with each token.
         weights, past = step_bytes(bench.folder, history + size.output // 2)
         results.append(Result(OURS, f"{history:,} tokens", floor_figures(of_history, weights, past)))
-    bandwidths = Spread(tuple(one.bandwidth for of_history in measured.values() for one in of_history))
+    bandwidths = Spread(tuple(one.bandwidth / 1e9 for of_history in measured.values() for one in of_history))
     results.append(Result(OURS, "whole process", {"memory_bytes": Spread((float(taken),))}))
-    results.append(Result(MEMORY, f"{threads} threads", {"bandwidth_bytes_per_s": bandwidths}))
+    results.append(Result(MEMORY, f"{threads} threads", {"bandwidth_gb_per_s": bandwidths}))
     left_out = [f"{history:,}" for history in size.histories if history not in measured]
     window = bench.folder.context_length
     notes = [
