@@ -20,6 +20,7 @@ from codex_windows_ai.engine.sampling.sampler import log_softmax
 from codex_windows_ai.engine.sequence import Phase
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.protocol.request import Grammar, SamplingParameters
 from tests.engine.clients import Client, chosen_in
 from tests.engine.oracle import Oracle
@@ -29,10 +30,9 @@ FORCING = Grammar("regex", r"said (yes|no), because of the (weather|w[aeiou]ll|x
 SHARED = tuple(int(token) for token in np.random.default_rng(7).integers(0, 256, 300))
 
 
-@pytest.fixture(scope="module", params=[Kind.F32, Kind.Q4_0], ids=["8-bits", "4-bits"])
-def tiny_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    """In 8 bits a sequence decodes to the same bits alone and in a batch; in 4 bits not on every processor."""
-    return make_tiny_model(tmp_path_factory.mktemp("tiny"), kind=request.param)
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 def check_invariants(core: EngineCore, clients: list[Client]) -> None:
@@ -146,8 +146,19 @@ def configuration(**changes: int) -> EngineConfiguration:
     return EngineConfiguration(**(values | changes))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, tiny_model: ModelFolder) -> dict[str, ModelFolder]:
+    """By how they multiply. In 4 bits a sequence decodes alone to other bits than in a batch on some processors."""
+    return {
+        "blocks of 8 bits": tiny_model,
+        "blocks of 4 bits": make_tiny_model(tmp_path_factory.mktemp("four"), kind=Kind.Q4_0),
+        "integers": make_tiny_model(tmp_path_factory.mktemp("integers"), precision=Precision.EIGHT_BITS),
+    }
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
+    products=st.sampled_from(["blocks of 8 bits", "blocks of 4 bits", "integers"]),
     scenario=scenarios(),
     chunk=st.sampled_from([2, 32, 48, 500]),
     seconds=st.sampled_from([0, 1]),
@@ -157,7 +168,8 @@ def configuration(**changes: int) -> EngineConfiguration:
     shared_tokens=st.sampled_from([0, 64, 500, 2000]),
 )
 def test_seeded_requests_are_exact_whatever_else_happens(
-    tiny_model: ModelFolder,
+    models: dict[str, ModelFolder],
+    products: str,
     scenario: list[tuple[str, object]],
     chunk: int,
     seconds: int,
@@ -166,11 +178,12 @@ def test_seeded_requests_are_exact_whatever_else_happens(
     row_tokens: int,
     shared_tokens: int,
 ) -> None:
-    core = oracle_core(tiny_model)
+    model = models[products]
+    core = oracle_core(model)
     oracle = Oracle(core)
     token_bytes = core.model.spec.bytes_per_token
     engine = EngineCore(
-        tiny_model,
+        model,
         configuration(
             max_sequences=max_sequences,
             prefill_chunk=chunk,
@@ -229,16 +242,23 @@ def test_seeded_requests_are_exact_whatever_else_happens(
             assert client.deltas[-1].finish_reason == expected[-1].finish_reason
 
 
-@pytest.mark.parametrize("length", [17, 33, 65, 97, 113, 129, 193, 240])
-def test_a_seeded_prompt_is_read_to_the_same_bits_however_it_is_cut(tiny_model: ModelFolder, length: int) -> None:
+@pytest.mark.parametrize(
+    ("products", "length"),
+    [("blocks of 8 bits", length) for length in (17, 33, 65, 97, 113, 129, 193, 240)]
+    + [(products, length) for products in ("blocks of 4 bits", "integers") for length in (17, 129, 240)],
+)
+def test_a_seeded_prompt_is_read_to_the_same_bits_however_it_is_cut(
+    models: dict[str, ModelFolder], products: str, length: int
+) -> None:
     """Lengths of which ONNX Runtime takes the last token alone, whole or behind blocks of the cache."""
     request = EngineRequest(
         prompt=SHARED[:length], sampling=SamplingParameters(seed=1), max_output_tokens=2, top_logprobs=0
     )
-    expected = chosen_in(Oracle(oracle_core(tiny_model)).answer(request))
+    model = models[products]
+    expected = chosen_in(Oracle(oracle_core(model)).answer(request))
     for chunk in (16, 32, 48, 500):
         for cached in (0, 16, 23, 31, length - 2, length):
-            core = EngineCore(tiny_model, configuration(prefill_chunk=chunk))
+            core = EngineCore(model, configuration(prefill_chunk=chunk))
             ask(core, EngineRequest(prompt=(*SHARED[:cached], 1, 2, 3)))
             assert ask(core, request).said == expected, (chunk, cached)
 

@@ -9,6 +9,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.models.folder import ModelFolder
+from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.store import ModelStore
 
 LAYERS, HIDDEN, FEED_FORWARD, HEADS, KEY_VALUE_HEADS, CONTEXT = 2, 64, 96, 4, 2, 512
@@ -85,10 +86,11 @@ def make_tiny_model(
     context: int = CONTEXT,
     *,
     kind: Kind = Kind.F32,
+    precision: Precision = Precision.OWN,
     template: str = TEMPLATE,
     more: tuple[str, ...] = (),
 ) -> ModelFolder:
     """Writes and converts the model below `folder`; `context` is its window in tokens, here nearly characters."""
     file = folder / "tiny.gguf"
     write_gguf(file, context=context, kind=kind, template=template, more=more)
-    return ModelStore(folder / "models").add(file, name="tiny")
+    return ModelStore(folder / "models").add(file, name="tiny", precision=precision)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codex_windows_ai.models.blocks.decoder import Decoder
-from codex_windows_ai.models.convert.calibration import smoothing_factors
+from codex_windows_ai.models.convert.calibration import calibrate
 from codex_windows_ai.models.convert.float_pass import norm_outputs
 from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.families.registry import family_of, read_spec
@@ -38,7 +38,7 @@ def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
     tokens = list(range(24))
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
         source = SourceWeights(file, family_of(file).layout, Decoder(read_spec(file)))
-        factors = smoothing_factors(source, tokens)
+        factors = calibrate(source, tokens).factors
         for norm, values in norm_outputs(source, tokens):
             even, before = values / factors[norm.weight], values
 
@@ -53,7 +53,7 @@ def test_factors_even_out_and_keep_the_mean(tmp_path: Path):
 def test_factors_are_too_coarse_for_the_last_bits_of_a_processors_kernels_to_show(tmp_path: Path):
     with GgufFile(Tiny().write(tmp_path / "tiny.gguf")) as file:
         source = SourceWeights(file, family_of(file).layout, Decoder(read_spec(file)))
-        for factors in smoothing_factors(source, list(range(24))).values():
+        for factors in calibrate(source, list(range(24))).factors.values():
             steps = 32 * np.log2(factors.astype(np.float64))
             assert np.abs(steps - steps.round()).max() < 1e-4
             assert len(set(steps.round())) > 1

@@ -10,10 +10,9 @@ from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.errors import ModelFileError, StorageError, UnsupportedModelError
 from codex_windows_ai.models import storage
-from codex_windows_ai.models.convert import proof
 from codex_windows_ai.models.convert.configuration import MODEL
 from codex_windows_ai.models.convert.convert import convert
-from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS, read_model_folder
+from codex_windows_ai.models.folder import CPU_MODEL, EXACT_SUMS
 from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import silent
@@ -165,13 +164,6 @@ def test_logits_of_all_positions_follow_the_oracle(shape: tuple[Tiny, Path, floa
         logits, _ = run(session_of(folder, model), tokens)
         assert logits.shape == expected.shape
         assert relative_error(logits, expected) < most
-
-
-def test_a_cpu_graph_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(proof, "MOST_DIVERGENCE", -1)
-    folder = converted(Tiny(), tmp_path, Precision.EIGHT_BITS)
-    assert not (folder / CPU_MODEL).exists()
-    assert read_model_folder(folder).cpu_model_file == folder / MODEL
 
 
 def test_a_step_with_a_past_equals_one_pass_over_everything(shape: tuple[Tiny, Path, float]):

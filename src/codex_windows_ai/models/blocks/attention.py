@@ -144,7 +144,7 @@ class Attention:
         )
         part = "attention_output"
         bias = Vector(f"{part}.bias", layer, hidden_size) if part in spec.biases else None
-        self._output = Matrix(part, layer, hidden_size, spec.query_size, bias=bias, row_scales=True)
+        self._output = Matrix(part, layer, hidden_size, spec.query_size, bias=bias)
         self._head_norms = {
             part: Norm(
                 Vector(f"{part}_norm", layer, head_size, head_size), norm.epsilon, f"layers.{layer}.{part}.heads"

@@ -26,7 +26,7 @@ class Mlp:
             return Vector(f"{part}.bias", layer, size) if part in spec.biases else None
 
         self._gate, self._up = (
-            Matrix(part, layer, spec.size, hidden_size, norm=norm.weight, bias=bias(part, spec.size), row_scales=True)
+            Matrix(part, layer, spec.size, hidden_size, norm=norm.weight, bias=bias(part, spec.size))
             for part in ("gate", "up")
         )
         self._down = Matrix("down", layer, hidden_size, spec.size, bias=bias("down", hidden_size))

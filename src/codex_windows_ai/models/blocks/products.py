@@ -13,6 +13,7 @@ import numpy as np
 from onnx import TensorProto
 
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.spreading import spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,13 +113,17 @@ class QuantizedProducts:
     forms: Mapping[str, Form]
     smoothed: bool = False
     """Weights were smoothed (`convert.calibration`)."""
-    integers: bool = False
-    """Matrices with one scale a row are multiplied as integers, which ONNX Runtime's CPU kernels do faster."""
+    whole_rows: frozenset[str] = frozenset()
+    """Names of matrices that were spread, and rounded with one scale a row."""
+    integers: frozenset[str] = frozenset()
+    """Those of them that are multiplied as integers, which ONNX Runtime's CPU kernels do faster."""
 
     def multiply(self, build: GraphBuilder, matrix: Matrix, source: str, output: str) -> str:
         """The product with codes and scales, and that of each block's sum with the block's offset."""
         form = self.forms[matrix.name]
-        if self.integers and matrix.row_scales:
+        if matrix.name in self.whole_rows:
+            source = spread(build, source)
+        if matrix.name in self.integers:
             if matrix.bias is None:
                 return multiply_integers(build, source, matrix.name, output)
             unbiased = multiply_integers(build, source, matrix.name, f"{output}.unbiased")

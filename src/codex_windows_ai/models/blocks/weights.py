@@ -30,7 +30,7 @@ class Vector:
 class Matrix:
     """A weight matrix [rows, columns].
 
-    Quantised, it is the initializers `.codes`, `.scales`, `.zero_points` behind its name; with `row_scales` also
+    Quantised, it is the initializers `.codes`, `.scales`, `.zero_points` behind its name; with one scale a row also
     `.rows` (the codes again, [rows, columns]) and `.row_scales`. In float32 it is its name alone.
     """
 
@@ -41,8 +41,6 @@ class Matrix:
     norm: Vector | None = None
     """The norm that it reads, with which it shares smoothing factors (`convert.calibration`)."""
     bias: Vector | None = None
-    row_scales: bool = False
-    """Quantised with one scale a row, so that it can also be multiplied as integers."""
     head_size: int = 1
     """Rows that may change places among themselves, where a file stores heads in another order."""
 

@@ -8,7 +8,7 @@ head is the embedding, too, the graph divides embedded tokens by its factors aga
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,12 +30,22 @@ _STEPS_AN_OCTAVE = 32
 """Factors are as coarse as that, so that the last bits of a processor's kernels do not show in the converted model."""
 
 
-def smoothing_factors(source: SourceWeights, tokens: list[int]) -> dict[Vector, NDArray[np.float32]]:
-    """For each norm, by its weight, float32 [hidden_size] around 1.
+class Calibration(NamedTuple):
+    """What float32 makes of a sample."""
+
+    factors: dict[Vector, NDArray[np.float32]]
+    """For each norm, by its weight, smoothing factors [hidden_size] around 1."""
+    final: NDArray[np.float32]
+    """What the last norm hands to the head, [tokens, hidden_size]."""
+
+
+def calibrate(source: SourceWeights, tokens: list[int]) -> Calibration:
+    """Looks at every norm of the decoder over these tokens.
 
     Raises ModelFileError: the weights make something of the sample that is no number; and as `norm_outputs`.
     """
     factors: dict[Vector, NDArray[np.float32]] = {}
+    values = np.empty((0, 0), np.float32)
     for norm, values in norm_outputs(source, tokens):
         if not np.isfinite(values).all():
             raise ModelFileError(
@@ -43,7 +53,7 @@ def smoothing_factors(source: SourceWeights, tokens: list[int]) -> dict[Vector, 
                 hint="Fetch the file again.",
             )
         factors[norm.weight] = _factors(values)
-    return factors
+    return Calibration(factors, values.reshape(len(tokens), -1))
 
 
 def _factors(values: NDArray[np.float32]) -> NDArray[np.float32]:

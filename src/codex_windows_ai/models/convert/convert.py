@@ -1,29 +1,24 @@
 """Converts a GGUF file into a folder in the ONNX Runtime GenAI format.
 
 Quantised weights keep their size and values (`repacking`), others become 8 bits (`quantization`), one slice of a tensor
-in memory at a time; no PyTorch. Two graphs read them (`graph`). Where these multiply differently, the CPU graph is kept
-only if it answers as the portable one does.
+in memory at a time; no PyTorch. Two graphs read them (`graph`). What the CPU graph multiplies as integers is chosen by
+what that loses (`integers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models import folder
 from codex_windows_ai.models.blocks.decoder import Decoder
-from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.convert import graph, proof
-from codex_windows_ai.models.convert.calibration import smoothing_factors
+from codex_windows_ai.models.convert.calibration import calibrate
 from codex_windows_ai.models.convert.configuration import MODEL, write_configuration
 from codex_windows_ai.models.convert.external_data import ExternalDataWriter
-from codex_windows_ai.models.convert.float_pass import first_pass
-from codex_windows_ai.models.convert.session import Session
+from codex_windows_ai.models.convert.integers import IntegerChoice, true_logits
 from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.convert.weights import (
     WeightWriter,
@@ -40,13 +35,10 @@ from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.models.storage import require_memory, require_space
 from codex_windows_ai.models.tokenizers.tokenizer_files import read_tokenizer
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 WEIGHTS = f"{MODEL}.data"
 
 _SMALL_FILES = 32_000_000  # generous room for the tokenizer and the graphs
-_PROOF_TOKENS = 64
+_PROOF_TOKENS = 128
 
 
 TryChat = Callable[[Path], object]
@@ -60,8 +52,8 @@ def convert(
     try_chat: TryChat | None = None,
     *,
     precision: Precision = Precision.OWN,
-) -> None:
-    """Writes the model of the GGUF file `source` into the empty folder `target`.
+) -> tuple[str, ...]:
+    """Writes the model of the GGUF file `source` into the empty folder `target`; what its user should know of it.
 
     `progress` counts matrices; `try_chat` spares who waits minutes for a model that cannot be spoken to. Raises
     ModelNotFoundError or ModelFileError: no or no sound GGUF file. UnsupportedModelError: a model we cannot build, or
@@ -82,17 +74,21 @@ def convert(
             try_chat(target)
         progress("convert", 0, matrices)
         sample = _sample_tokens(target, decoder)
-        factors = smoothing_factors(weights, sample) if forms.smoothed else {}
+        calibration = calibrate(weights, sample) if forms.smoothed else None
+        truth = true_logits(weights, calibration.final[:_PROOF_TOKENS]) if calibration and forms.whole_rows else None
         output = ExternalDataWriter(target / WEIGHTS)
         try:
-            WeightWriter(weights, forms, factors, output).write(progress)
+            WeightWriter(weights, forms, calibration.factors if calibration else {}, output).write(progress)
         finally:
             output.close()
     for name, form in ((MODEL, graph.portable(forms)), (folder.CPU_MODEL, graph.for_cpu(forms))):
         (target / name).write_bytes(graph.build_model(decoder, form, output.tensors).SerializeToString())
-    if forms.integers:
-        _prove(target, decoder, sample[:_PROOF_TOKENS])
+    remarks: tuple[str, ...] = ()
+    if truth is not None:
+        choice = IntegerChoice(target, decoder, forms, output.tensors).choose(sample[:_PROOF_TOKENS], truth)
+        remarks = (choice.remark,)
     progress("convert", matrices, matrices)
+    return remarks
 
 
 def _sample_tokens(target: Path, decoder: Decoder) -> list[int]:
@@ -104,24 +100,3 @@ def _sample_tokens(target: Path, decoder: Decoder) -> list[int]:
     except Exception as error:  # the library raises bare Exceptions
         raise ModelFileError(f"The tokenizer of the model does not load: {shown(str(error))}") from error
     return tokens[: decoder.spec.context_length] or [0]
-
-
-def _prove(target: Path, decoder: Decoder, tokens: list[int]) -> None:
-    """Runs both graphs, and deletes the CPU graph if it answers otherwise.
-
-    Raises ModelFileError: a graph does not run.
-    """
-    expected, found = (_logits(target / name, decoder, tokens) for name in (MODEL, folder.CPU_MODEL))
-    if proof.divergence(expected, found) > proof.MOST_DIVERGENCE:
-        (target / folder.CPU_MODEL).unlink()
-
-
-def _logits(model: Path, decoder: Decoder, tokens: list[int]) -> NDArray[np.float32]:
-    """Of every next token, [1, sequence, vocabulary]. Raises ModelFileError: the model does not run."""
-    feeds = {INPUT_IDS: np.array([tokens], np.int64)}
-    for layer in decoder.layers:
-        feeds |= first_pass(layer.attention.past, len(tokens))
-    (logits,) = Session(str(model), model.name).run([LOGITS], feeds)
-    if logits.shape != (1, len(tokens), decoder.spec.vocabulary_size) or not np.isfinite(logits).all():
-        raise ModelFileError(f"The converted model answers with {logits.shape} values, not all of them numbers.")
-    return logits

@@ -10,8 +10,8 @@ Outputs: `logits` float32 [batch, kept, vocabulary]; `present.N.key` and `.value
 
 There are two graphs over the same weights. The portable graph multiplies as that builder's does, and every
 runtime and device takes it. Where all weights were rounded to 8 bits for its sake, the CPU graph computes the products
-of matrices with row scales, more than half of all work, as integers: a row of activations is rounded to 8 bits with one
-scale instead of one for 32 of them, and ONNX Runtime's int8 kernels take less than half the time of MatMulNBits'. The
+of layers as integers: a row of activations, spread (`blocks.spreading`), is rounded to 8 bits with one scale instead of
+one for 32 of them, and ONNX Runtime's int8 kernels take about half the time of MatMulNBits'. The
 CPU graph also has optional inputs for a prefix that all sequences share, in passes with one new token each:
 `shared_length` int64 [1], the prefix's tokens, and `shared.N.key` and `.value` float32 [kv_heads, shared_length,
 head_size]. All other inputs and outputs then have only what follows the prefix. And it has some for a piece of one more
@@ -65,12 +65,12 @@ class GraphForm:
 
 def portable(forms: StoredForms) -> GraphForm:
     """The graph that every runtime and device takes."""
-    return GraphForm(QuantizedProducts(forms.by_name, smoothed=forms.smoothed), cascade=False, pieces=False)
+    return GraphForm(QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows), cascade=False, pieces=False)
 
 
-def for_cpu(forms: StoredForms) -> GraphForm:
-    """The graph that processors compute faster."""
-    products = QuantizedProducts(forms.by_name, smoothed=forms.smoothed, integers=forms.integers)
+def for_cpu(forms: StoredForms, integers: frozenset[str] = frozenset()) -> GraphForm:
+    """The graph that processors compute faster; `integers` are of those matrices that have whole rows."""
+    products = QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows, integers)
     return GraphForm(products, cascade=True, pieces=True)
 
 

@@ -14,9 +14,10 @@ from gguf.constants import GGMLQuantizationType as Kind
 from onnx import TensorProto, helper
 
 from codex_windows_ai.errors import ModelFileError
+from codex_windows_ai.models.blocks import spreading
 from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm, FloatForm, Form
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
-from codex_windows_ai.models.convert.quantization import quantize_rows, quantize_whole_rows
+from codex_windows_ai.models.convert.quantization import QuantizedRows, quantize_rows, quantize_whole_rows
 from codex_windows_ai.models.convert.repacking import REPACKINGS, pack
 from codex_windows_ai.models.convert.source import MOST_VALUE, SourceWeights
 from codex_windows_ai.models.precision import Precision
@@ -49,8 +50,8 @@ class StoredForms:
     by_name: Mapping[str, Form]
     smoothed: bool
     """All are rounded here, so that their norms may be smoothed."""
-    integers: bool
-    """Some, of which each row has one scale, are also multiplied as integers."""
+    whole_rows: frozenset[str] = frozenset()
+    """Names of those that are spread and rounded with one scale a row, so that they can be multiplied as integers."""
 
 
 def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
@@ -64,7 +65,13 @@ def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
     forms = {matrix.name: known.get(source.kind(matrix), ROUNDED) for matrix in decoder.matrices}
     smoothed = all(form == ROUNDED for form in forms.values())
     forms.setdefault(decoder.head.matrix.name, forms[decoder.embedding.matrix.name])  # tied
-    return StoredForms(forms, smoothed, integers=precision is Precision.EIGHT_BITS)
+    return StoredForms(forms, smoothed, _whole_rows(decoder) if precision is Precision.EIGHT_BITS else frozenset())
+
+
+def _whole_rows(decoder: Decoder) -> frozenset[str]:
+    """All of the layers; but a single block, turned for a single token, has other bits than for several."""
+    matrices = (matrix for layer in decoder.layers for matrix in layer.matrices)
+    return frozenset(matrix.name for matrix in matrices if matrix.columns > spreading.BLOCK)
 
 
 def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
@@ -159,12 +166,17 @@ class WeightWriter:
     def _write_rounded(self, pool: ThreadPoolExecutor, matrix: Matrix) -> None:
         """Quantises slice by slice; scales and zero points follow the codes, which stream."""
         factors = self.factors[matrix.norm] if self.factors and matrix.norm else np.float32(1)
-        whole_rows = self.forms.integers and matrix.row_scales
+        whole_rows = matrix.name in self.forms.whole_rows
         quantize = quantize_whole_rows if whole_rows else quantize_rows
+
+        def rounded(values: NDArray[np.float32]) -> QuantizedRows:
+            scaled = values * factors
+            return quantize(spreading.spread_weights(scaled) if whole_rows else scaled)
+
         scales: list[NDArray[np.float32]] = []
         zero_points: list[NDArray[np.uint8]] = []
         self._begin_codes(matrix, ROUNDED)
-        for quantized in _ahead(pool, lambda values: quantize(values * factors), self.source.slices(matrix)):
+        for quantized in _ahead(pool, rounded, self.source.slices(matrix)):
             self.output.write(quantized.codes)
             scales.append(quantized.scales)
             zero_points.append(quantized.zero_points)

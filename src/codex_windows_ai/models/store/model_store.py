@@ -36,12 +36,13 @@ from codex_windows_ai.settings import DEFAULT_MODEL, cache_folder
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.convert.convert import TryChat
+    from codex_windows_ai.models.store.recipes import Made
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LOCK_POLL_SECONDS = 0.2
 
-Recipe = Callable[[Path, Progress, "TryChat | None"], Source]
+Recipe = Callable[[Path, Progress, "TryChat | None"], "Made"]
 """Fills an empty folder with a model, and says what it made it from; the folder around it is scratch space."""
 
 Prove = Callable[[ModelFolder], Sequence[str]]
@@ -222,9 +223,9 @@ class ModelStore:
                     built = scratch / "model"
                     built.mkdir()
                     with _without_scratch(built, name):
-                        source = recipe(built, progress, self._try_chat)
-                        remarks = self._proved(built, name, progress)
-                    write_record(built, source, remarks)
+                        made = recipe(built, progress, self._try_chat)
+                        remarks = (*made.remarks, *self._proved(built, name, progress))
+                    write_record(built, made.source, remarks)
                     if target.exists():
                         self._discard(target)
                     built.replace(target)

