@@ -36,7 +36,7 @@ from codex_windows_ai.models.store import download
 
 WINDOW, WINDOWS_A_TEXT = 768, 1
 LEAST_AGREEMENT, MOST_PERPLEXITY_RATIO = 0.965, 1.01
-MOST_SECONDS, MOST_MEGABYTES, MOST_SIZE_RATIO = 60.0, 450.0, 1.7
+MOST_SECONDS, MOST_MEGABYTES, MOST_SIZE_RATIO = 60.0, 600.0, 1.7
 
 CONVERSION = """
 import json, resource, sys, time
