@@ -10,7 +10,8 @@ import pytest
 from codex_windows_ai.api.openai.tools import read_tools
 from codex_windows_ai.api.shared.contents import read_contents
 from codex_windows_ai.api.shared.conversation import Conversation
-from codex_windows_ai.chat.formats.hermes import HermesParser, write_turn
+from codex_windows_ai.chat.conversation import spelled
+from codex_windows_ai.chat.formats.hermes import HermesParser, spell
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.answer import CallEnded, TextPiece
 from codex_windows_ai.protocol.message import Message
@@ -22,7 +23,7 @@ NOTE_CALL = '<tool_call>\n{"name": "note"}\nfree\ntext\n</tool_call>'
 
 def written(made: Conversation) -> list[tuple[str, str]]:
     """The turns as a model of the Hermes family reads them."""
-    return [(message.role, write_turn(message.parts)) for message in made.messages()]
+    return [(message.role, spelled(message.parts, spell).text) for message in made.messages()]
 
 
 def conversation(*turns: tuple[str, str]) -> Conversation:

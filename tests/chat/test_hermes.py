@@ -12,7 +12,7 @@ import pytest
 from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.formats import chat_format
-from codex_windows_ai.chat.formats.hermes import call_form, definition, instructions
+from codex_windows_ai.chat.formats.hermes import Hermes, call_form, definition
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidGrammarError, InvalidRequestError
 from codex_windows_ai.protocol.answer import CallBegun, CallEnded, CallPiece, Delta, TextPiece
@@ -35,9 +35,11 @@ TOOL_TEMPLATE = (
 
 
 @pytest.fixture
-def hermes(default_model: Path, tokenizer: Tokenizer) -> ChatFormat:
+def hermes(default_model: Path, tokenizer: Tokenizer) -> Hermes:
     """The format of the default model, whose template knows no tools."""
-    return chat_format(default_model, tokenizer)
+    form = chat_format(default_model, tokenizer)
+    assert isinstance(form, Hermes)
+    return form
 
 
 @pytest.fixture
@@ -61,8 +63,8 @@ def test_the_default_model_talks_so(hermes: ChatFormat) -> None:
     assert hermes.name == "hermes"
 
 
-def test_a_template_that_knows_no_tools_gets_them_in_the_system_message(hermes: ChatFormat) -> None:
-    told = instructions(TOOLS)
+def test_a_template_that_knows_no_tools_gets_them_in_the_system_message(hermes: Hermes) -> None:
+    told = hermes.instructions(TOOLS)
     with_system = rendered(hermes, Message("system", "Be brief."), HELLO, tools=TOOLS)
     without = rendered(hermes, HELLO, tools=TOOLS)
 
@@ -107,15 +109,15 @@ def test_calls_stand_in_a_turn_as_the_model_wrote_them_and_what_it_cannot_read_d
     assert "Hm." not in text
 
 
-def test_the_model_is_told_of_all_tools_whatever_the_choice() -> None:
+def test_the_model_is_told_of_all_tools_whatever_the_choice(hermes: Hermes) -> None:
     tools = make_tool_set(read_tools([FUNCTION, CUSTOM]))
-    told = instructions(tools)
+    told = hermes.instructions(tools)
 
     definitions = [definition(tool) for tool in tools.tools]
     assert [json.loads(one)["function"]["name"] for one in definitions] == ["read", "patch"]
     assert all(one in told for one in definitions)
     for choice in ("none", "required", {"type": "function", "name": "read"}):
-        assert instructions(make_tool_set(tools.tools, choice)) == told
+        assert hermes.instructions(make_tool_set(tools.tools, choice)) == told
 
 
 def test_a_custom_tool_says_how_its_text_is_written() -> None:

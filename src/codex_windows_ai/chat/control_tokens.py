@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from codex_windows_ai.engine.tokenizer import Tokenizer
 
-_CANDIDATE = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z][A-Z_]{1,40}\]")
+_CANDIDATE = re.compile(r"<[^<>\s\0]{1,60}>|\[/?[A-Z][A-Z_]{1,40}\]")
 _MARKER = re.compile(r"<[|｜].*>|<.*[|｜]>|\[/?[A-Z_]+\]|<(?:start|end)_of_turn>|</?s>", re.DOTALL)  # noqa: RUF001
 """What nobody writes in prose: it can only be meant as a token."""
 

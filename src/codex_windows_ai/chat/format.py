@@ -66,6 +66,8 @@ class ChatFormat(ABC):
     """How one family talks, with the template and the tokenizer of one model."""
 
     name: ClassVar[str]
+    reads_reasoning: ClassVar[bool] = False
+    """Its parser finds what the model thinks by itself (`ReasoningPiece`): nobody need look for it before."""
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         self.template = template
@@ -77,8 +79,8 @@ class ChatFormat(ABC):
 
     @classmethod
     @abstractmethod
-    def suits(cls, template: str) -> bool:
-        """Whether a model with this chat template (its source) was trained to talk so."""
+    def suits(cls, template: ChatTemplate) -> bool:
+        """Whether a model with this chat template was trained to talk so."""
 
     @abstractmethod
     def render(

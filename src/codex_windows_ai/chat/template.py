@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.chat import sandbox
+from codex_windows_ai.chat.call_style import CallStyle, learn_calls
 from codex_windows_ai.chat.control_tokens import take_control_tokens
 from codex_windows_ai.chat.sandbox import BOUNDS, Bounds, Examined
 from codex_windows_ai.chat.template_files import read_template_files
 from codex_windows_ai.chat.turns import Turn, TurnForm, learn_form
+from codex_windows_ai.chat.written import Obeyed, Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, TemplateOverLimitError
 
@@ -48,14 +50,29 @@ class ChatTemplate:
         """What a request may tell the template besides the conversation, by name."""
         self._over_limit: TemplateOverLimitError | None = None
         self._form = TurnForm()
+        self.calls = CallStyle()
+        """How it takes calls, and what they returned."""
         try:
             texts.append(self._sample())
             self._form = learn_form(lambda turns: self._write(turns, {}))
+            self.calls = learn_calls(self.written)
         except TemplateOverLimitError as error:
             self._over_limit = error  # every request would take as much again
         written = take_control_tokens(texts, files.special_tokens.values(), tokenizer)
         self.remarks: tuple[str, ...] = (*written.remarks, *self._form.remarks)
         self._bos, self._adds_bos = self._beginning(adds=files.adds_bos)
+
+    @property
+    def alternates(self) -> bool:
+        """Whether user and assistant must take turns."""
+        return not self._form.neighbours
+
+    def written(self, turns: Sequence[Turn], tools: Sequence[dict[str, Any]] | None = None) -> str:
+        """What the template writes of turns that are no user's, as text.
+
+        Raises InvalidRequestError: it refuses them. TemplateOverLimitError: it takes too much.
+        """
+        return self._write(turns, {"tools": tools})
 
     def encode(
         self,
@@ -176,8 +193,10 @@ class ChatTemplate:
 
     def _protected(self, value: Any, protected: list[str]) -> Any:
         """A JSON value with every text in it as data."""
+        if isinstance(value, Written):
+            return "".join(self._protected(piece, protected) for piece in value.pieces)
         if isinstance(value, str):
-            return self._tokenizer.protect(value, protected)
+            return str(value) if isinstance(value, Obeyed) else self._tokenizer.protect(value, protected)
         if isinstance(value, (list, tuple)):
             return [self._protected(item, protected) for item in cast("Sequence[Any]", value)]
         if isinstance(value, dict):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.api.openai.responses.input import read_input
-from codex_windows_ai.chat.formats.hermes import write_turn
+from codex_windows_ai.chat.conversation import spelled
+from codex_windows_ai.chat.formats.hermes import spell
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.message import Message
 
@@ -19,7 +20,7 @@ def messages(items: Any, instructions: str | None = None) -> tuple[Message, ...]
 
 def written(items: Any) -> list[tuple[str, str]]:
     """The turns as a model of the Hermes family reads them."""
-    return [(message.role, write_turn(message.parts)) for message in messages(items)]
+    return [(message.role, spelled(message.parts, spell).text) for message in messages(items)]
 
 
 CALL = {"type": "function_call", "call_id": "1", "name": "stats", "namespace": "mcp__pc", "arguments": "{}"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ MOST_COMPOSED_CHARACTERS = 4 * 1024 * 1024
 """Of all that a composed grammar is made of."""
 
 _MOST_BYTES = 1 << 30
+_CONTROL_TOKEN = re.compile(r"<\[[0-9]+\]>")
 
 _pool = WorkerPool(
     Path(__file__).with_name("grammar_worker.py"),
@@ -90,6 +92,8 @@ def _fault(grammar: Grammar) -> str:
 
 
 def _tried(kind: GrammarKind, definition: str, *, lenient: bool, seconds: float) -> SchemaSupport:
+    if kind == "composed":  # the worker's vocabulary is another: any of its control tokens stands for one of a model's
+        definition = _CONTROL_TOKEN.sub("<|tool|>", definition)
     request = {"kind": kind, "definition": definition, "lenient": lenient}
     reply = _pool.ask(json.dumps(request).encode(), seconds=seconds, most_bytes=_MOST_BYTES)
     if reply.limit:
