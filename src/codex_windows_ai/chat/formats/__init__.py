@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from codex_windows_ai.chat.format import ChatFormat
+from codex_windows_ai.chat.formats.gemma3 import Gemma3
+from codex_windows_ai.chat.formats.gemma4 import Gemma4
+from codex_windows_ai.chat.formats.harmony import Harmony
 from codex_windows_ai.chat.formats.hermes import Hermes
+from codex_windows_ai.chat.formats.llama import Llama
+from codex_windows_ai.chat.formats.mistral import Mistral
+from codex_windows_ai.chat.formats.phi4 import Phi4
+from codex_windows_ai.chat.formats.qwen_xml import QwenXml
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.tokenizer import Tokenizer
 
-FORMATS: tuple[type[ChatFormat], ...] = (Hermes,)
+FORMATS: tuple[type[ChatFormat], ...] = (
+    QwenXml, Llama, Mistral, Phi4, Gemma3, Gemma4, Harmony, Hermes,
+)  # fmt: skip
 """The first that suits a model's template is taken; the last suits all."""
 
 
@@ -19,5 +28,5 @@ def chat_format(folder: Path, tokenizer: Tokenizer) -> ChatFormat:
     Raises ModelFileError: its chat template is missing or does not compile.
     """
     template = ChatTemplate(folder, tokenizer)
-    chosen = next(kind for kind in FORMATS if kind.suits(template.source))
+    chosen = next(kind for kind in FORMATS if kind.suits(template))
     return chosen(template, tokenizer)
