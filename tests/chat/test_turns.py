@@ -43,8 +43,14 @@ FIRST = (
     "{% for m in messages %}{% if m.role == 'system' and not loop.first %}"
     "{{ raise_exception('system must be first') }}{% endif %}" + BODY + "{% endfor %}"
 )
+# As Mistral Nemo's: the system message is written with the last turn, where that is the user's.
+IN_THE_LAST = (
+    "{% set rest = messages[1:] if messages[0].role == 'system' else messages %}{% for m in rest %}<{{ m.role }}>"
+    "{{ messages[0].content if loop.last and m.role == 'user' and messages[0].role == 'system' }}{{ m.content }}|"
+    "{% endfor %}"
+)
 ANY = "{% for m in messages %}" + BODY + "{% endfor %}"
-TEMPLATES = [ANY, ALTERNATES, MISTRAL, IN_USERS, NO_SYSTEM, SILENT, FIRST]
+TEMPLATES = [ANY, IN_THE_LAST, ALTERNATES, MISTRAL, IN_USERS, NO_SYSTEM, SILENT, FIRST]
 ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
 

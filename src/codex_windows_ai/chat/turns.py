@@ -99,7 +99,8 @@ def learn_form(render: Callable[[list[dict[str, Any]]], str]) -> TurnForm:
     Raises TemplateOverLimitError: rendering takes too much.
     """
 
-    def takes(roles: str) -> bool:
+    def written(roles: str) -> tuple[bool, bool]:
+        """Whether the template takes turns of these roles, and whether it leaves words out: some do so in silence."""
         names = {"s": "system", "u": "user", "a": "assistant"}
         turns = [{"role": names[role], "content": f"{role}-word-{n}"} for n, role in enumerate(roles)]
         try:
@@ -107,13 +108,24 @@ def learn_form(render: Callable[[list[dict[str, Any]]], str]) -> TurnForm:
         except TemplateOverLimitError:
             raise
         except InvalidRequestError:
-            return False
-        return all(turn["content"] in text for turn in turns)  # some leave out in silence what they do not know
+            return False, False
+        return True, any(turn["content"] not in text for turn in turns)
+
+    def takes(roles: str) -> bool:
+        return written(roles) == (True, False)
+
+    def forgets(roles: str) -> bool:
+        return written(roles) == (True, True)
 
     if not takes("uau"):
         return TurnForm()  # whatever is wrong, these forms do not mend it
     return TurnForm(
-        systems="never" if not takes("su") else "anywhere" if takes("suasu") and takes("suas") else "first",
+        # Mistral Nemo's writes the system message with the last turn, if that is the user's, and forgets it else.
+        systems="never"
+        if not takes("su") or forgets("sua")
+        else "anywhere"
+        if takes("suasu") and takes("suas")
+        else "first",
         neighbours=takes("uu") and takes("uaau"),
         assistant_first=takes("au"),
         system_alone=takes("s"),
