@@ -38,6 +38,8 @@ class TurnWriter:
     """Of reasoning and words beside calls, the words, and what else the turn has."""
     alternates: bool = False
     """The template wants a user's turn between two of the assistant's."""
+    spells_words: bool = False
+    """Words that the template would leave out beside calls stay with them, which are spelled."""
     takes_results: bool = True
     """What a call returned may be a turn of the role `tool`."""
     dress: Callable[[dict[str, Any], Message], dict[str, Any]] = lambda turn, message: turn
@@ -52,15 +54,17 @@ class TurnWriter:
             named |= {call.call_id: call.name for call in calls}
             if message.role == "tool":
                 turns += self._results(message, named)
-            elif calls and self._natively(calls):
+            elif calls and self._natively(message, calls):
                 turns += self._calling(message, calls)
             else:
                 turns.append(self.dress({"role": message.role, "content": self._spelled(message)}, message))
         return turns
 
-    def _natively(self, calls: Sequence[Call]) -> bool:
+    def _natively(self, message: Message, calls: Sequence[Call]) -> bool:
         if not self.native or self.spell is None:
             return self.native
+        if self.spells_words and not self.style.keeps_words and message.text.strip():
+            return False
         return all(call.kind == "function" and _as_object(call.body) is not None for call in calls)
 
     def _calling(self, message: Message, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:

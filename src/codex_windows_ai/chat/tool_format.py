@@ -45,6 +45,8 @@ class ToolFormat(ChatFormat):
 
     only_native: ClassVar[bool] = False
     """Only a template can write calls, not the format itself."""
+    spells_words: ClassVar[bool] = False
+    """Words that a template leaves out beside calls stand before them in one turn, as the model wrote them."""
     custom_as_text: bool = False
     """A custom tool's call has its text as it is; else it is called as a function, whose one argument is the text."""
 
@@ -67,7 +69,19 @@ class ToolFormat(ChatFormat):
             separator=between.removesuffix(opening) if between.endswith(opening) else "",
             alternates=template.alternates,
             takes_results=self.takes_results,
+            spells_words=self.spells_words,
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """As all formats; also where tools are told of in words, though the template has a form for them."""
+        if self.native or not self.template.calls.written:
+            return super().remarks
+        unknown = (
+            "The chat template calls tools in a form that is not known here: the model is told of tools in words, and "
+            f"to call them in the form `{self.name}`."
+        )
+        return (*super().remarks, unknown)
 
     @classmethod
     def suits(cls, template: ChatTemplate) -> bool:

@@ -67,6 +67,7 @@ class Hermes(ToolFormat):
     name = "hermes"
     markers = (CALL_BEGIN,)
     custom_as_text = True
+    spells_words = True
 
     @classmethod
     def suits(cls, template: ChatTemplate) -> bool:
@@ -91,6 +92,8 @@ class Hermes(ToolFormat):
     @property
     def takes_results(self) -> bool:
         """What a call returned is a user's turn in `<tool_response>` where the template knows no other."""
+        if self.native:
+            return super().takes_results
         return "tool_response" in (self.template.tool_source if self.takes_tools else self.template.source)
 
     def spell(self, calls: Sequence[Call]) -> Written:
