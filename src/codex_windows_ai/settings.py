@@ -27,6 +27,7 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 KVPrecision = Literal["auto", "float32", "float16"]
 Fallback = Literal["refuse", "announce"]
 Device = Literal["gpu", "npu", "cpu"]
+ChatFormatName = Literal["auto", "qwen-xml", "llama", "mistral", "phi4", "gemma3", "gemma4", "harmony", "hermes"]
 
 _PROVIDERS = ("auto", "language-model", "engine", "engine:gpu", "engine:npu", "engine:cpu")
 _ACTION = "action:.+"
@@ -154,6 +155,11 @@ class Settings(BaseSettings):
     codex_tools: bool | None = Field(
         default=None,
         description="Codex offers its tools to the model of this machine; default: if it has a billion parameters.",
+    )
+    chat_format: ChatFormatName = Field(
+        default="auto",
+        description="How the model calls tools: `auto` finds it out from the model's chat template; a name of a form "
+        "(docs/chat.md) is for a model whose template does not say what it was trained to.",
     )
     kv_cache: KVPrecision = Field(
         default="auto",

@@ -41,6 +41,7 @@ def test_show_says_what_the_model_takes_and_which_window_fits(installed: Path) -
     text = cwai("models", "show", "mine", home=installed).stdout
     assert "8,192 tokens\n" in text
     assert "float32, 46,080 bytes a token" in text
+    assert "chat format:  hermes, told of tools in words\n" in text
     shown = json.loads(cwai("models", "show", "MINE", "--json", home=installed).stdout)["model"]
     assert (shown["name"], shown["own_window"], shown["window"]) == ("mine", 8192, 8192)
     assert shown["weights_bytes"] < shown["bytes"]
@@ -50,6 +51,14 @@ def test_show_says_what_the_model_takes_and_which_window_fits(installed: Path) -
     halved = environment_with(installed) | {"CODEX_WINDOWS_AI_KV_CACHE": "float16"}
     ran = subprocess.run([*COMMAND, "models", "show", "mine"], env=halved, capture_output=True, text=True, check=True)
     assert "float16, 23,040 bytes a token" in ran.stdout
+
+    other = environment_with(installed) | {"CODEX_WINDOWS_AI_CHAT_FORMAT": "mistral"}
+    ran = subprocess.run([*COMMAND, "models", "show", "mine"], env=other, capture_output=True, text=True, check=True)
+    assert "mistral, told of tools in words; by the setting `chat_format`" in ran.stdout
+    other["CODEX_WINDOWS_AI_CHAT_FORMAT"] = "morse"
+    failed = subprocess.run([*COMMAND, "models", "show", "mine"], env=other, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert "'qwen-xml'" in failed.stderr
 
     missing = cwai("models", "show", DEFAULT_MODEL, home=installed)
     assert missing.exit_code == 1

@@ -77,6 +77,11 @@ class ChatFormat(ABC):
         )
         """How the template deals with what the model thinks."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What of a conversation, of the tokenizer or of tools is not as it should be, in words."""
+        return self.template.remarks
+
     @classmethod
     @abstractmethod
     def suits(cls, template: ChatTemplate) -> bool:

@@ -55,7 +55,7 @@ def try_chat(folder: Path, tokenizer: Tokenizer) -> tuple[str, ...]:
         raise _unfit("The model's chat template does not write what the user says.")
     refused = [name for name, (turns, tools) in _CONVERSATIONS.items() if not _takes(form, turns, tools)]
     lost = (f"The chat template refuses {', '.join(refused)}; such requests will fail.",) if refused else ()
-    return (*form.template.remarks, *lost)
+    return (*form.remarks, *lost)
 
 
 def _takes(form: ChatFormat, messages: tuple[Message, ...], tools: ToolSet) -> bool:

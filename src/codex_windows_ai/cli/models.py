@@ -82,6 +82,7 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         "made from": f"{facts.source}, precision {facts.precision}",
         "weights": bytes_text(facts.weights_bytes),
         "window": f"{facts.window:,} tokens{fits}",
+        "chat format": facts.chat_format or "none, see the note",
         "keys, values": f"{facts.kv_cache}, {facts.token_bytes:,} bytes a token",
         "thinks": facts.reasoning.described,
         **({"efforts": ", ".join(facts.reasoning.levels)} if facts.reasoning.levels else {}),

@@ -63,7 +63,7 @@ class EngineProvider:
         else:
             self.engine = _engine_on(device, self.folder, plan.configure(settings.threads), progress)
         try:
-            self.format = chat_format(self.folder.path, self.engine.tokenizer)
+            self.format = chat_format(self.folder.path, self.engine.tokenizer, settings.chat_format)
             """How the model is spoken to, and how its answers are read."""
             with suppress(Exception):  # who asks for a grammar is told
                 _ = self.engine.core.validator.grammars  # made now, while nobody is served who would wait for it

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.formats import chat_format
 from codex_windows_ai.chat.reasoning import ReasoningForm
+from codex_windows_ai.chat.tool_format import ToolFormat
 from codex_windows_ai.engine.memory_plan import plan_memory
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.errors import ModelNotFoundError, UnsupportedModelError
-from codex_windows_ai.models.folder import read_model_folder
+from codex_windows_ai.errors import ModelNotFoundError, UnsupportedModelError, WindowsAiError
+from codex_windows_ai.models.folder import TOKENIZER, read_model_folder
 from codex_windows_ai.models.graph_check import read_sizes
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import Settings
@@ -38,6 +40,8 @@ class ModelFacts:
     """How its chat template deals with what the model thinks."""
     memory: dict[str, int]
     """Bytes that each part may take here, their sum as `budget`; empty where it does not fit."""
+    chat_format: str
+    """How it calls tools, and who says so; nothing where its template cannot be used."""
     remarks: tuple[str, ...]
 
 
@@ -63,6 +67,13 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
     else:
         window, token, kept = plan.window, plan.token_bytes, "float16" if plan.half_precision else kept
         memory = plan.parts | {"budget": plan.budget}
+    reasoning, spoken = ReasoningForm(), ""
+    try:
+        form = chat_format(folder.path, Tokenizer(folder.path / TOKENIZER), settings.chat_format)
+    except WindowsAiError as error:
+        remarks += (error.message,)
+    else:
+        reasoning, spoken = form.reasoning, _described(form, settings)
     return ModelFacts(
         name=name,
         path=installed.path,
@@ -74,7 +85,15 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
         window=window,
         kv_cache=kept,
         token_bytes=token,
-        reasoning=chat_format(folder.path, Tokenizer(folder.tokenizer_file)).reasoning,
+        reasoning=reasoning,
         memory=memory,
+        chat_format=spoken,
         remarks=remarks,
     )
+
+
+def _described(form: ChatFormat, settings: Settings) -> str:
+    """A format, and where it is from."""
+    written = isinstance(form, ToolFormat) and form.native
+    told = "calls as its template writes them" if written else "told of tools in words"
+    return f"{form.name}, {told}" + ("" if settings.chat_format == "auto" else "; by the setting `chat_format`")

@@ -15,6 +15,7 @@ from codex_windows_ai.chat.formats.phi4 import Phi4
 from codex_windows_ai.chat.formats.qwen_xml import QwenXml
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.tokenizer import Tokenizer
+from codex_windows_ai.errors import SettingsError
 
 FORMATS: tuple[type[ChatFormat], ...] = (
     QwenXml, Llama, Mistral, Phi4, Gemma3, Gemma4, Harmony, Hermes,
@@ -22,11 +23,15 @@ FORMATS: tuple[type[ChatFormat], ...] = (
 """The first that suits a model's template is taken; the last suits all."""
 
 
-def chat_format(folder: Path, tokenizer: Tokenizer) -> ChatFormat:
-    """The format of the model in a folder.
+def chat_format(folder: Path, tokenizer: Tokenizer, name: str = "auto") -> ChatFormat:
+    """The format of the model in a folder: the one of this name, or by `auto` the one that its template writes.
 
-    Raises ModelFileError: its chat template is missing or does not compile.
+    Raises ModelFileError: its chat template is missing or does not compile. SettingsError: there is no format of this
+    name, or the template cannot be used with it.
     """
     template = ChatTemplate(folder, tokenizer)
-    chosen = next(kind for kind in FORMATS if kind.suits(template))
+    chosen = next((kind for kind in FORMATS if (kind.suits(template) if name == "auto" else kind.name == name)), None)
+    if chosen is None:
+        known = ", ".join(f"`{kind.name}`" for kind in FORMATS)
+        raise SettingsError(f"There is no chat format `{name}`.", hint=f"Take `auto`, or one of {known}.")
     return chosen(template, tokenizer)
