@@ -237,7 +237,7 @@ PIECES = [
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(PIECES), max_size=12), st.data(), st.booleans(), st.booleans())
 def test_of_a_malformed_answer_nothing_is_lost_and_it_does_not_matter_where_it_is_cut(
     load: Load, name: str, pieces: list[str], data: st.DataObject, cut: bool, constrained: bool
