@@ -173,10 +173,14 @@ class AnswerReader(ABC):
         self._parts.append(CallEnded(self._called, body, complete=complete))
         self._spoken = self._wrapped = False
 
-    def _break_call(self) -> None:
+    def _break_call(self) -> Steps[None]:
         """A call whose end never came, or that is malformed: all that follows is in its body as it was written."""
-        self._pass(self._held)
-        self._held = ""
+        while True:
+            self._pass(self._held)
+            self._held = ""
+            if self._ended:
+                break
+            yield
         self._end_call(complete=False)
 
     def _json_object(self) -> Steps[bool]:

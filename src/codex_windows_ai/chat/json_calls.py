@@ -110,14 +110,14 @@ class JsonReader(CallReader):
         self._begin_call(tool, wrapped=custom and not form.custom_as_text)
         begin = form.begin(tool.qualified)
         if len(begin) > 1 and not (yield from self._identified(begin[1])):
-            self._break_call()
+            yield from self._break_call()
             return False
         if custom and form.custom_as_text:
             place = yield from self._before(form.marker)
             self._end_call(complete=place or not self._cut)
             return True
         if not (yield from self._json_object()) or not (yield from self._ends(form.end)):
-            self._break_call()
+            yield from self._break_call()
             return False
         self._end_call(complete=True)
         return True

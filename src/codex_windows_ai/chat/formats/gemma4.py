@@ -212,7 +212,7 @@ class Gemma4Reader(CallReader):
             self._take(END)
             self._end_call(complete=True)
         else:
-            self._break_call()
+            yield from self._break_call()
         return True
 
     def _container(self, begin: str) -> Steps[bool]:

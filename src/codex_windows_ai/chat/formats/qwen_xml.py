@@ -184,11 +184,11 @@ class XmlReader(CallReader):
         while (found := (yield from self._starts((_PARAMETER, _END)))) == _PARAMETER:
             self._take(found)
             if not (yield from self._parameter(before, tool)):
-                self._break_call()
+                yield from self._break_call()
                 return True
             before = ", "
         if found is None:
-            self._break_call()
+            yield from self._break_call()
             return True
         self._take(found)
         self._pass("{}" if before == "{" else "}")
