@@ -143,7 +143,9 @@ class ChatFormat(ABC):
         thinking = self.reasoning.asked(request.template_options, request.reasoning_budget)
         options = thinking.options
         unknown = tuple(name for name in options if name not in self.template.variables)
-        left_out = (*thinking.left_out, *unknown, *self.reasoning.dropped(messages))
+        left_out = (*thinking.left_out, *unknown)
+        if not self.reads_reasoning:
+            left_out += tuple(self.reasoning.dropped(messages))
         # Templates may leave out what an assistant thought, and the space around a text, but no words of others.
         self.tokenizer.check_length(*(each.text.strip() for each in messages if each.role != "assistant"))
         last = messages[-1]
@@ -158,6 +160,8 @@ class ChatFormat(ABC):
                 *left_out,
             )
         rendered = self.render(messages, tools, options)
+        if self.reads_reasoning:
+            return PreparedPrompt(tuple(rendered), left_out=left_out)
         tokens, preamble = self.reasoning.prepared(rendered, self.tokenizer, thinking.most_tokens)
         return PreparedPrompt(tuple(tokens), left_out=left_out, preamble=preamble)
 

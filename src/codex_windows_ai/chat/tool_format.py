@@ -71,6 +71,8 @@ class ToolFormat(ChatFormat):
             takes_results=self.takes_results,
             spells_words=self.spells_words,
         )
+        if not self.reads_reasoning:
+            self._writer = replace(self._writer, dress=self.reasoning.turn)
 
     @property
     def remarks(self) -> tuple[str, ...]:

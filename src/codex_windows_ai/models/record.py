@@ -13,7 +13,7 @@ from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.storage import sha256
 
 RECORD = "conversion.json"
-VERSION = 6
+VERSION = 7
 """Raised when models installed by an earlier release must be made again."""
 
 
