@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         description="Memory that a model may take, weights, keys and values and all: `6GB`, `6GiB`, or bytes; default: "
         "up to four fifths of the machine's, of which keys and values take what a window needs, or a quarter at most.",
     )
+    reading_pause: float = Field(
+        default=0.12,
+        gt=0,
+        le=10,
+        description="Seconds that answers under way may pause at a time while a prompt is read: less is smoother for "
+        "them, more reads prompts faster.",
+    )
     threads: int | None = Field(default=None, ge=1, description="Threads of the engine; default: physical cores.")
     port: int | None = Field(
         default=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,6 +160,21 @@ def test_a_pass_that_fails_ends_its_own_sequences_and_no_others(
     (other,) = others
     assert other.deltas[-1].finish_reason == "length"
     assert_at_rest(core)
+
+
+def test_pauses_are_those_between_two_pieces_of_one_answer(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sequence, "draft", lambda _: [])
+    ticks = iter(range(1000))
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr("codex_windows_ai.engine.statistics.time", clock)
+    submit(core, prompt=(1, 2, 3), max_output_tokens=1)
+    run(core)
+    assert core.statistics().pause_p95 == 0  # it had one piece
+
+    for n in range(2):
+        submit(core, agent=str(n), prompt=(n, n, n), max_output_tokens=6)
+    run(core)
+    assert core.statistics().pause_p95 == 2  # they speak by turns
 
 
 def test_beside_one_who_guesses_the_other_goes_on(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ PROMPTS, TOKENS = 12, 480
 
 def test_memory_that_grows_is_bounded_by_the_parts_that_are_said(tiny_model: ModelFolder):
     plan = plan_memory(read_sizes(tiny_model), tiny_model.context_length, memory=BUDGET)
-    core = EngineCore(tiny_model, plan.configure(threads=1))
+    core = EngineCore(tiny_model, plan.configure(threads=1, prefill_seconds=0.12))
     core.warm_up()
     before = own_memory()
     random = np.random.default_rng(1)

@@ -28,7 +28,7 @@ from codex_windows_ai.engine.scheduler import (
     sequences_of,
 )
 from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
-from codex_windows_ai.engine.statistics import Counters
+from codex_windows_ai.engine.statistics import Counters, Pauses
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
 from codex_windows_ai.engine.warm_up import warm_up
@@ -68,6 +68,7 @@ class EngineCore:
         shared_bytes = self.configuration.shared_bytes if self.model.shares_prefixes else 0
         self.shared = SharedPrefixes(self.pool, shared_bytes, self.configuration.shared_saving)
         self._counters = Counters()
+        self._pauses = Pauses()
         on_cpu = self.model.computes_in_host_memory  # elsewhere no bits are promised
         abilities = Abilities(self.model.takes_pieces, rows_alike=not on_cpu or self.model.rows_alike())
         self.scheduler = Scheduler(self.configuration, self.slots, abilities)
@@ -163,6 +164,8 @@ class EngineCore:
         except Exception as error:  # a grammar that cannot go on must not end the others
             self._end(sequence, _failure(error))
             return
+        if sequence.output_tokens > said:
+            sequence.spoke_at = self._pauses.note(sequence.spoke_at)
         self._counters.output_tokens += sequence.output_tokens - said
         self.scheduler.counters.charge(sequence.agent, sequence.output_tokens - said)
         if draft:
@@ -211,6 +214,7 @@ class EngineCore:
             **asdict(self._counters),
             waiting=len(self.scheduler.waiting),
             running=len(self.slots),
+            pause_p95=self._pauses.p95,
             forward_passes=self.model.forward_passes,
             weights_bytes=self.model.loaded_bytes,
             scratch_bytes=self.configuration.scratch_bytes,

@@ -53,10 +53,11 @@ class MemoryPlan:
         """What all parts may take together."""
         return sum(self.parts.values())
 
-    def configure(self, threads: int | None) -> EngineConfiguration:
+    def configure(self, threads: int | None, prefill_seconds: float) -> EngineConfiguration:
         """An engine that keeps to the plan."""
         return EngineConfiguration(
             threads=threads,
+            prefill_seconds=prefill_seconds,
             row_bytes=self.slots,
             cache_bytes=self.prefix_cache,
             shared_bytes=self.shared_prefix,

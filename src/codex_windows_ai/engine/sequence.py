@@ -90,6 +90,8 @@ class Sequence:
             self._begin(matcher)
         self.given_length = len(self.tokens)
         """Tokens to be read before the first is chosen: the prompt, and how any answer must begin."""
+        self.spoke_at: float | None = None
+        """When the last tokens were chosen."""
         self.submitted = time.perf_counter()
         self._started: float | None = None
         self._first_token: float | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections import deque
 from dataclasses import dataclass
 
 
@@ -23,3 +26,25 @@ class Counters:
     lent_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+
+
+class Pauses:
+    """How long answers paused between two of their pieces: the last `LAST` of all answers."""
+
+    LAST = 1024
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=self.LAST)
+
+    def note(self, before: float | None) -> float:
+        """A piece of an answer came, whose last one came `before`, if there was one; returns when."""
+        now = time.perf_counter()
+        if before is not None:
+            self._seconds.append(now - before)
+        return now
+
+    @property
+    def p95(self) -> float:
+        """Seconds that 95 of 100 pauses were no longer than; 0 before there was any."""
+        ordered = sorted(self._seconds)
+        return ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else 0.0

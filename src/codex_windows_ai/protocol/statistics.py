@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 Kind = Literal["gauge", "counter"]
 """A counter only grows while the engine is loaded; a gauge goes up and down."""
 
-Unit = Literal["requests", "passes", "sequences", "tokens", "blocks", "bytes", "ratio"]
+Unit = Literal["requests", "passes", "sequences", "tokens", "blocks", "bytes", "seconds", "ratio"]
 
 _KEY = "figure"
 _Compute = TypeVar("_Compute", bound=Callable[..., float])
@@ -68,6 +68,14 @@ class EngineStatistics:
     waiting: int = field(metadata=_gauge("Requests in the queue.", "requests", "requests_waiting", "requests.waiting"))
     running: int = field(
         metadata=_gauge("Requests being answered.", "requests", "requests_running", "requests.running")
+    )
+    pause_p95: float = field(
+        metadata=_gauge(
+            "Seconds that answers pause between two of their pieces: 95th percentile of the last 1,024 pauses.",
+            "seconds",
+            "answer_pause_p95_seconds",
+            "pauses.p95_seconds",
+        )
     )
     finished: int = field(metadata=_counter("Requests answered.", "requests", "requests_finished", "requests.finished"))
     failed: int = field(

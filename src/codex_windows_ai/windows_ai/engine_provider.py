@@ -56,12 +56,13 @@ class EngineProvider:
         # What a device computes with has the type that its graph says.
         precision = settings.kv_cache if device is None else "float32"
         plan = plan_memory(read_sizes(self.folder), self.folder.context_length, precision, memory=settings.memory)
+        configuration = plan.configure(settings.threads, settings.reading_pause)
         if device is None:
             own_window, self.folder = self.folder.context_length, replace(self.folder, context_length=plan.window)
-            self.engine = Engine(self.folder, plan.configure(settings.threads))
+            self.engine = Engine(self.folder, configuration)
             self.remarks = _remarks(plan, own_window, self.engine, self.folder.name)
         else:
-            self.engine = _engine_on(device, self.folder, plan.configure(settings.threads), progress)
+            self.engine = _engine_on(device, self.folder, configuration, progress)
         try:
             self.format = chat_format(self.folder.path, self.engine.tokenizer, settings.chat_format)
             """How the model is spoken to, and how its answers are read."""
