@@ -127,6 +127,28 @@ def test_where_a_batch_would_change_the_bits_a_seeded_sequence_decodes_alone(
     assert not any(batch.piece for batch in batches if any(one.exact for one in batch.sequences))
 
 
+def test_one_that_ends_in_a_pass_of_its_own_leaves_the_others_side_by_side(
+    core: EngineCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sequence, "draft", lambda _: [])
+    monkeypatch.setattr(core.scheduler, "_abilities", Abilities(takes_pieces=True, rows_alike=False))
+    clients = [submit(core, (n,), seed, prefix=(), tokens=40) for n, seed in enumerate((None, 1, None, None))]
+    while len(core.slots.decoding) < len(clients):
+        core.step()
+    seeded = next(sequence for sequence in core.slots.decoding if sequence.exact)
+    seeded.max_output_tokens = seeded.output_tokens + 1  # the next pass ends it, and its slot is another's
+    decoded = []
+    for step in core.scheduler.steps():
+        assert isinstance(step, DecodeBatch)
+        first = step.sequences[0].slot
+        assert [sequence.slot for sequence in step.sequences] == [*range(first, first + len(step.sequences))]
+        decoded += step.sequences
+        core.execute(step)
+
+    assert seeded.phase is Phase.DONE
+    assert sorted(map(id, decoded)) == sorted(id(client.sequence) for client in clients)
+
+
 def test_draft_tokens_are_checked_in_a_step_of_their_own(core: EngineCore, monkeypatch: pytest.MonkeyPatch) -> None:
     (sequence,) = decoding(core, 1)
     monkeypatch.setattr(sequence, "draft", lambda: [7, 8])

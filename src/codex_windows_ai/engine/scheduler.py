@@ -157,25 +157,30 @@ class Scheduler:
         yield from checks
         if len(checks) == len(sequences):
             return
-        *others, last = self._batches(self._slots.decoding)
-        yield from map(DecodeBatch, others)
-        piece: PrefillChunk | None = None
-        for step in self._piece_beside(last):
-            if isinstance(step, PrefillChunk):
-                piece = step
-            else:
-                yield step
-        yield DecodeBatch(last, piece)
+        for batch, is_last in self._batches(self._slots.decoding):
+            piece: PrefillChunk | None = None
+            for step in self._piece_beside(batch) if is_last else ():
+                if isinstance(step, PrefillChunk):
+                    piece = step
+                else:
+                    yield step
+            yield DecodeBatch(batch, piece)
 
-    def _batches(self, sequences: list[Sequence]) -> list[list[Sequence]]:
-        """The sequences of each pass: all, or where bits count and a batch would change them, each of these alone."""
-        batches: list[list[Sequence]] = []
-        for sequence in sequences:
-            alone = sequence.exact and not self._abilities.rows_alike
-            if not batches or alone or (batches[-1][0].exact and not self._abilities.rows_alike):
-                batches.append([])
-            batches[-1].append(sequence)
-        return batches
+    def _batches(self, sequences: list[Sequence]) -> Iterator[tuple[list[Sequence], bool]]:
+        """The sequences of each pass, and whether it is the last: all in one, unless that changed bits that count.
+
+        Then seeded ones decode alone. When a sequence ends, others move to its slot, so each batch is found when it is
+        due.
+        """
+        alike = self._abilities.rows_alike
+        while sequences := [one for one in self._slots.decoding if one in sequences]:
+            batch = sequences[:1]
+            for one in sequences[1:]:
+                if one.slot != batch[-1].slot + 1 or (not alike and (one.exact or batch[0].exact)):
+                    break
+                batch.append(one)
+            sequences = sequences[len(batch) :]
+            yield batch, not sequences
 
     def _piece_beside(self, sequences: list[Sequence]) -> Iterator[PrefixMatch | PrefillChunk]:
         """The piece of a prompt that is read in the pass of those sequences, if there is one, and what precedes it."""
