@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from codex_windows_ai.bench.bench import Bench
-from codex_windows_ai.bench.sides.chat_server import GIVEN_UP, ChatQuestion, ChatServer, RefusedError, peer_server
+from codex_windows_ai.bench.sides.chat_server import GIVEN_UP, ChatQuestion, ChatServer, peer_server
 from codex_windows_ai.bench.sides.peers import Peer
 from codex_windows_ai.bench.sides.side import Reply
 from codex_windows_ai.bench.workloads.branching import BranchingSize, branch_out, branching_talks
 from codex_windows_ai.bench.workloads.greedy import ask_greedily
-from codex_windows_ai.errors import EngineError
+from codex_windows_ai.errors import EngineError, NotAvailableError
 from tests.bench.fake_peer import END, FakePeer, chunk
 
 pytestmark = pytest.mark.anyio
@@ -82,9 +82,9 @@ async def test_who_gives_up_leaves_after_so_many_pieces(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("peer", "kind", "said"),
     [
-        (FakePeer(refuses=(0, "too long")), RefusedError, "theirs answered with an error: too long"),
-        (FakePeer(events=[chunk("a"), {"error": {"message": "out of memory"}}, END]), RefusedError, "out of memory"),
-        (FakePeer(events=["no JSON", END]), RefusedError, "no JSON"),
+        (FakePeer(refuses=(0, "too long")), NotAvailableError, "theirs answered with an error: too long"),
+        (FakePeer(events=[chunk("a"), {"error": {"message": "no memory"}}, END]), NotAvailableError, "no memory"),
+        (FakePeer(events=["no JSON", END]), NotAvailableError, "no JSON"),
         (FakePeer(events=[chunk("a")]), EngineError, "theirs broke off"),
         (FakePeer(events=[END]), EngineError, "without saying why"),
     ],

@@ -22,17 +22,13 @@ from codex_windows_ai.bench.sides.ours import running_host
 from codex_windows_ai.bench.sides.peers import OURS, Peer
 from codex_windows_ai.bench.sides.side import Reply
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.errors import EngineError
+from codex_windows_ai.errors import EngineError, NotAvailableError
 from codex_windows_ai.protocol.json_values import as_object, object_in
 
 GIVEN_UP = "given up"
 """The finish reason of an answer whose reader left."""
 _CONNECT_SECONDS = 5.0
 _END = "[DONE]"
-
-
-class RefusedError(EngineError):
-    """A server does not do what was asked: it says so at once, and others' answers are not touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,7 @@ class ChatServer:
     async def ask(self, agent: int, question: ChatQuestion) -> ChatReply:
         """The answer to the agent of that number.
 
-        Raises RefusedError: it answered with an error. EngineError: it broke off, or never said that it was done.
+        Raises NotAvailableError: it answered with an error. EngineError: it broke off, or never said that it was done.
         """
         body: dict[str, Any] = {
             "model": self._model,
@@ -177,7 +173,7 @@ class ChatServer:
     def _refused(self, content: dict[str, Any]) -> None:
         error = content.get("error", content)
         said = as_object(error).get("message") or (error if isinstance(error, str) else json.dumps(error))
-        raise RefusedError(f"{self.name} answered with an error: {said}")
+        raise NotAvailableError(f"{self.name} answered with an error: {said}")
 
     def _reply(self, stream: _Stream, question: ChatQuestion, asked: float, total: float) -> ChatReply:
         encode = self._tokenizer.encode_text

@@ -16,13 +16,13 @@ from typing import Literal
 
 from codex_windows_ai.bench.bench import Bench, Round
 from codex_windows_ai.bench.figures import Comparison, Outcome, Result, Spread, Target, compare
-from codex_windows_ai.bench.sides.chat_server import ChatReply, ChatServer, RefusedError, our_host, peer_server
+from codex_windows_ai.bench.sides.chat_server import ChatReply, ChatServer, our_host, peer_server
 from codex_windows_ai.bench.sides.peers import OURS, Peer
 from codex_windows_ai.bench.workloads.agents import conversation_figures
 from codex_windows_ai.bench.workloads.alone import AloneSize, alone_figures, read_and_write
 from codex_windows_ai.bench.workloads.branching import BranchingSize, branch_out, branching_talks
 from codex_windows_ai.bench.workloads.greedy import QUALITY, Greedy, ask_greedily, judge
-from codex_windows_ai.errors import InvalidRequestError
+from codex_windows_ai.errors import InvalidRequestError, NotAvailableError
 
 NAME = "compare"
 _MARGIN = 256
@@ -131,7 +131,7 @@ async def _alone(
                     continue
                 try:
                     reply = await read_and_write(sides[name], bench.tokenizer, prompt, size.output, seed)
-                except RefusedError as error:
+                except NotAvailableError as error:
                     if name == OURS:
                         raise
                     found.refusals[prompt, name] = error.message  # its window may be smaller than ours

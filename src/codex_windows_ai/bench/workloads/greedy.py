@@ -14,9 +14,10 @@ from codex_windows_ai.bench.quality import (
     float_reference,
     logprob_difference,
 )
-from codex_windows_ai.bench.sides.chat_server import ChatQuestion, ChatReply, ChatServer, RefusedError
+from codex_windows_ai.bench.sides.chat_server import ChatQuestion, ChatReply, ChatServer
 from codex_windows_ai.bench.sides.peers import OURS
 from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.protocol.request import Message, ToolSet
 
 QUALITY = "quality"
@@ -48,7 +49,7 @@ async def ask_greedily(side: ChatServer, tokens: int) -> Greedy:
 
     try:
         return Greedy(tuple([await ask(question, logprobs=True) for question in QUESTIONS]))
-    except RefusedError as error:
+    except NotAvailableError as error:
         return Greedy(tuple([await ask(question, logprobs=False) for question in QUESTIONS]), error.message)
 
 
