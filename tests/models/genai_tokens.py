@@ -46,7 +46,7 @@ def by_engine(folder: ModelFolder, asked: Sequence[Sequence[int]], count: int) -
 
 
 def by_passes(folder: ModelFolder, asked: Sequence[Sequence[int]], count: int, cut: int) -> list[list[int]]:
-    """Prompts read in pieces of `cut` tokens, then all decoded together."""
+    """Prompts read in pieces of `cut` tokens, then all decoded together, or alone where a batch has other bits."""
     model = Model(folder)
     pool = HostPool(model.spec, 1 << 28)
     rows = [list(prompt) for prompt in asked]
@@ -63,10 +63,14 @@ def by_passes(folder: ModelFolder, asked: Sequence[Sequence[int]], count: int, c
             reserve([*(len(other) for other in asked[:slot]), start, *([0] * (len(rows) - slot - 1))], piece.shape[1])
             logits = model.forward(pool, slot, piece, [start])
         choose(logits[0, -1], rows[slot])
+    batch = len(rows) if model.rows_alike() else 1
     for _ in range(count - 1):
         past = [len(row) - 1 for row in rows]
         reserve(past, 1)
-        logits = model.forward(pool, 0, np.array([[row[-1]] for row in rows]), past)
-        for row, answer in zip(rows, logits[:, -1], strict=True):
-            choose(answer, row)
+        for first in range(0, len(rows), batch):
+            those = rows[first : first + batch]
+            tokens = np.array([[row[-1]] for row in those])
+            logits = model.forward(pool, first, tokens, past[first : first + batch])
+            for row, answer in zip(those, logits[:, -1], strict=True):
+                choose(answer, row)
     return [row[len(prompt) :] for row, prompt in zip(rows, asked, strict=True)]

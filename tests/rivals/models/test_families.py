@@ -24,8 +24,10 @@ _MOST_OF_FLOATS = 0.0005
 """Nats, where nothing is rounded but by float32."""
 _MOST_BY_ORDER_OF_SUMS = 0.001
 """How far answers are apart that differ in the order of sums, and so here and there in how something is rounded."""
-_ROOM_FOR_ROUNDED_WEIGHTS = 0.15
-"""Of llama.cpp's divergence, which has the file's own weights, where ours became 8 bits for the sake of speed."""
+_ROOM_FOR_ROUNDED_WEIGHTS = 0.35
+"""Of llama.cpp's divergence, which has the file's own weights, where ours became 8 bits for the sake of speed, and all
+products of a layer integers, as far as a mean divergence of 0.005 on the converter's sample allows.
+"""
 
 
 @pytest.mark.parametrize(
