@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece
+from codex_windows_ai.protocol.json_values import as_object, object_in
 from codex_windows_ai.protocol.tools import Tool, ToolName
 
 Found = TypeVar("Found")
@@ -257,11 +258,7 @@ def wrapped(text: str) -> str:
 
 def unwrapped(body: str) -> str | None:
     """What a custom tool takes, of such arguments; None: they are none."""
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    text: Any = cast("dict[str, Any]", value).get(WRAPPED) if isinstance(value, dict) else None
+    text: object = as_object(object_in(body)).get(WRAPPED)
     return text if isinstance(text, str) else None
 
 

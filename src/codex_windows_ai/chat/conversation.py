@@ -7,14 +7,14 @@ them in the assistant's words, and a result is a user's turn where the template 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from codex_windows_ai.chat.call_style import CallStyle, call_entry
 from codex_windows_ai.chat.written import Written
+from codex_windows_ai.protocol.json_values import object_in
 from codex_windows_ai.protocol.message import Call, Image, Message, Part, Reasoning, Result, Text
 
 Turns = list[dict[str, Any]]
@@ -133,13 +133,7 @@ def identifier(call_id: str) -> str:
 
 def _as_object(body: str) -> dict[str, Any] | None:
     """A call's arguments; none are an empty object, and what is no object is None."""
-    if not body.strip():
-        return {}
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    return object_in(body) if body.strip() else {}
 
 
 def _in_order(messages: Sequence[Message]) -> list[Message]:

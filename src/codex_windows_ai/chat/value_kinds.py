@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from codex_windows_ai.protocol.json_values import as_object
+
 Schema = dict[str, Any]
 TEXT_ALONE = frozenset({"string"})
 KINDS = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
@@ -15,9 +17,10 @@ _MOST_REFERENCES = 8
 def resolved(schema: Any, root: Schema) -> Schema:
     """The schema behind plain references within `root`; an empty one where there is none."""
     for _ in range(_MOST_REFERENCES):
-        reference = cast("Schema", schema).get("$ref") if isinstance(schema, dict) else None
+        found = as_object(schema)
+        reference = found.get("$ref")
         if not isinstance(reference, str):
-            return cast("Schema", schema) if isinstance(schema, dict) else {}
+            return found
         schema = _target(reference, root)
     return {}
 
@@ -28,7 +31,7 @@ def _target(reference: str, root: Schema) -> Any:
         return None
     for name in reference.removeprefix("#").split("/")[1:]:
         name = name.replace("~1", "/").replace("~0", "~")
-        node = cast("Schema", node).get(name) if isinstance(node, dict) else None
+        node = as_object(node).get(name)
     return node
 
 

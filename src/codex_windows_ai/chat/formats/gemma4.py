@@ -22,6 +22,7 @@ from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import Tool, ToolSet
 
@@ -147,8 +148,7 @@ class _Values:
 
     def _object(self, schema: Schema) -> str:
         """An object's fields in the order of their names, each that is required among them, with commas between."""
-        properties: Any = schema.get("properties")
-        named = cast("Schema", properties) if isinstance(properties, dict) else {}
+        named = as_object(schema.get("properties"))
         if not named and schema.get("additionalProperties") is not False:
             return self._free()
         listed: Any = schema.get("required")

@@ -30,6 +30,7 @@ from codex_windows_ai.chat.written import Obeyed, Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
+from codex_windows_ai.protocol.json_values import as_object, object_in
 from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import Tool, ToolName, ToolSet
 
@@ -107,11 +108,8 @@ def _text(value: Any, words: Words) -> str:
 
 
 def _arguments(body: str) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(body or "{}")
-    except (ValueError, RecursionError):
-        value = None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"arguments": body}
+    arguments = object_in(body or "{}")
+    return {"arguments": body} if arguments is None else arguments
 
 
 class _CallRules:
@@ -129,8 +127,7 @@ class _CallRules:
         """Adds them: the parameters in the order of the schema, then those that it does not name."""
         root, rules = self._root, self._rules
         begin = rules.literal(f"{_FUNCTION}{self._tool.qualified_name}{_NAMED}")
-        properties: Any = root.get("properties")
-        named = cast("Schema", properties) if isinstance(properties, dict) else {}
+        named = as_object(root.get("properties"))
         required: Any = root.get("required")
         needed = frozenset(cast("list[str]", required)) if isinstance(required, list) else frozenset[str]()
         parameters: list[str] = []
@@ -218,8 +215,7 @@ class XmlReader(CallReader):
         if tool.kind == "custom":
             return TEXT_ALONE
         root = self._schemas[tool]
-        properties = resolved(root, root).get("properties")
-        named = cast("Schema", properties) if isinstance(properties, dict) else {}
+        named = as_object(resolved(root, root).get("properties"))
         return kinds_of(named.get(name, {}), root)
 
     def _pass_string(self, piece: str) -> None:
