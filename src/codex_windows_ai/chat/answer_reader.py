@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TypeVar
 
+from codex_windows_ai.engine.sampling.stop_strings import overlap
 from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, TextPiece
 from codex_windows_ai.protocol.json_values import as_object, object_in
 from codex_windows_ai.protocol.tools import Tool, ToolName
@@ -91,7 +92,7 @@ class AnswerReader(ABC):
             places = [(place, end) for end in ends if (place := self._held.find(end)) >= 0]
             place, end = min(places, default=(len(self._held), None))
             if end is None and (self._cut or not self._ended):
-                place -= max(len(begun(self._held, one)) for one in ends)
+                place -= max(overlap(self._held, one) for one in ends)
             if place:
                 say(self._held[:place])
             self._held = self._held[place + len(end or "") :]
@@ -260,11 +261,3 @@ def unwrapped(body: str) -> str | None:
     """What a custom tool takes, of such arguments; None: they are none."""
     text: object = as_object(object_in(body)).get(WRAPPED)
     return text if isinstance(text, str) else None
-
-
-def begun(text: str, marker: str) -> str:
-    """The longest end of `text` that may become `marker`."""
-    for length in range(min(len(text), len(marker) - 1), 0, -1):
-        if text.endswith(marker[:length]):
-            return marker[:length]
-    return ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from codex_windows_ai.engine.sampling.stop_strings import overlap
+
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
@@ -107,7 +109,7 @@ class PreambleReader:
 
     def _certain(self) -> int:
         """How many of the held bytes are the preamble's for certain: not newlines that may end it, nor half a mark."""
-        half = next((n for n in range(len(self._end) - 1, 0, -1) if self._held.endswith(self._end[:n])), 0)
+        half = overlap(self._held, self._end)
         return len(self._held[: len(self._held) - half].rstrip(b"\n"))
 
     def _say(self, data: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import AnyStr
 
 
 class StopStrings:
@@ -27,7 +28,7 @@ class StopStrings:
             self.found = True
             self._held = ""
             return text[: min(found)[1]]
-        keep = max(self._overlap(text, stop) for stop in self._stop)
+        keep = max(overlap(text, stop) for stop in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
@@ -36,10 +37,8 @@ class StopStrings:
         held, self._held = self._held, ""
         return held
 
-    @staticmethod
-    def _overlap(text: str, stop: str) -> int:
-        """Length of the longest end of `text` that begins `stop`."""
-        for length in range(min(len(text), len(stop) - 1), 0, -1):
-            if text.endswith(stop[:length]):
-                return length
-        return 0
+
+def overlap(text: AnyStr, mark: AnyStr) -> int:
+    """Length of the longest end of `text` that may become `mark`: a beginning of it, and not all of it."""
+    lengths = range(min(len(text), len(mark) - 1), 0, -1)
+    return next((length for length in lengths if text[-length:] == mark[:length]), 0)
