@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from codex_windows_ai.chat.answer_reader import CallReader, Steps
-from codex_windows_ai.chat.call_grammar import Rules, several, without_text
+from codex_windows_ai.chat.call_grammar import Rules, add_start, several, without_text
 from codex_windows_ai.chat.conversation import identifier
-from codex_windows_ai.chat.tool_format import chained, custom_as_function
+from codex_windows_ai.chat.format import AnswerParser
+from codex_windows_ai.chat.tool_format import ToolFormat, chained, custom_as_function
 from codex_windows_ai.chat.written import Obeyed, Written
+from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import ToolName, ToolSet
 
@@ -66,6 +68,26 @@ class JsonForm:
     @staticmethod
     def _lark(rules: Rules, around: Around) -> str:
         return f" {_IDENTIFIER} ".join(rules.literal(one) for one in around)
+
+
+class JsonFormat(ToolFormat):
+    """A format whose calls have a `JsonForm`, of which the first marker is the form's."""
+
+    form: JsonForm
+
+    def spell(self, calls: Sequence[Call]) -> Written:
+        """As all formats."""
+        return self.form.spell(calls)
+
+    def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
+        """As all formats."""
+        add_start(rules, tool_set, text, marker=self.form.marker, calls=self.form.add_calls(rules, tool_set))
+
+    def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
+        """What finds the calls; None where none can come."""
+        if not tools.callable:
+            return None
+        return JsonReader(tools, self.form, self.markers, first_only=text_is_constrained)
 
 
 def add_first_only(rules: Rules, tool_set: ToolSet, text: str | None, *, pattern: str, calls: str) -> None:

@@ -7,16 +7,12 @@ mark for a call, an answer that begins like one is one; text has none in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from codex_windows_ai.chat.call_grammar import Rules, part
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS
 from codex_windows_ai.chat.format import AnswerParser
-from codex_windows_ai.chat.json_calls import JsonForm, JsonReader, add_first_only
-from codex_windows_ai.chat.tool_format import ToolFormat
-from codex_windows_ai.chat.written import Written
+from codex_windows_ai.chat.json_calls import JsonForm, JsonFormat, JsonReader, add_first_only
 from codex_windows_ai.protocol.grammar import Grammar
-from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import ToolSet
 
 PYTHON_TAG = "<|python_tag|>"
@@ -27,12 +23,13 @@ _LIKE_A_CALL = r'(?s:\s*(<\|python_tag\|>|\{\s*"name"|\{\s*"type": "function").*
 FORM = JsonForm(_NAME, lambda name: (f'{name}", "parameters": ',), ("}",), separator=f"\n{_NAME}")
 
 
-class Llama(ToolFormat):
+class Llama(JsonFormat):
     """The format."""
 
     name = "llama"
     markers = _BEGINNINGS
     control = (PYTHON_TAG,)
+    form = FORM
 
     @classmethod
     def written_in(cls, written: str) -> bool:
@@ -43,10 +40,6 @@ class Llama(ToolFormat):
     def opening(cls, name: str) -> str:
         """As all formats."""
         return _NAME
-
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """As all formats."""
-        return FORM.spell(calls)
 
     def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
         """As all formats."""

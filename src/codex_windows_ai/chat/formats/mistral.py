@@ -12,19 +12,12 @@ What a custom tool takes stands in the first two in place of the arguments.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
-from codex_windows_ai.chat.call_grammar import Rules, add_start
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, PROBE_ID
-from codex_windows_ai.chat.format import AnswerParser
-from codex_windows_ai.chat.json_calls import JsonForm, JsonReader
+from codex_windows_ai.chat.json_calls import JsonForm, JsonFormat
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat
-from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call
-from codex_windows_ai.protocol.tools import ToolSet
 
 MARKER = "[TOOL_CALLS]"
 _ARGUMENTS, _IDENTIFIED = "[ARGS]", "[CALL_ID]"
@@ -41,7 +34,7 @@ LIST_WITH_ID = JsonForm(
 FORMS = (PLAIN, WITH_ID, LIST, LIST_WITH_ID)
 
 
-class Mistral(ToolFormat):
+class Mistral(JsonFormat):
     """The format, in the way that the template writes."""
 
     name = "mistral"
@@ -62,20 +55,6 @@ class Mistral(ToolFormat):
     def opening(cls, name: str) -> str:
         """As all formats."""
         return MARKER
-
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """As all formats."""
-        return self.form.spell(calls)
-
-    def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
-        """As all formats."""
-        add_start(rules, tool_set, text, marker=MARKER, calls=self.form.add_calls(rules, tool_set))
-
-    def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
-        """What finds the calls; None where none can come."""
-        if not tools.callable:
-            return None
-        return JsonReader(tools, self.form, self.markers, first_only=text_is_constrained)
 
 
 def _form(written: str) -> JsonForm | None:

@@ -10,16 +10,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from codex_windows_ai.chat.call_grammar import Rules, add_start
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, PROBE_ID
 from codex_windows_ai.chat.conversation import Turns
-from codex_windows_ai.chat.format import AnswerParser
-from codex_windows_ai.chat.json_calls import JsonForm, JsonReader
+from codex_windows_ai.chat.json_calls import JsonForm, JsonFormat
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat
-from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call, Message
 from codex_windows_ai.protocol.tools import ToolSet
 
@@ -33,7 +28,7 @@ LIST = JsonForm(
 EACH = JsonForm(MARKER, lambda name: (f'{{"name": "{name}", "arguments": ',), (f"}}{END}",), separator=MARKER)
 
 
-class Phi4(ToolFormat):
+class Phi4(JsonFormat):
     """The format, in the way that the template writes."""
 
     name = "phi4"
@@ -60,10 +55,6 @@ class Phi4(ToolFormat):
         """As all formats."""
         return f'{MARKER}{{"name": "'
 
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """As all formats."""
-        return self.form.spell(calls)
-
     def told(self, turns: Turns, tools: ToolSet) -> Turns:
         """The tools as the template takes them: with the system message, as JSON text."""
         if not _takes_tools_with_system(self.template):
@@ -79,16 +70,6 @@ class Phi4(ToolFormat):
         if not self.native and self.tokenizer.id_of(f"<|{_RESULT}|>") is not None:
             turns = [{**turn, "role": _RESULT} if turn["role"] == "tool" else turn for turn in turns]
         return turns, told
-
-    def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
-        """As all formats."""
-        add_start(rules, tool_set, text, marker=MARKER, calls=self.form.add_calls(rules, tool_set))
-
-    def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
-        """What finds the calls; None where none can come."""
-        if not tools.callable:
-            return None
-        return JsonReader(tools, self.form, self.markers, first_only=text_is_constrained)
 
 
 def _takes_tools_with_system(template: ChatTemplate) -> bool:
