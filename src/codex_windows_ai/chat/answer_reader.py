@@ -164,6 +164,10 @@ class AnswerReader(ABC):
             if not self._wrapped:
                 self._parts.append(CallPiece(piece))
 
+    def _pass_string(self, piece: str) -> None:
+        """More of a string in the call's body, which was written as it is."""
+        self._pass(json.dumps(piece, ensure_ascii=False)[1:-1])
+
     def _end_call(self, *, complete: bool) -> None:
         if self._called is None:
             return

@@ -62,6 +62,15 @@ def call_entry(name: str, arguments: Any, call_id: str) -> dict[str, Any]:
     return {"type": "function", "id": call_id, "function": {"name": name, "arguments": arguments}}
 
 
+def written_call(write: Write, arguments: dict[str, Any]) -> str:
+    """What the template writes of a conversation in which `PROBE` is called with these; nothing where it refuses."""
+    turn = {"role": "assistant", "content": "", "tool_calls": [call_entry(PROBE, arguments, PROBE_ID)]}
+    try:
+        return write([_ASKED, turn], _TOOLS)
+    except InvalidRequestError:
+        return ""
+
+
 def learn_calls(write: Write) -> CallStyle:
     """How the template takes calls. Raises TemplateOverLimitError: rendering takes too much."""
     tried = _Tried(write)

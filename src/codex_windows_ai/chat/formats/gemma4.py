@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from codex_windows_ai.chat.answer_reader import CallReader, Steps
 from codex_windows_ai.chat.call_grammar import Rules, add_start, several
-from codex_windows_ai.chat.call_style import PROBE, PROBE_ID, call_entry
+from codex_windows_ai.chat.call_style import PROBE, written_call
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.schema import FollowedSchema, closest_schema
 from codex_windows_ai.chat.template import ChatTemplate
@@ -20,7 +20,6 @@ from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
 from codex_windows_ai.chat.value_kinds import Schema, kinds_of, resolved
 from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.message import Call
@@ -42,7 +41,7 @@ class Gemma4(ToolFormat):
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         super().__init__(template, tokenizer)
-        self.null = "None" if _writes_none(template) else "null"
+        self.null = "None" if "needle:None" in written_call(template.written, {"needle": None}) else "null"
 
     @classmethod
     def written_in(cls, written: str) -> bool:
@@ -71,15 +70,6 @@ class Gemma4(ToolFormat):
     def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
         """What finds the calls; None where none can come."""
         return Gemma4Reader(tools, text_is_constrained=text_is_constrained) if tools.callable else None
-
-
-def _writes_none(template: ChatTemplate) -> bool:
-    call = call_entry(PROBE, {"needle": None}, PROBE_ID)
-    turns = [{"role": "user", "content": "Begin."}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-    try:
-        return "needle:None" in template.written(turns)
-    except InvalidRequestError:
-        return False
 
 
 class _Values:
@@ -284,9 +274,6 @@ class Gemma4Reader(CallReader):
                 word, self._held = self._held[:place], self._held[len(self._held) if place is None else place :]
                 return word
             yield
-
-    def _pass_string(self, piece: str) -> None:
-        self._pass(json.dumps(piece, ensure_ascii=False)[1:-1])
 
 
 def _as_json(word: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from codex_windows_ai.chat.answer_reader import CallReader, Steps
 from codex_windows_ai.chat.call_grammar import Rules, add_start, several
-from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, PROBE_ID, call_entry
+from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, written_call
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.schema import FollowedSchema, closest_schema
 from codex_windows_ai.chat.template import ChatTemplate
@@ -28,7 +28,6 @@ from codex_windows_ai.chat.tool_format import ToolFormat, chained, custom_as_fun
 from codex_windows_ai.chat.value_kinds import TEXT_ALONE, Schema, as_json, kinds_of, resolved
 from codex_windows_ai.chat.written import Obeyed, Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
-from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object, object_in
 from codex_windows_ai.protocol.message import Call
@@ -54,7 +53,8 @@ class QwenXml(ToolFormat):
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         super().__init__(template, tokenizer)
-        self.words = _PYTHON_WORDS if self.native and _writes_python(template) else JSON_WORDS
+        python = self.native and f"{_NAMED}True{_PARAMETER_END}" in written_call(template.written, {"needle": True})
+        self.words = _PYTHON_WORDS if python else JSON_WORDS
 
     @classmethod
     def written_in(cls, written: str) -> bool:
@@ -81,15 +81,6 @@ class QwenXml(ToolFormat):
     def parser(self, tools: ToolSet, *, text_is_constrained: bool) -> AnswerParser | None:
         """What finds the calls; None where none can come."""
         return XmlReader(tools, text_is_constrained=text_is_constrained) if tools.callable else None
-
-
-def _writes_python(template: ChatTemplate) -> bool:
-    call = call_entry(PROBE, {"needle": True}, PROBE_ID)
-    turns = [{"role": "user", "content": "Begin."}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-    try:
-        return f"{_NAMED}True{_PARAMETER_END}" in template.written(turns)
-    except InvalidRequestError:
-        return False
 
 
 def _spelled(name: str, arguments: dict[str, Any], words: Words) -> Written:
@@ -217,6 +208,3 @@ class XmlReader(CallReader):
         root = self._schemas[tool]
         named = as_object(resolved(root, root).get("properties"))
         return kinds_of(named.get(name, {}), root)
-
-    def _pass_string(self, piece: str) -> None:
-        self._pass(json.dumps(piece, ensure_ascii=False)[1:-1])
