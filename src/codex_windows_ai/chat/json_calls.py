@@ -9,8 +9,8 @@ from codex_windows_ai.chat.answer_reader import CallReader, Steps
 from codex_windows_ai.chat.call_grammar import Rules, add_start, several, without_text
 from codex_windows_ai.chat.conversation import identifier
 from codex_windows_ai.chat.format import AnswerParser
-from codex_windows_ai.chat.tool_format import ToolFormat, chained, custom_as_function
-from codex_windows_ai.chat.written import Obeyed, Written
+from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
+from codex_windows_ai.chat.written import Obeyed, Written, chained
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import ToolName, ToolSet

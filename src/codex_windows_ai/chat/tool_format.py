@@ -15,7 +15,7 @@ from codex_windows_ai.chat.control_tokens import take_control_tokens
 from codex_windows_ai.chat.conversation import Turns, TurnWriter
 from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.written import Obeyed, Written
+from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import SettingsError
 from codex_windows_ai.protocol.grammar import Grammar
@@ -235,16 +235,3 @@ def custom_description(tool: Tool, form: str = "") -> str:
     if tool.grammar is not None:
         parts.append(f"The text must match this {tool.grammar.kind} grammar:\n{tool.grammar.definition}")
     return "\n\n".join(parts)
-
-
-def obeyed(begin: str, body: str, end: str) -> Written:
-    """What a caller passes, between the format's own text."""
-    return Written((Obeyed(begin), body, Obeyed(end)))
-
-
-def chained(written: Sequence[Written], separator: str = "") -> Written:
-    """One behind the other."""
-    pieces: list[str] = []
-    for one in written:
-        pieces += [Obeyed(separator), *one.pieces] if pieces and separator else one.pieces
-    return Written(tuple(pieces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -26,3 +27,16 @@ class Written:
     def text(self) -> str:
         """All of it."""
         return "".join(self.pieces)
+
+
+def obeyed(begin: str, body: str, end: str) -> Written:
+    """What a caller passes, between the format's own text."""
+    return Written((Obeyed(begin), body, Obeyed(end)))
+
+
+def chained(written: Sequence[Written], separator: str = "") -> Written:
+    """One behind the other."""
+    pieces: list[str] = []
+    for one in written:
+        pieces += [Obeyed(separator), *one.pieces] if pieces and separator else one.pieces
+    return Written(tuple(pieces))

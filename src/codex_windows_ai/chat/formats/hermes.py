@@ -29,8 +29,8 @@ from codex_windows_ai.chat.call_grammar import MOST_CALLS, Rules, add_start, sev
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat, as_function, chained, custom_description, obeyed
-from codex_windows_ai.chat.written import Written
+from codex_windows_ai.chat.tool_format import ToolFormat, as_function, custom_description
+from codex_windows_ai.chat.written import Written, chained, obeyed
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call

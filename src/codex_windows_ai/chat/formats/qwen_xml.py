@@ -24,9 +24,9 @@ from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, written_cal
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.schema import FollowedSchema, closest_schema
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat, chained, custom_as_function
+from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
 from codex_windows_ai.chat.value_kinds import TEXT_ALONE, Schema, as_json, kinds_of, resolved
-from codex_windows_ai.chat.written import Obeyed, Written
+from codex_windows_ai.chat.written import Obeyed, Written, chained
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object, object_in
