@@ -24,6 +24,18 @@ from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.hardware.memory import own_memory, return_freed_memory
 from codex_windows_ai.hardware.onnx_runtime import onnxruntime
+from codex_windows_ai.models.decoder_graph import (
+    LOGITS_TO_KEEP,
+    PIECE_KEY,
+    PIECE_LENGTH,
+    PIECE_PAST,
+    PIECE_PRESENT_KEY,
+    PIECE_PRESENT_VALUE,
+    PIECE_VALUE,
+    SHARED_KEY,
+    SHARED_LENGTH,
+    SHARED_VALUE,
+)
 from codex_windows_ai.models.folder import EXACT_SUMS, ModelFolder
 
 Logits = npt.NDArray[np.float32]
@@ -37,12 +49,6 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,  # two numbers of four bits
 }
 _POSITIONS = "position_ids"
-# Optional inputs of our own converter's graphs; see `models/convert/graph.py`.
-_LOGITS_TO_KEEP = "logits_to_keep"
-_SHARED_LENGTH, _SHARED_KEY, _SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
-_PIECE_LENGTH, _PIECE_PAST = "piece_length", "piece_past"
-_PIECE_KEY, _PIECE_VALUE = "piece.%d.key", "piece.%d.value"
-_PIECE_PRESENT_KEY, _PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 """A session's configuration entry: where the weights of a graph lie that is handed over as bytes."""
 _BRIEF_SPINNING = ("session.intra_op.spin_duration_us", "20")
@@ -72,7 +78,7 @@ class Model:
     Raises UnsupportedModelError: it loads, but its inputs or outputs are not those of a decoder.
     """
 
-    shared_length = _SHARED_LENGTH
+    shared_length = SHARED_LENGTH
 
     def __init__(
         self,
@@ -102,11 +108,11 @@ class Model:
         """What it remembers of each token, and the names of that in the graph."""
         self.vocabulary_size, self._logits_type = self._read_logits(folder)
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
-        self._keeps_logits = _LOGITS_TO_KEEP in optional
+        self._keeps_logits = LOGITS_TO_KEEP in optional
         self._positions = self._read_positions()
-        self.shares_prefixes: bool = _SHARED_LENGTH in optional
+        self.shares_prefixes: bool = SHARED_LENGTH in optional
         """Whether `forward` takes a prefix."""
-        self.takes_pieces: bool = _PIECE_LENGTH in optional and self.computes_in_host_memory
+        self.takes_pieces: bool = PIECE_LENGTH in optional and self.computes_in_host_memory
         """Whether `forward` takes a piece."""
         self._keep: dict[int, npt.NDArray[np.int64]] = {}
         self.forward_passes = 0
@@ -146,11 +152,11 @@ class Model:
         if self._positions is not None:
             io.bind_cpu_input(_POSITIONS, _positions(past, new, self._positions))
         if self._keeps_logits:
-            _bind_number(io, _LOGITS_TO_KEEP, self._kept(keep))
+            _bind_number(io, LOGITS_TO_KEEP, self._kept(keep))
         if piece is not None:
             sizes = np.array([[len(piece.tokens)], [piece.past]], dtype=np.int64)  # must outlive the pass
-            _bind_number(io, _PIECE_LENGTH, sizes[0])
-            _bind_number(io, _PIECE_PAST, sizes[1])
+            _bind_number(io, PIECE_LENGTH, sizes[0])
+            _bind_number(io, PIECE_PAST, sizes[1])
         io.bind_output("logits", "cpu", 0, self._logits_type, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(io)
         binding.finish()
@@ -255,9 +261,9 @@ class Model:
 
 
 def _layer_names(layer: int, past: tuple[str, str], present: tuple[str, str]) -> LayerNames:
-    shared = (_SHARED_KEY % layer, _SHARED_VALUE % layer)
-    piece_past = (_PIECE_KEY % layer, _PIECE_VALUE % layer)
-    piece_present = (_PIECE_PRESENT_KEY % layer, _PIECE_PRESENT_VALUE % layer)
+    shared = (SHARED_KEY % layer, SHARED_VALUE % layer)
+    piece_past = (PIECE_KEY % layer, PIECE_VALUE % layer)
+    piece_present = (PIECE_PRESENT_KEY % layer, PIECE_PRESENT_VALUE % layer)
     return LayerNames(past, present, shared, piece_past, piece_present)
 
 

@@ -24,6 +24,14 @@ NORMS = (14, 15)
 EVICTS = "sliding_window_cache"
 """ATTENTION's attribute: past and present are as long as the window, and forget what lies before it."""
 
+# Optional inputs of our own converter's graphs, and what they bring; `convert/graph.py` says what they are. Patterns
+# have one `%d` for the layer.
+LOGITS_TO_KEEP = "logits_to_keep"
+SHARED_LENGTH, SHARED_KEY, SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
+PIECE_LENGTH, PIECE_PAST = "piece_length", "piece_past"
+PIECE_KEY, PIECE_VALUE = "piece.%d.key", "piece.%d.value"
+PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
+
 _COSINES = {ATTENTION: 7, "RotaryEmbedding": 2, "MRotaryEmbedding": 2}
 """Which input of an operator has a row for every position."""
 

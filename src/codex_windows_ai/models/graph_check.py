@@ -13,6 +13,7 @@ from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.decoder_graph import (
     ATTENTION,
     KEY,
+    LOGITS_TO_KEEP,
     NORMS,
     DecoderGraph,
     attribute,
@@ -49,7 +50,6 @@ _EXPERTS = {"relu", "gelu", "silu", "swiglu", "identity"}
 """What MoE and QMoE compute between their products on processors."""
 _READERS = {ATTENTION, "Shape"}
 """What may read keys and values of the past."""
-_LOGITS_TO_KEEP = "logits_to_keep"
 _PASS_TOKENS, _PASS_SEQUENCES = 256, 16
 """What a pass of the engine holds at most; the tokens are those of one prompt."""
 _PASS_WIDTH = 32
@@ -125,7 +125,7 @@ def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFold
 
 def _scratch(graph: DecoderGraph, folder: ModelFolder) -> int:
     """Bytes: activations of float32, logits and a copy of them, and what the runtime itself holds on to."""
-    answered = _PASS_SEQUENCES if _LOGITS_TO_KEEP in graph.optional_inputs else _PASS_TOKENS
+    answered = _PASS_SEQUENCES if LOGITS_TO_KEEP in graph.optional_inputs else _PASS_TOKENS
     numbers = _PASS_TOKENS * _PASS_WIDTH * folder.hidden_size + 2 * answered * folder.vocabulary_size
     return 4 * numbers + _PASS_LEAST
 

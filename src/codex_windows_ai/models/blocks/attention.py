@@ -22,6 +22,17 @@ from onnx import TensorProto
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.decoder_graph import (
+    PIECE_KEY,
+    PIECE_LENGTH,
+    PIECE_PAST,
+    PIECE_PRESENT_KEY,
+    PIECE_PRESENT_VALUE,
+    PIECE_VALUE,
+    SHARED_KEY,
+    SHARED_LENGTH,
+    SHARED_VALUE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,10 +46,6 @@ if TYPE_CHECKING:
 ATTENTION_MASK = "attention_mask"
 PAST_KEY, PAST_VALUE = "past_key_values.%d.key", "past_key_values.%d.value"
 PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
-SHARED_LENGTH, SHARED_KEY, SHARED_VALUE = "shared_length", "shared.%d.key", "shared.%d.value"
-PIECE_LENGTH, PIECE_PAST = "piece_length", "piece_past"
-PIECE_KEY, PIECE_VALUE = "piece.%d.key", "piece.%d.value"
-PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.%d.value"
 
 Shape = tuple[int | str, ...]
 """Of an input or output of a graph; a name stands for a size that a pass chooses."""

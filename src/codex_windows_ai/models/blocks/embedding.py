@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.spec import DecoderSpec
 
 INPUT_IDS = "input_ids"
-LOGITS_TO_KEEP = "logits_to_keep"
 LOGITS = "logits"
 
 

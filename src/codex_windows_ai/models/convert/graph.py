@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto, TensorProto, helper
 
-from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH, Shape
-from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS, LOGITS_TO_KEEP
+from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, Shape
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.products import Products, QuantizedProducts
+from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
