@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.first_passes import rows_alike
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model, Piece
 from codex_windows_ai.models.folder import ModelFolder
@@ -87,7 +88,7 @@ def test_kernels_that_add_otherwise_for_one_row_are_noticed(
     tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Model(tiny_model, threads=1)
-    assert model.rows_alike()
+    assert rows_alike(model)
     forward = model.forward
 
     def other_kernel(pool: HostPool, first: int, tokens: np.ndarray, past: list[int]) -> np.ndarray:
@@ -95,4 +96,4 @@ def test_kernels_that_add_otherwise_for_one_row_are_noticed(
         return np.nextafter(logits, np.inf, dtype=np.float32) if len(tokens) == 1 else logits
 
     monkeypatch.setattr(model, "forward", other_kernel)
-    assert not model.rows_alike()
+    assert not rows_alike(model)

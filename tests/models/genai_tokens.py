@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime_genai
 
 from codex_windows_ai.engine.engine import Engine
+from codex_windows_ai.engine.first_passes import rows_alike
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.model import Model
 from codex_windows_ai.engine.request import EngineRequest
@@ -63,7 +64,7 @@ def by_passes(folder: ModelFolder, asked: Sequence[Sequence[int]], count: int, c
             reserve([*(len(other) for other in asked[:slot]), start, *([0] * (len(rows) - slot - 1))], piece.shape[1])
             logits = model.forward(pool, slot, piece, [start])
         choose(logits[0, -1], rows[slot])
-    batch = len(rows) if model.rows_alike() else 1
+    batch = len(rows) if rows_alike(model) else 1
     for _ in range(count - 1):
         past = [len(row) - 1 for row in rows]
         reserve(past, 1)

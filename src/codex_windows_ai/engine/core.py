@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.first_passes import rows_alike, warm_up
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import PoolFactory
 from codex_windows_ai.engine.kv.prefix_cache import PrefixCache
@@ -31,7 +32,6 @@ from codex_windows_ai.engine.sequence import Deliver, Phase, Sequence
 from codex_windows_ai.engine.statistics import Counters, Pauses
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
-from codex_windows_ai.engine.warm_up import warm_up
 from codex_windows_ai.errors import DeadlineExceededError, EngineError, WindowsAiError
 from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.models.folder import ModelFolder
@@ -70,7 +70,7 @@ class EngineCore:
         self._counters = Counters()
         self._pauses = Pauses()
         on_cpu = self.model.computes_in_host_memory  # elsewhere no bits are promised
-        abilities = Abilities(self.model.takes_pieces, rows_alike=not on_cpu or self.model.rows_alike())
+        abilities = Abilities(self.model.takes_pieces, rows_alike=not on_cpu or rows_alike(self.model))
         self.scheduler = Scheduler(self.configuration, self.slots, abilities)
         self.runner = Runner(self.model, self.pool, self.slots, self.prefixes, self.shared, self._counters)
         self.tokenizer = Tokenizer(folder.tokenizer_file, window=folder.context_length)

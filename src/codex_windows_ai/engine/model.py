@@ -18,7 +18,6 @@ import numpy.typing as npt
 import psutil
 
 from codex_windows_ai.engine.kv.half_precision import half_precision_graph
-from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
@@ -163,22 +162,6 @@ class Model:
         self.forward_passes += 1
         found = logits[:, -keep:].astype(np.float32, copy=False)
         return found if piece is None else np.roll(found[0], -1, axis=0)[:, None]
-
-    def rows_alike(self) -> bool:
-        """Whether a sequence that decodes alone gets the bits that it gets in a batch.
-
-        Kernels for a single row of activations may add in another order than those for several: those of ONNX Runtime
-        1.32 do for 4-bit weights on x86 processors without AVX-512. Raises ModelFileError: the graph does not run.
-        """
-        pool = HostPool(self.spec, 2 * HostPool.length_step * self.spec.bytes_per_token)
-        pool.reserve(2, 2, kept=())
-        tokens = np.array([[1], [2]], dtype=np.int64)
-        try:
-            batch, alone = (self.forward(pool, 0, tokens[:rows], [1] * rows) for rows in (2, 1))
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise ModelFileError(f"The model in {self.file.parent} cannot answer: {first_line(error)}") from error
-        self.forward_passes -= 2  # nobody asked for them
-        return np.array_equal(batch[0], alone[0])
 
     def io_binding(self) -> Any:
         """A new binding of the session."""
