@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codex_windows_ai.bench.bench import Bench
-from codex_windows_ai.bench.floor import Memory, engine_threads
+from codex_windows_ai.bench.floor import Memory
 from codex_windows_ai.bench.sides.side import Reply
 from codex_windows_ai.bench.workloads import single
 from codex_windows_ai.errors import InvalidRequestError
@@ -24,7 +24,7 @@ def test_the_share_of_the_floor_is_what_was_written_by_what_memory_allows() -> N
 
 
 def test_the_engine_has_as_many_threads_as_the_floor_is_measured_with(bench: Bench) -> None:
-    from codex_windows_ai.engine.model import Model
+    from codex_windows_ai.engine.model import Model, engine_threads
 
     for wanted in (None, 1, 64):
         assert engine_threads(bench.folder, wanted) == Model(bench.folder, threads=wanted).threads

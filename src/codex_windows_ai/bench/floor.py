@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import psutil
 
 from codex_windows_ai.models.decoder_graph import DecoderGraph
 from codex_windows_ai.models.folder import ModelFolder
@@ -16,11 +14,6 @@ from codex_windows_ai.models.graph_check import past_bytes
 BUFFER_BYTES = 1 << 30
 """Several times the largest cache of any processor that people have."""
 _PASSES = 3
-
-
-def engine_threads(folder: ModelFolder, wanted: int | None) -> int:
-    """The threads that the engine runs a model with, as `engine/model.py` chooses them."""
-    return min(wanted or psutil.cpu_count(logical=False) or os.cpu_count() or 1, folder.heads)
 
 
 def step_bytes(folder: ModelFolder, past: int) -> tuple[int, int]:

@@ -90,10 +90,7 @@ class Model:
     ) -> None:
         portable = half_precision or configure_session is not None
         self.file = file or (folder.model_file if portable else folder.cpu_model_file)
-        wanted = threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
-        # With more threads than heads ONNX Runtime splits one head's attention between threads, and what a
-        # token gets would depend on how many sequences share the pass.
-        self.threads = min(wanted, folder.heads)
+        self.threads = engine_threads(folder, threads)
         graph = half_precision_graph(self.file, folder) if half_precision else None
         before = own_memory()
         self._session = _load(self.file, self.threads, configure_session, graph)
@@ -241,6 +238,15 @@ class Model:
                 f"The token {outside[0]} is to end answers, but the vocabulary of {self.file} has {size} tokens."
             )
         return size, _TYPES[logits.type]
+
+
+def engine_threads(folder: ModelFolder, wanted: int | None) -> int:
+    """The threads that a model runs with: so many, or the physical cores.
+
+    With more threads than heads ONNX Runtime splits one head's attention between threads, and what a token gets would
+    depend on how many sequences share the pass.
+    """
+    return min(wanted or psutil.cpu_count(logical=False) or os.cpu_count() or 1, folder.heads)
 
 
 def _layer_names(layer: int, past: tuple[str, str], present: tuple[str, str]) -> LayerNames:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from codex_windows_ai.bench.bench import Bench
 from codex_windows_ai.bench.figures import Outcome, Result, Spread, Target
-from codex_windows_ai.bench.floor import BUFFER_BYTES, Memory, engine_threads, step_bytes
+from codex_windows_ai.bench.floor import BUFFER_BYTES, Memory, step_bytes
 from codex_windows_ai.bench.process import Worker
 from codex_windows_ai.bench.sides.ours import engine
 from codex_windows_ai.bench.sides.side import Prompt, Reply
 from codex_windows_ai.bench.workloads.text import Text
+from codex_windows_ai.engine.model import engine_threads
 from codex_windows_ai.errors import InvalidRequestError
 
 NAME = "single"
