@@ -11,7 +11,8 @@ from codex_windows_ai.models.blocks.decoder import Decoder
 from codex_windows_ai.models.blocks.spreading import BLOCK, hadamard, spread_weights
 from codex_windows_ai.models.convert import integers
 from codex_windows_ai.models.convert.convert import convert
-from codex_windows_ai.models.convert.integers import fewest, rounding_noise, true_logits
+from codex_windows_ai.models.convert.float_pass import head_logits
+from codex_windows_ai.models.convert.integers import fewest, rounding_noise
 from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.folder import CPU_MODEL
@@ -58,7 +59,7 @@ def test_the_truth_is_the_oracles(name: str, tmp_path: Path):
     with GgufFile(SHAPES[name].write(tmp_path / "tiny.gguf")) as file:
         decoder = Decoder(read_spec(file))
         final = reference.final_states(file, decoder.spec, tokens, lambda *_: None)[0]
-        found = true_logits(SourceWeights(file, family_of(file).layout, decoder), final)
+        found = head_logits(SourceWeights(file, family_of(file).layout, decoder), final)
         np.testing.assert_allclose(found, reference.forward(file, tokens)[0], rtol=1e-4, atol=1e-4)
 
 

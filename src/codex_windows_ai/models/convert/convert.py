@@ -18,7 +18,8 @@ from codex_windows_ai.models.convert import graph, proof
 from codex_windows_ai.models.convert.calibration import calibrate
 from codex_windows_ai.models.convert.configuration import MODEL, write_configuration
 from codex_windows_ai.models.convert.external_data import ExternalDataWriter
-from codex_windows_ai.models.convert.integers import IntegerChoice, true_logits
+from codex_windows_ai.models.convert.float_pass import head_logits
+from codex_windows_ai.models.convert.integers import IntegerChoice
 from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.convert.weights import (
     WeightWriter,
@@ -75,7 +76,7 @@ def convert(
         progress("convert", 0, matrices)
         sample = _sample_tokens(target, decoder)
         calibration = calibrate(weights, sample) if forms.smoothed else None
-        truth = true_logits(weights, calibration.final[:_PROOF_TOKENS]) if calibration and forms.whole_rows else None
+        truth = head_logits(weights, calibration.final[:_PROOF_TOKENS]) if calibration and forms.whole_rows else None
         output = ExternalDataWriter(target / WEIGHTS)
         try:
             WeightWriter(weights, forms, calibration.factors if calibration else {}, output).write(progress)

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, AttentionInputs, Shape
 from codex_windows_ai.models.blocks.decoder import Decoder, Layer
-from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS
 from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import FloatProducts
@@ -56,14 +56,23 @@ def norm_outputs(source: SourceWeights, tokens: list[int]) -> Iterator[tuple[Nor
 
 def logits(source: SourceWeights, tokens: list[int]) -> Array:
     """What the head makes of every position: [1, tokens, vocabulary_size]. Raises as `norm_outputs`."""
-    *_, (_, normed) = norm_outputs(source, tokens)
-    build, head, spec = GraphBuilder(), source.decoder.head, source.decoder.spec
-    head.build(build, _PRODUCTS, _NORMED)
-    matrix = source.decoder.embedding.matrix if spec.tied_embeddings else head.matrix
-    feeds = {_NORMED: normed, head.matrix.name: source.matrix(matrix)}
-    if head.matrix.bias:
-        feeds[head.matrix.bias.name] = source.vector(head.matrix.bias)
-    return _session_of(build, feeds, (LOGITS,), "head").run((LOGITS,), feeds)[0]
+    *_, (_, final) = norm_outputs(source, tokens)
+    return head_logits(source, final[0])[None]
+
+
+def head_logits(source: SourceWeights, final: Array) -> Array:
+    """What the head makes of what the last norm gives, [tokens, hidden_size]: [tokens, vocabulary_size].
+
+    Its matrix is read slice by slice: as a whole it would be most of what is in memory.
+    """
+    decoder = source.decoder
+    spec, head = decoder.spec, decoder.head.matrix
+    matrix = decoder.embedding.matrix if spec.tied_embeddings else head
+    found = np.concatenate([final @ rows.T for rows in source.slices(matrix)], axis=1)
+    if head.bias:
+        found += source.vector(head.bias)
+    found *= np.float32(spec.logit_scale)
+    return np.tanh(found / spec.logit_softcap) * spec.logit_softcap if spec.logit_softcap else found
 
 
 def _embedded(source: SourceWeights, tokens: list[int]) -> tuple[Array, Array]:

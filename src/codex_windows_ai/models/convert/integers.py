@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from codex_windows_ai.models.blocks.decoder import Decoder
-    from codex_windows_ai.models.convert.source import SourceWeights
     from codex_windows_ai.models.convert.weights import StoredForms
 
     Array = NDArray[np.float32]
@@ -50,18 +49,6 @@ class Choice(NamedTuple):
             f"{len(self.integers)} of {self.of} products of its layers are computed as integers; on a sample, answers "
             f"are {self.loss:.4f} nats a token (mean KL) from those of the file's own weights"
         )
-
-
-def true_logits(source: SourceWeights, final: Array) -> Array:
-    """Of what the last norm gives, [tokens, hidden_size], with the file's weights in float32: [tokens, vocabulary]."""
-    decoder = source.decoder
-    spec, head = decoder.spec, decoder.head.matrix
-    matrix = decoder.embedding.matrix if spec.tied_embeddings else head
-    logits = np.concatenate([final @ rows.T for rows in source.slices(matrix)], axis=1)
-    if head.bias:
-        logits += source.vector(head.bias)
-    logits *= np.float32(spec.logit_scale)
-    return np.tanh(logits / spec.logit_softcap) * spec.logit_softcap if spec.logit_softcap else logits
 
 
 class IntegerChoice:
