@@ -8,7 +8,7 @@ can, both are one pass, which reads the weights once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
@@ -158,12 +158,7 @@ class Scheduler:
         if len(checks) == len(sequences):
             return
         for batch, is_last in self._batches(self._slots.decoding):
-            piece: PrefillChunk | None = None
-            for step in self._piece_beside(batch) if is_last else ():
-                if isinstance(step, PrefillChunk):
-                    piece = step
-                else:
-                    yield step
+            piece = (yield from self._piece_beside(batch)) if is_last else None
             yield DecodeBatch(batch, piece)
 
     def _batches(self, sequences: list[Sequence]) -> Iterator[tuple[list[Sequence], bool]]:
@@ -182,14 +177,15 @@ class Scheduler:
             sequences = sequences[len(batch) :]
             yield batch, not sequences
 
-    def _piece_beside(self, sequences: list[Sequence]) -> Iterator[PrefixMatch | PrefillChunk]:
-        """The piece of a prompt that is read in the pass of those sequences, if there is one, and what precedes it."""
+    def _piece_beside(self, sequences: list[Sequence]) -> Generator[PrefixMatch, None, PrefillChunk | None]:
+        """What precedes the piece of a prompt that is read in the pass of those sequences; returns that, if any."""
         waiting = self._next_to_prefill() if self._abilities.takes_pieces else None
         if waiting is None:
-            return
+            return None
         sequence = self.prefill_for(waiting)
-        if self._abilities.rows_alike or not any(one.exact for one in (*sequences, sequence)):
-            yield from self._piece(sequence, waiting.agent, self._budget.seconds(alone=False), alone=False)
+        if not self._abilities.rows_alike and any(one.exact for one in (*sequences, sequence)):
+            return None
+        return (yield from self._piece(sequence, waiting.agent, self._budget.seconds(alone=False), alone=False))
 
     def _draft_check(self, sequence: Sequence, decoding: int) -> DraftCheck | None:
         """A pass of its own for a sequence that has several tokens to be computed at once."""
@@ -207,16 +203,19 @@ class Scheduler:
         whole = self._budget.seconds(alone=alone)
         seconds = whole - spent
         while self._budget.fits(seconds, alone=alone) and (waiting := self._next_to_prefill()):
-            yield from self._piece(self.prefill_for(waiting), waiting.agent, seconds, alone=alone)
+            if piece := (yield from self._piece(self.prefill_for(waiting), waiting.agent, seconds, alone=alone)):
+                yield piece
             seconds = whole - (time.perf_counter() - started)
 
     def _piece(
         self, sequence: Sequence, agent: str, seconds: float, *, alone: bool
-    ) -> Iterator[PrefixMatch | PrefillChunk]:
+    ) -> Generator[PrefixMatch, None, PrefillChunk | None]:
+        """What precedes the next piece of a prompt; returns that, or None where the sequence failed meanwhile."""
         yield PrefixMatch(sequence)
-        if sequence.phase is Phase.PREFILL:  # it has not failed
-            budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining, alone=alone)
-            yield PrefillChunk(sequence, sequence.next_chunk(budget), agent)
+        if sequence.phase is not Phase.PREFILL:
+            return None
+        budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining, alone=alone)
+        return PrefillChunk(sequence, sequence.next_chunk(budget), agent)
 
     def _next_to_prefill(self) -> Sequence | None:
         """The sequence whose prompt is read next."""
