@@ -18,11 +18,14 @@ Turn = Mapping[str, Any]
 _SEPARATOR = "\n\n"
 
 
+Systems = Literal["anywhere", "first", "never"]
+
+
 @dataclass(frozen=True, slots=True)
 class TurnForm:
     """What a template takes, and how conversations are brought into that form."""
 
-    systems: Literal["anywhere", "first", "never"] = "anywhere"
+    systems: Systems = "anywhere"
     """Where system messages may stand."""
     neighbours: bool = True
     """Turns of one role may follow each other."""
@@ -119,13 +122,13 @@ def learn_form(render: Callable[[list[dict[str, Any]]], str]) -> TurnForm:
 
     if not takes("uau"):
         return TurnForm()  # whatever is wrong, these forms do not mend it
+    # Mistral Nemo's writes the system message with the last turn, if that is the user's, and forgets it else.
+    if not takes("su") or forgets("sua"):
+        systems: Systems = "never"
+    else:
+        systems = "anywhere" if takes("suasu") and takes("suas") else "first"
     return TurnForm(
-        # Mistral Nemo's writes the system message with the last turn, if that is the user's, and forgets it else.
-        systems="never"
-        if not takes("su") or forgets("sua")
-        else "anywhere"
-        if takes("suasu") and takes("suas")
-        else "first",
+        systems=systems,
         neighbours=takes("uu") and takes("uaau"),
         assistant_first=takes("au"),
         system_alone=takes("s"),
