@@ -152,9 +152,10 @@ def test_on_a_full_disk_the_reason_for_failing_to_start_is_said(home: Path) -> N
     assert "CODEX_WINDOWS_AI_HOME" in ran.stderr
 
 
+@pytest.mark.parametrize("kilobytes", [100_000, 300_000])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on address space")
-def test_where_memory_is_limited_that_is_said(home: Path) -> None:
-    ran = cwai("exec", "--use-windows-ai", "hi", home=home, limit="-v 300000")
+def test_where_memory_is_limited_that_is_said(home: Path, kilobytes: int) -> None:
+    ran = cwai("exec", "--use-windows-ai", "hi", home=home, limit=f"-v {kilobytes}")
 
     assert ran.exit_code != 0
     assert "ulimit -v" in ran.stderr

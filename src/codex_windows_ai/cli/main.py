@@ -122,12 +122,19 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # the last resort: a person should read a sentence, not a traceback
         _trace()
-        message = f"{type(error).__name__}: {error}"
-        say(f"cwai: internal error: {message}")
-        say(f"hint: this is a bug; {DEBUG_VARIABLE}=1 shows where it happened.")
-        if as_json:
-            write_json({"error": {"code": WindowsAiError.code, "message": message, "hint": None}})
-        return EXIT_FAILED
+        return _report_unforeseen(error, as_json=as_json)
+
+
+def _report_unforeseen(error: Exception, *, as_json: bool) -> int:
+    from codex_windows_ai.hardware.memory import SHORT_OF_MEMORY, is_short_of_memory
+
+    message = f"{type(error).__name__}: {error}"
+    hint = SHORT_OF_MEMORY if is_short_of_memory(error) else None
+    say(f"cwai: internal error: {message}")
+    say(f"hint: {hint or f'this is a bug; {DEBUG_VARIABLE}=1 shows where it happened.'}")
+    if as_json:
+        write_json({"error": {"code": WindowsAiError.code, "message": message, "hint": hint}})
+    return EXIT_FAILED
 
 
 def _report_usage(error: typer.TyperException, *, as_json: bool) -> int:

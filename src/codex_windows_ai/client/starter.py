@@ -26,6 +26,7 @@ from codex_windows_ai.errors import (
     ModelNotFoundError,
     StorageError,
 )
+from codex_windows_ai.hardware.memory import address_space_limit
 from codex_windows_ai.models.progress import Progress, silent
 from codex_windows_ai.models.storage import make_folder
 from codex_windows_ai.models.store import ModelStore
@@ -130,18 +131,15 @@ class _Search:
     def _start_or_wait(self) -> None:
         self._progress("starting the host", 0, 0)
         if time.monotonic() > self._start_deadline:
-            raise HostStartError(
-                f"The host did not begin to listen within {_START_SECONDS:.0f} s.",
-                hint=f"Its log is {log_file()}; `cwai serve` runs it in this terminal.",
-            )
+            raise HostStartError(f"The host did not begin to listen within {_START_SECONDS:.0f} s.", hint=_what_to_do())
         if self._start is None:
             self._start = _Start(self._settings)
         elif self._start.returncode == 0:
             self._start = None  # it gave way to another one, which is about to say where it listens, or has ended
         elif self._start.returncode is not None:
             raise HostStartError(
-                f"The host ended with exit code {self._start.returncode} before it listened. {self._start.said()}",
-                hint=f"Its log is {log_file()}; `cwai serve` runs it in this terminal.",
+                f"The host ended with exit code {self._start.returncode} before it was ready. {self._start.said()}",
+                hint=_what_to_do(),
             )
 
     async def _is_ready(self, record: HostRecord) -> bool:
@@ -248,6 +246,13 @@ class _Start:
         self._listener.join()
         lines = [line for line in self._said if line]
         return " ".join(["It said:", *lines]) if lines else "It said nothing."
+
+
+def _what_to_do() -> str:
+    """Where a host says why it ended, if it could: one that is short of memory may not even do that."""
+    limit = address_space_limit()
+    memory = f"The memory of a process is limited to {limit >> 10} kB (`ulimit -v`): allow more. " if limit else ""
+    return f"{memory}Its log is {log_file()}; `cwai serve` runs it in this terminal."
 
 
 def _spawn(settings: Settings) -> subprocess.Popen[bytes]:

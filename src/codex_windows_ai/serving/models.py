@@ -10,7 +10,7 @@ from typing import Protocol
 
 from codex_windows_ai.engine.generation import Generation
 from codex_windows_ai.errors import EngineClosedError, EngineError, ModelNotFoundError, WindowsAiError
-from codex_windows_ai.hardware.memory import SHORT_OF_MEMORY
+from codex_windows_ai.hardware.memory import SHORT_OF_MEMORY, is_short_of_memory
 from codex_windows_ai.models.names import match_name
 from codex_windows_ai.models.progress import Progress
 from codex_windows_ai.protocol.request import GenerationRequest
@@ -177,10 +177,8 @@ class ModelRegistry:
                 self._failure = error
                 raise
             except Exception as error:  # a fault of ours; requests must hear of it as of any other
-                short = isinstance(error, ImportError | MemoryError)
-                self._failure = EngineError(
-                    f"The model could not be loaded: {error!r}.", hint=SHORT_OF_MEMORY if short else None
-                )
+                hint = SHORT_OF_MEMORY if is_short_of_memory(error) else None
+                self._failure = EngineError(f"The model could not be loaded: {error!r}.", hint=hint)
                 raise self._failure from error
             finally:
                 self._loading = None
