@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from codex_windows_ai.models.families.registry import read_spec
+from codex_windows_ai.models.spec import LinearAttentionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
-ROTATES_HALVES = frozenset({"qwen2", "qwen3", "gemma2", "gemma3", "phi3"})
+ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "gemma2", "gemma3", "phi3"})
 GEMMA = frozenset({"gemma2", "gemma3"})
 
 
@@ -61,12 +62,16 @@ def final_states(
         block = f"blk.{number}"
         normed = _norm(file, f"{block}.attn_norm", hidden)
         observe(f"{block}.attn_norm", normed)
-        attended = _attention(file, layer.attention, number, normed)
+        if isinstance(layer.attention, LinearAttentionSpec):
+            attended = _delta_net(file, block, normed)
+        else:
+            attended = _attention(file, layer.attention, number, normed)
         if file.architecture in GEMMA:
             attended = _norm(file, f"{block}.post_attention_norm", attended)
         hidden += residual_scale * attended
-        normed = _norm(file, f"{block}.ffn_norm", hidden)
-        observe(f"{block}.ffn_norm", normed)
+        name = f"{block}.{'post_attention_norm' if file.architecture == 'qwen35' else 'ffn_norm'}"
+        normed = _norm(file, name, hidden)
+        observe(name, normed)
         fed = _mlp(file, block, normed)
         if file.architecture in GEMMA:
             fed = _norm(file, f"{block}.post_ffw_norm", fed)
@@ -122,6 +127,10 @@ def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array) 
         read = np.split(_product(file, f"{block}.attn_qkv", normed), ends, axis=-1)
     else:
         read = [_product(file, f"{block}.attn_{part}", normed) for part in "qkv"]
+    gate = np.float32(1)
+    if file.architecture == "qwen35":
+        read[0], closed = np.split(read[0].reshape(batch, length, spec.heads, -1), 2, axis=-1)
+        gate = (1 / (1 + np.exp(-closed))).reshape(batch, length, -1)
     query, key, value = (part.reshape(batch, length, -1, spec.head_size) for part in read)
     if f"{block}.attn_q_norm.weight" in file.tensors:
         query, key = _norm(file, f"{block}.attn_q_norm", query), _norm(file, f"{block}.attn_k_norm", key)
@@ -137,7 +146,38 @@ def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array) 
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     context = np.einsum("bhqk,bkhd->bqhd", weights, value).reshape(batch, length, -1).astype(np.float32)
-    return _product(file, f"{block}.attn_output", context)
+    return _product(file, f"{block}.attn_output", context * gate)
+
+
+def _delta_net(file: GgufFile, block: str, normed: Array) -> Array:
+    """The gated delta rule (arXiv 2412.06464), token by token; value head h has the key head h modulo their number."""
+    heads, key_heads = int(_number(file, "ssm.time_step_rank", 0)), int(_number(file, "ssm.group_count", 0))
+    size, (batch, length, _) = int(_number(file, "ssm.state_size", 0)), normed.shape
+    read, taps = _product(file, f"{block}.attn_qkv", normed), _weight(file, f"{block}.ssm_conv1d")
+    seen = np.concatenate([np.zeros((batch, taps.shape[1] - 1, read.shape[2]), np.float32), read], axis=1)
+    mixed = np.stack([(seen[:, at : at + taps.shape[1]] * taps.T).sum(axis=1) for at in range(length)], axis=1)
+    mixed = mixed / (1 + np.exp(-mixed))
+    query, key, value = np.split(mixed, [key_heads * size, 2 * key_heads * size], axis=-1)
+    query, key = (_unit(part.reshape(batch, length, key_heads, size)) for part in (query, key))
+    query, key = (np.tile(part, (1, 1, heads // key_heads, 1)) for part in (query / math.sqrt(size), key))
+    value = value.reshape(batch, length, heads, -1)
+    step = _product(file, f"{block}.ssm_alpha", normed) + _weight(file, f"{block}.ssm_dt", "bias")[0]
+    keep = np.exp(file.read_rows(file.tensors[f"{block}.ssm_a"])[0] * np.log1p(np.exp(step)))
+    take = 1 / (1 + np.exp(-_product(file, f"{block}.ssm_beta", normed)))
+    state, context = np.zeros((batch, heads, size, value.shape[-1])), np.empty(value.shape, np.float32)
+    for at in range(length):
+        state *= keep[:, at, :, None, None]
+        known = np.einsum("bhkv,bhk->bhv", state, key[:, at])
+        news = (value[:, at] - known) * take[:, at, :, None]
+        state += key[:, at, :, :, None] * news[:, :, None]
+        context[:, at] = np.einsum("bhkv,bhk->bhv", state, query[:, at])
+    gate = _product(file, f"{block}.attn_gate", normed)
+    context = _norm(file, f"{block}.ssm_norm", context).reshape(gate.shape)
+    return _product(file, f"{block}.ssm_out", np.asarray(context * gate / (1 + np.exp(-gate)), np.float32))
+
+
+def _unit(values: Array) -> Array:
+    return values / np.sqrt(np.square(values).sum(axis=-1, keepdims=True) + np.float32(1e-6))
 
 
 def _window(file: GgufFile, number: int) -> int:

@@ -145,6 +145,10 @@ class Tiny:
     def _values(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if "norm" in name or name.startswith("rope"):
             return random.uniform(0.5, 2.0, shape).astype(np.float32)
+        if name.endswith("ssm_a"):
+            return -random.uniform(0.05, 1.0, shape).astype(np.float32)
+        if "ssm_conv1d" in name:
+            return random.normal(0, 0.5, shape).astype(np.float32)
         if len(shape) == 1:
             return random.normal(0, 0.5, shape).astype(np.float32)
         # Queries and keys are large, so that attention is far from uniform and a wrong rotation shows.
@@ -152,7 +156,7 @@ class Tiny:
         return random.normal(0, scale, shape).astype(np.float32)
 
     def _add(self, writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
-        if values.ndim == 1 or self.kind is Kind.F32:
+        if values.ndim == 1 or self.kind is Kind.F32 or "ssm_conv1d" in name:
             writer.add_tensor(name, values)
         elif self.kind is Kind.F16:
             writer.add_tensor(name, values.astype(np.float16))

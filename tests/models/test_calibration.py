@@ -12,11 +12,14 @@ from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.gguf.file import GgufFile
 from tests.models import reference
+from tests.models.hybrid import TinyQwen35
 from tests.models.synthetic import Tiny
 from tests.models.test_convert import SHAPES
 
+HYBRIDS = {"qwen35": TinyQwen35(attention_at=(1, 3))}
 
-@pytest.mark.parametrize("tiny", SHAPES.values(), ids=SHAPES.keys())
+
+@pytest.mark.parametrize("tiny", (SHAPES | HYBRIDS).values(), ids=(SHAPES | HYBRIDS).keys())
 def test_every_norm_gives_what_the_oracles_gives(tiny: Tiny, tmp_path: Path):
     tokens = np.random.default_rng(3).integers(0, len(tiny.vocabulary()), 24).tolist()
     expected: dict[str, np.ndarray] = {}

@@ -3,9 +3,10 @@
 A `DecoderSpec` says nothing about files. Which tensors hold the weights, and in which order of rows, is the
 `gguf.layout.Layout` of a family; how a block computes is `blocks`. Sizes count elements.
 
-Layers need not be alike: each names its own attention and MLP. A new kind of either (linear attention, experts) is
-a new class here beside `AttentionSpec` or `MlpSpec`; a variant (a window, norms of queries and keys) is a new field
-with a default that leaves the other families as they are. Parts of a layer go by their names in the blocks.
+Layers need not be alike: each names its own attention and MLP. A new kind of either (short convolutions, experts) is
+a new class here beside `AttentionSpec`, `LinearAttentionSpec` or `MlpSpec`; a variant (a window, norms of queries and
+keys) is a new field with a default that leaves the other families as they are. Parts of a layer go by their names in
+the blocks.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class AttentionSpec:
     softcap: float = 0.0
     """Scores s become softcap * tanh(s / softcap); 0: they stay."""
     temperature: TemperatureSpec | None = None
+    gated: bool = False
+    """What the heads read is multiplied by the sigmoid of a gate, whose rows follow each query head's."""
 
     @property
     def query_size(self) -> int:
@@ -65,6 +68,37 @@ class AttentionSpec:
     def key_size(self) -> int:
         """Width of all key (or value) heads together."""
         return self.kv_heads * self.head_size
+
+
+@dataclass(frozen=True, slots=True)
+class LinearAttentionSpec:
+    """The gated delta rule (arXiv 2412.06464) behind a short causal convolution: a state instead of keys and values.
+
+    Value head h reads the query and the key of head h modulo `key_heads`.
+    """
+
+    key_heads: int
+    """Of queries and keys each."""
+    value_heads: int
+    key_head_size: int
+    value_head_size: int
+    kernel: int
+    """Tokens that the convolution sees, its own included."""
+
+    @property
+    def key_size(self) -> int:
+        """Width of all query (or key) heads together."""
+        return self.key_heads * self.key_head_size
+
+    @property
+    def value_size(self) -> int:
+        """Width of all value heads together."""
+        return self.value_heads * self.value_head_size
+
+    @property
+    def channels(self) -> int:
+        """What the convolution goes over: queries, keys and values."""
+        return 2 * self.key_size + self.value_size
 
 
 class Activation(Enum):
@@ -90,7 +124,7 @@ class MlpSpec:
 class LayerSpec:
     """One layer: attention, then an MLP, each behind a norm and added to what it reads."""
 
-    attention: AttentionSpec
+    attention: AttentionSpec | LinearAttentionSpec
     mlp: MlpSpec
     post_norms: bool = False
     """What attention and MLP give is normalised, too, before it is added."""
@@ -121,12 +155,23 @@ class DecoderSpec:
     """As in `AttentionSpec`, of the logits."""
 
     @property
+    def attentions(self) -> list[AttentionSpec]:
+        """The attention of those layers that have keys and values."""
+        return [layer.attention for layer in self.layers if isinstance(layer.attention, AttentionSpec)]
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether layers have states instead of keys and values."""
+        return len(self.attentions) < len(self.layers)
+
+    @property
     def ropes(self) -> list[RopeSpec]:
         """The different rotary embeddings, in the order of the first layer that uses each."""
-        ropes = dict.fromkeys(layer.attention.rope for layer in self.layers)
+        ropes = dict.fromkeys(attention.rope for attention in self.attentions)
         return [rope for rope in ropes if rope]
 
     @property
     def sees_everything(self) -> bool:
         """Whether every token reads all before it, and by a plain softmax; so a prefix may be read apart."""
-        return all(layer.attention.window is None and not layer.attention.softcap for layer in self.layers)
+        plain = all(attention.window is None and not attention.softcap for attention in self.attentions)
+        return plain and not self.is_recurrent

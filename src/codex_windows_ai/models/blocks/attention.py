@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 from codex_windows_ai.models.decoder_graph import (
+    NEW_LENGTHS,
     PIECE_KEY,
     PIECE_LENGTH,
     PIECE_PAST,
@@ -50,22 +52,32 @@ PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
 Shape = tuple[int | str, ...]
 """Of an input or output of a graph; a name stands for a size that a pass chooses."""
 
+_MORE, _QUERY_LENGTHS = 9, 16  # inputs of GroupQueryAttention: what follows the tables, and query_seqlens
 _SCORES = 1  # GroupQueryAttention's qk_output: the scores before their softmax
 _MASKED = -1e9
 
 
 class AttentionInputs:
-    """What all attention layers of a graph read besides their own keys and values.
+    """What all layers of a graph read besides their own keys and values, or states.
 
     `lengths` and `longest` are GroupQueryAttention's seqlens_k (tokens of a sequence, less one) and
-    total_sequence_length, both int32; `piece_lengths` and `piece_longest` are those of the piece.
+    total_sequence_length, both int32; `piece_lengths` and `piece_longest` are those of the piece. Of a `ragged` graph,
+    `new_lengths` [batch] are the new tokens of each row without padding, and `valid` [batch, sequence, 1] is 1 for
+    them and 0 for padding.
     """
 
     def __init__(
-        self, build: GraphBuilder, layers: Sequence[Attention], *, cascade: bool, pieces: bool = False
+        self,
+        build: GraphBuilder,
+        layers: Sequence[Attention],
+        *,
+        cascade: bool = False,
+        pieces: bool = False,
+        ragged: bool = False,
     ) -> None:
         self.cascade = cascade
         self.pieces = pieces
+        self.ragged = ragged
         ones = build.node("ReduceSum", [ATTENTION_MASK, build.constant("axis_1", [1])], "lengths", keepdims=0)
         less_one = build.node("Sub", [ones, build.constant("one", [1])], "lengths_less_one")
         self.lengths = build.node("Cast", [less_one], "lengths_int32", to=TensorProto.INT32)
@@ -75,6 +87,8 @@ class AttentionInputs:
             self._prepare_cascade(build, layers)
         if pieces:
             self._prepare_pieces(build, layers)
+        if ragged:
+            self._prepare_lengths(build)
 
     def _prepare_cascade(self, build: GraphBuilder, layers: Sequence[Attention]) -> None:
         """The optional inputs, and what every layer needs of them.
@@ -105,6 +119,20 @@ class AttentionInputs:
         less_one = build.node("Sub", [total, build.constant("one", [1])], "piece_less_one")
         self.piece_lengths = build.node("Cast", [less_one], "piece_lengths", to=TensorProto.INT32)
         self.piece_longest = build.node("Cast", [total], "piece_longest", to=TensorProto.INT32)
+
+    def _prepare_lengths(self, build: GraphBuilder) -> None:
+        """The optional input, and what every layer needs of it."""
+        build.constant(NEW_LENGTHS, [np.iinfo(np.int64).max])
+        new = build.once("Shape", [INPUT_IDS], "new", start=1, end=2)
+        rows = build.node("Shape", [INPUT_IDS], "rows", start=0, end=1)
+        given = build.node("Min", [NEW_LENGTHS, new], "given_lengths")
+        self.new_lengths = build.node("Expand", [given, rows], "new_lengths_of_rows")
+        self.query_lengths = build.node("Cast", [self.new_lengths], "query_lengths", to=TensorProto.INT32)
+        order = build.numbers(build.once("Squeeze", [new], "new_count"), "order")
+        ends = build.node("Unsqueeze", [self.new_lengths, build.constant("axis_1", [1])], "new_ends")
+        before = build.node("Less", [order, ends], "before_ends")
+        valid = build.node("Cast", [before], "valid_2", to=TensorProto.FLOAT)
+        self.valid = build.node("Unsqueeze", [valid, build.constant("last_axis", [-1])], "valid")
 
     def temperature(self, build: GraphBuilder, spec: TemperatureSpec, normed: str) -> str:
         """What the queries of the new tokens are multiplied by, [batch, sequence, 1]; made once for all layers."""
@@ -147,7 +175,11 @@ class Attention:
                 bias=Vector(f"{part}.bias", layer, size, head_size) if part in spec.biases else None,
                 head_size=head_size,
             )
-            for part, size in (("query", spec.query_size), ("key", spec.key_size), ("value", spec.key_size))
+            for part, size in (
+                ("query", spec.query_size * (1 + spec.gated)),
+                ("key", spec.key_size),
+                ("value", spec.key_size),
+            )
         )
         part = "attention_output"
         bias = Vector(f"{part}.bias", layer, hidden_size) if part in spec.biases else None
@@ -159,8 +191,10 @@ class Attention:
             for part in ("query", "key")
             if part in spec.head_norms
         }
+        self._gate = f"layers.{layer}.query.gate"
         self.matrices = (*self._read, self._output)
         self.norms = tuple(self._head_norms.values())
+        self.vectors: tuple[Vector, ...] = ()
         self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
         self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
         self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
@@ -176,14 +210,20 @@ class Attention:
         read = [self._read_by(build, products, inputs, normed, matrix) for matrix in self._read]
         outputs = [f"layers.{self._layer}.context", *self.present]
         if not inputs.pieces:
-            return self._rows(build, inputs, read, outputs)
-        return build.nodes_of(
-            "If",
-            ["is_piece"],
-            [*outputs, *self.piece_present],
-            then_branch=self._with_piece(build, inputs, read),
-            else_branch=self._without_piece(build, inputs, read),
-        )
+            context = self._rows(build, inputs, read, outputs)
+        else:
+            context = build.nodes_of(
+                "If",
+                ["is_piece"],
+                [*outputs, *self.piece_present],
+                then_branch=self._with_piece(build, inputs, read),
+                else_branch=self._without_piece(build, inputs, read),
+            )
+        if not self._spec.gated:
+            return context
+        gate = build.reshape(self._gate, [0, 0, self._spec.query_size], f"{self._gate}.together")
+        opening = build.node("Sigmoid", [gate], f"{gate}.opening")
+        return build.node("Mul", [context, opening], f"{context}.gated")
 
     def _rows(self, build: GraphBuilder, inputs: AttentionInputs, read: Sequence[str], outputs: list[str]) -> str:
         """Attention of the sequences of the batch, whose `outputs` are context and present."""
@@ -231,10 +271,14 @@ class Attention:
         self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str, matrix: Matrix
     ) -> str:
         """Queries, keys or values, [batch, sequence, rows of `matrix`], not turned yet."""
-        read = products.multiply(build, matrix, normed, f"{matrix.name}.output")
-        if norm := self._head_norms.get(matrix.part):
-            heads = build.reshape(read, [0, 0, -1, self._spec.head_size], f"{matrix.name}.apart")
-            read = build.reshape(norm.apply(build, heads), [0, 0, matrix.rows], f"{matrix.name}.normed")
+        read, size = products.multiply(build, matrix, normed, f"{matrix.name}.output"), self._spec.head_size
+        gated, norm = matrix.part == "query" and self._spec.gated, self._head_norms.get(matrix.part)
+        if gated or norm:
+            heads = build.reshape(read, [0, 0, -1, size * (1 + gated)], f"{matrix.name}.apart")
+            if gated:
+                heads = build.nodes_of("Split", [heads], [f"{matrix.name}.ungated", self._gate], axis=-1, num_outputs=2)
+            heads = norm.apply(build, heads) if norm else heads
+            read = build.reshape(heads, [0, 0, matrix.rows // (1 + gated)], f"{matrix.name}.normed")
         if matrix.part == "query" and self._spec.temperature:
             factor = inputs.temperature(build, self._spec.temperature, normed)
             read = build.node("Mul", [read, factor], f"{matrix.name}.tempered")
@@ -264,6 +308,8 @@ class Attention:
             attributes["local_window_size"] = spec.window
         if spec.softcap:
             attributes["softcap"] = spec.softcap
+        if inputs.ragged:
+            more = (*more, *[""] * (_QUERY_LENGTHS - _MORE - len(more)), inputs.query_lengths)
         return build.nodes_of(
             "GroupQueryAttention",
             [*read, *past, *lengths, *(self._rotary or ("", "")), *more],

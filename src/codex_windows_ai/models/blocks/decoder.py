@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 from codex_windows_ai.models.blocks.attention import Attention, AttentionInputs
 from codex_windows_ai.models.blocks.embedding import Embedding, Head, keep_positions
+from codex_windows_ai.models.blocks.linear_attention import LinearAttention
 from codex_windows_ai.models.blocks.mlp import Mlp
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE
 from codex_windows_ai.models.blocks.rope import RotaryTables, build_tables, rotary_tables
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.spec import AttentionSpec, LinearAttentionSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
     from codex_windows_ai.models.blocks.products import Products
-    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec
+    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec, RopeSpec
 
 _HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention asks of heads that it turns, and of the part of them that it turns
 
@@ -28,13 +30,19 @@ class Layer:
     So the sum that ends a layer and the norm that begins the next are one fused node.
     """
 
-    def __init__(self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: RotaryTables | None) -> None:
+    def __init__(
+        self, number: int, spec: LayerSpec, decoder: DecoderSpec, rotary: Mapping[RopeSpec, RotaryTables]
+    ) -> None:
         def norm(part: str, output: str) -> Norm:
             weight = Vector(part, number, decoder.hidden_size)
             return Norm(weight, decoder.norm_epsilon, f"layers.{number}.{output}")
 
         self.attention_norm = norm("attention_norm", "attention_input")
-        self.attention = Attention(number, spec.attention, self.attention_norm, rotary)
+        if isinstance(spec.attention, LinearAttentionSpec):
+            self.attention = LinearAttention(number, spec.attention, self.attention_norm)
+        else:
+            tables = rotary[spec.attention.rope] if spec.attention.rope else None
+            self.attention = Attention(number, spec.attention, self.attention_norm, tables)
         self.feed_forward_norm = norm("feed_forward_norm", "feed_forward_input")
         self.mlp = Mlp(number, spec.mlp, self.feed_forward_norm)
         self._post_norms = (
@@ -58,7 +66,7 @@ class Layer:
     def vectors(self) -> tuple[Vector, ...]:
         """The weights of its norms and the biases of its products."""
         norms = (*self.norms, *self.attention.norms, *self._post_norms)
-        return *(norm.weight for norm in norms), *biases_of(self.matrices)
+        return *(norm.weight for norm in norms), *self.attention.vectors, *biases_of(self.matrices)
 
     def build(
         self,
@@ -93,10 +101,7 @@ class Decoder:
     def __init__(self, spec: DecoderSpec) -> None:
         self.spec = spec
         self.rotary = rotary_tables(spec)
-        self.layers = [
-            Layer(number, layer, spec, self.rotary[layer.attention.rope] if layer.attention.rope else None)
-            for number, layer in enumerate(spec.layers)
-        ]
+        self.layers = [Layer(number, layer, spec, self.rotary) for number, layer in enumerate(spec.layers)]
         self.final_norm = Norm(Vector("final_norm", None, spec.hidden_size), spec.norm_epsilon, "final")
         self.embedding = Embedding(spec, self.final_norm)
         self.head = Head(spec, self.final_norm)
@@ -113,12 +118,18 @@ class Decoder:
         ends = [self.final_norm.weight, *biases_of([self.head.matrix])]
         return ends + [vector for layer in self.layers for vector in layer.vectors]
 
-    def build(self, build: GraphBuilder, products: Products, *, cascade: bool, pieces: bool) -> None:
+    @property
+    def attentions(self) -> list[Attention]:
+        """Those of its layers that have keys and values."""
+        return [layer.attention for layer in self.layers if isinstance(layer.attention, Attention)]
+
+    def build(
+        self, build: GraphBuilder, products: Products, *, cascade: bool, pieces: bool, ragged: bool = False
+    ) -> None:
         """Collects the whole decoder's nodes in `build`."""
         for rope, tables in self.rotary.items():
             build_tables(build, rope, tables, self.spec.context_length)
-        attentions = [layer.attention for layer in self.layers]
-        inputs = AttentionInputs(build, attentions, cascade=cascade, pieces=pieces)
+        inputs = AttentionInputs(build, self.attentions, cascade=cascade, pieces=pieces, ragged=ragged)
         hidden = self.embedding.build(build, products)
         normed = self.layers[0].attention_norm.apply(build, hidden)
         next_norms = [*(layer.attention_norm for layer in self.layers[1:]), self.final_norm]
@@ -135,20 +146,37 @@ def biases_of(matrices: Iterable[Matrix]) -> list[Vector]:
 
 def problems(spec: DecoderSpec) -> list[str]:
     """What keeps a decoder from being built, in words; nothing where it can be."""
-    found = [] if spec.layers else ["layers, widths and heads must be positive"]
+    found = [] if spec.attentions else ["layers, widths and heads must be positive"]
     for layer in spec.layers:
         found += _layer_problems(spec, layer)
     return list(dict.fromkeys(found))
 
 
 def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
-    attention, mlp, rope, found = layer.attention, layer.mlp, layer.attention.rope, list[str]()
-    if min(spec.hidden_size, mlp.size, attention.heads, attention.kv_heads, attention.head_size) < 1:
+    if isinstance(layer.attention, LinearAttentionSpec):
+        width, found = layer.attention.value_size, _linear_problems(layer.attention)
+    else:
+        width, found = layer.attention.query_size, _attention_problems(layer.attention)
+    if min(spec.hidden_size, layer.mlp.size) < 1:
+        found.append("layers, widths and heads must be positive")
+    if any(size % BLOCK_SIZE for size in (spec.hidden_size, layer.mlp.size, width)):
+        found.append(f"widths must be multiples of {BLOCK_SIZE}")
+    return found
+
+
+def _linear_problems(linear: LinearAttentionSpec) -> list[str]:
+    heads, key_heads = linear.value_heads, linear.key_heads
+    if min(heads, key_heads, linear.key_head_size, linear.value_head_size, linear.kernel - 1) < 1:
+        return ["layers, widths and heads must be positive, and a convolution see more than one token"]
+    return [f"{heads} value heads do not share {key_heads} key heads evenly"] if heads % key_heads else []
+
+
+def _attention_problems(attention: AttentionSpec) -> list[str]:
+    rope, found = attention.rope, list[str]()
+    if min(attention.heads, attention.kv_heads, attention.head_size) < 1:
         found.append("layers, widths and heads must be positive")
     elif attention.heads % attention.kv_heads:
         found.append(f"{attention.heads} heads do not share {attention.kv_heads} key/value heads evenly")
-    if any(size % BLOCK_SIZE for size in (spec.hidden_size, mlp.size, attention.query_size)):
-        found.append(f"widths must be multiples of {BLOCK_SIZE}")
     sizes = {"head size": attention.head_size} | ({"turned part of a head": rope.size} if rope else {})
     found += [
         f"the {name}, {size}, must be a multiple of {_HEAD_SIZE_MULTIPLE}"

@@ -19,6 +19,8 @@ class Vector:
     size: int
     head_size: int = 1
     """Elements that may change places among themselves, where a file stores heads in another order."""
+    taps: int = 0
+    """With it a file holds so many numbers for each element, [size, taps], and the graph [taps, size]."""
 
     @property
     def name(self) -> str:

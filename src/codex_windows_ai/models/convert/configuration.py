@@ -36,9 +36,9 @@ def _write_json(file: Path, value: dict[str, Any], *, indent: int | None = 1) ->
 def genai_config(spec: DecoderSpec, tokenizer: TokenizerFiles) -> dict[str, Any]:
     """The folder's `genai_config.json`; its search section is plain greedy decoding.
 
-    The format knows one shape of attention for all layers, for which the first layer's stands.
+    The format knows one shape of attention for all layers, for which that of the first layer that has it stands.
     """
-    special, attention = tokenizer.special, spec.layers[0].attention
+    special, attention = tokenizer.special, spec.attentions[0]
     return {
         "model": {
             "bos_token_id": special.end[0] if special.bos is None else special.bos,

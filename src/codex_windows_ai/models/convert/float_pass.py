@@ -23,6 +23,7 @@ from codex_windows_ai.models.blocks.weights import Vector
 from codex_windows_ai.models.convert.graph import model_of
 from codex_windows_ai.models.convert.session import Session
 from codex_windows_ai.models.convert.source import SourceWeights
+from codex_windows_ai.models.spec import AttentionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +97,11 @@ class _LayerPass:
     """The graph of one kind of layer, over `length` tokens with nothing before them."""
 
     def __init__(self, decoder: Decoder, spec: LayerSpec, length: int) -> None:
-        rope = spec.attention.rope
-        self._layer = Layer(0, spec, decoder.spec, RotaryTables() if rope else None)
+        rope = spec.attention.rope if isinstance(spec.attention, AttentionSpec) else None
+        self._layer = Layer(0, spec, decoder.spec, {rope: RotaryTables()} if rope else {})
         self._next = Norm(Vector("next_norm", None, decoder.spec.hidden_size), decoder.spec.norm_epsilon, "next")
         self._build = GraphBuilder()
-        inputs = AttentionInputs(self._build, [self._layer.attention], cascade=False)
+        inputs = AttentionInputs(self._build, [])
         normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)
         self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
         self._fixed = first_pass(self._layer.attention.past, length)

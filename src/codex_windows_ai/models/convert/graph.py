@@ -19,6 +19,12 @@ sequence's prompt in such a pass: `piece_length` int64 [1], its tokens, `piece_p
 before, and `piece.N.key` and `.value` like the past of one sequence, with outputs `piece_present.N.key` and `.value`.
 Then `input_ids` is [1, piece_length + batch], the piece's tokens and behind them one of each sequence of the batch, and
 `logits` is [1, kept, vocabulary]. `blocks.attention` is where both are read.
+
+Layers without keys and values have states instead: `past_conv.N` float32 [batch, kernel - 1, channels] and
+`past_state.N` float32 [batch, heads, key head size, value head size], zero before the first token, with outputs
+`present_conv.N` and `present_state.N`. The CPU graph then has neither of the two above, but an optional input
+`new_lengths` int64 [batch]: row b of `input_ids` has padding behind so many tokens, which its mask does not count.
+Padding changes no key, value or state, and a row of nothing else keeps its states bit for bit.
 """
 
 from __future__ import annotations
@@ -32,7 +38,7 @@ from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, Shape
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.products import Products, QuantizedProducts
-from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH
+from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP, NEW_LENGTHS, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +60,8 @@ class GraphForm:
     """Attention can read a prefix once for all sequences, where a decoder's every token sees all before it."""
     pieces: bool
     """A pass can read a piece of a prompt beside those that decode, where positions only count in attention."""
+    ragged: bool
+    """Rows of a pass may have padding behind their tokens, where layers have states, which it must not change."""
 
     def cascades(self, decoder: Decoder) -> bool:
         """Whether the graph of this decoder has the inputs for that."""
@@ -61,24 +69,37 @@ class GraphForm:
 
     def takes_pieces(self, decoder: Decoder) -> bool:
         """Whether the graph of this decoder has the inputs for that."""
-        return self.pieces and not any(layer.attention.temperature for layer in decoder.spec.layers)
+        tempered = any(attention.temperature for attention in decoder.spec.attentions)
+        return self.pieces and not tempered and not decoder.spec.is_recurrent
+
+    def is_ragged(self, decoder: Decoder) -> bool:
+        """Whether the graph of this decoder has the input for that."""
+        return self.ragged and decoder.spec.is_recurrent
 
 
 def portable(forms: StoredForms) -> GraphForm:
     """The graph that every runtime and device takes."""
-    return GraphForm(QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows), cascade=False, pieces=False)
+    return GraphForm(
+        QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows), cascade=False, pieces=False, ragged=False
+    )
 
 
 def for_cpu(forms: StoredForms, integers: frozenset[str] = frozenset()) -> GraphForm:
     """The graph that processors compute faster; `integers` are of those matrices that have whole rows."""
     products = QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows, integers)
-    return GraphForm(products, cascade=True, pieces=True)
+    return GraphForm(products, cascade=True, pieces=True, ragged=True)
 
 
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
     """The model over the given initializers, which `weights.WeightWriter` writes."""
     build = GraphBuilder()
-    decoder.build(build, form.products, cascade=form.cascades(decoder), pieces=form.takes_pieces(decoder))
+    decoder.build(
+        build,
+        form.products,
+        cascade=form.cascades(decoder),
+        pieces=form.takes_pieces(decoder),
+        ragged=form.is_ragged(decoder),
+    )
     graph = helper.make_graph(
         build.nodes,
         decoder.spec.family,
@@ -104,11 +125,11 @@ def _values(shapes: Mapping[str, Shape]) -> list[ValueInfoProto]:
 
 
 def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
-    attentions = [layer.attention for layer in decoder.layers]
+    attentions = decoder.attentions
     inputs = [
         helper.make_tensor_value_info(INPUT_IDS, TensorProto.INT64, ("batch", "sequence")),
         helper.make_tensor_value_info(ATTENTION_MASK, TensorProto.INT64, ("batch", "total")),
-        *(value for attention in attentions for value in _values(attention.past)),
+        *(value for layer in decoder.layers for value in _values(layer.attention.past)),
         helper.make_tensor_value_info(LOGITS_TO_KEEP, TensorProto.INT64, (1,)),
     ]
     if form.cascades(decoder):
@@ -117,13 +138,14 @@ def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
     if form.takes_pieces(decoder):
         inputs += [helper.make_tensor_value_info(name, TensorProto.INT64, (1,)) for name in (PIECE_LENGTH, PIECE_PAST)]
         inputs += [value for attention in attentions for value in _values(attention.piece_past)]
+    if form.is_ragged(decoder):
+        inputs.append(helper.make_tensor_value_info(NEW_LENGTHS, TensorProto.INT64, ("given",)))
     return inputs
 
 
 def _outputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
     logits: Shape = ("batch", "kept", decoder.spec.vocabulary_size)
-    attentions = [layer.attention for layer in decoder.layers]
-    present = [value for attention in attentions for value in _values(attention.present)]
+    present = [value for layer in decoder.layers for value in _values(layer.attention.present)]
     if form.takes_pieces(decoder):
-        present += [value for attention in attentions for value in _values(attention.piece_present)]
+        present += [value for attention in decoder.attentions for value in _values(attention.piece_present)]
     return [*_values({LOGITS: logits}), *present]

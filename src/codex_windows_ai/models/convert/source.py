@@ -47,8 +47,10 @@ class SourceWeights:
             self._place(weight)
 
     def vector(self, vector: Vector) -> Array:
-        """All values, [size]. Raises ModelFileError: values that are not finite."""
+        """All values, [size], or [taps, size]. Raises ModelFileError: values that are not finite."""
         tensor, start = self._place(vector)
+        if vector.taps:
+            return np.ascontiguousarray(self._read(tensor, 0, vector.size).T)
         values = self._read(tensor, 0, 1)[0][start : start + vector.size]
         return values[self._order(vector.part, vector.size, vector.head_size)]
 
@@ -116,7 +118,7 @@ class SourceWeights:
         if len(parts) > 1 and weight.layer is not None:
             layer = self.decoder.layers[weight.layer]
             sizes = {other.part: _size(other) for other in (*layer.vectors, *layer.matrices)}
-        columns = (weight.columns,) if isinstance(weight, Matrix) else ()
+        columns = [size for size in (weight.columns if isinstance(weight, Matrix) else weight.taps,) if size]
         return _Place(
             self.file.tensor(name, sum(sizes[part] for part in parts), *columns),
             sum(sizes[part] for part in parts[: parts.index(weight.part)]),

@@ -93,7 +93,7 @@ def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
 
 def token_bytes(decoder: Decoder) -> int:
     """Bytes of the float32 keys and values of one token."""
-    return sum(2 * layer.attention.key_size * 4 for layer in decoder.spec.layers)
+    return sum(2 * attention.key_size * 4 for attention in decoder.spec.attentions)
 
 
 def check_window(decoder: Decoder, forms: StoredForms, name: str) -> None:

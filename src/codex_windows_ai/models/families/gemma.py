@@ -41,9 +41,9 @@ def _read_gemma3(metadata: Hyperparameters) -> DecoderSpec:
 
 
 def _decoder(metadata: Hyperparameters, layers: list[LayerSpec], logit_softcap: float) -> DecoderSpec:
-    hidden_size, first = metadata.size("embedding_length"), layers[0].attention
+    hidden_size, heads = metadata.size("embedding_length"), metadata.size("attention.head_count", layer=0)
     is_largest = len(layers) == _LARGEST[metadata.file.architecture]
-    scale = (hidden_size // first.heads if is_largest else first.head_size) ** -0.5
+    scale = (hidden_size // heads if is_largest else metadata.head_size()) ** -0.5
 
     def layer(plain: LayerSpec) -> LayerSpec:
         mlp = replace(plain.mlp, activation=Activation.GELU_TANH)

@@ -27,6 +27,15 @@ TENSORS: Mapping[str, str] = {
     "up": "ffn_up",
     "down": "ffn_down",
     "post_feed_forward_norm": "post_ffw_norm",
+    "linear_input": "attn_qkv",
+    "linear_gate": "attn_gate",
+    "decay": "ssm_alpha",
+    "beta": "ssm_beta",
+    "step": "ssm_dt",
+    "decay_scale": "ssm_a",
+    "convolution": "ssm_conv1d",
+    "context_norm": "ssm_norm",
+    "linear_output": "ssm_out",
 }
 """For each part of a decoder its tensor, without `blk.N.` and without `.weight` or `.bias`."""
 
@@ -34,6 +43,8 @@ FUSED: Mapping[str, tuple[str, ...]] = {"attn_qkv": ("query", "key", "value"), "
 """Tensors that hold these parts one after the other, in files that lack the first part's own."""
 
 _BIAS, _NORM = ".bias", "_norm"
+_BARE = frozenset({"decay_scale"})
+"""Parts whose tensors have neither ending."""
 
 
 class Place(NamedTuple):
@@ -60,7 +71,8 @@ class Layout:
             whole, first = f"{block}{fused}.{suffix}", f"{block}{self.tensors[parts[0]]}.weight"
             if weight in parts and whole in present and first not in present:
                 return Place(whole, parts if part == weight else tuple(f"{other}{_BIAS}" for other in parts))
-        return Place(f"{block}{self.tensors[weight]}.{suffix}", (part,))
+        name = f"{block}{self.tensors[weight]}"
+        return Place(name if part in _BARE else f"{name}.{suffix}", (part,))
 
     def is_interleaved(self, part: str) -> bool:
         """Whether the rows of a part, or its bias, or the weight of the norm of its heads, are stored so."""

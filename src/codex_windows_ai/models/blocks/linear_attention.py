@@ -1,0 +1,159 @@
+"""Linear attention: the gated delta rule (arXiv 2412.06464) of Qwen3.5, behind a short causal convolution.
+
+A state [key head size, value head size] for each value head takes the place of keys and values. ONNX Runtime has fused
+operators for what is around `LinearAttention`, too (GatedDeltaNet, CausalConvWithState, GatedRMSNorm); on processors
+they take two to fifteen times as long as the plain ones that stand here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.norm import Norm
+from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.decoder_graph import PAST_CONVOLUTION, PAST_STATE, PRESENT_CONVOLUTION, PRESENT_STATE
+
+if TYPE_CHECKING:
+    from codex_windows_ai.models.blocks.attention import AttentionInputs, Shape
+    from codex_windows_ai.models.blocks.products import Products
+    from codex_windows_ai.models.spec import LinearAttentionSpec
+
+_UNIT_EPSILON = 1e-6
+"""Is added to the square of a query's or key's length, before it is made 1."""
+
+
+class LinearAttention:
+    """The linear attention of one layer, which reads `norm` and gives [batch, sequence, hidden_size].
+
+    `past` and `present` are the inputs and outputs of the graph that carry its state from pass to pass, by name.
+    """
+
+    def __init__(self, layer: int, spec: LinearAttentionSpec, norm: Norm) -> None:
+        self._layer, self._spec = layer, spec
+        self._at = f"layers.{layer}"
+        hidden_size = norm.weight.size
+
+        def read(part: str, rows: int) -> Matrix:
+            return Matrix(part, layer, rows, hidden_size, norm=norm.weight)
+
+        self._input, self._gate = read("linear_input", spec.channels), read("linear_gate", spec.value_size)
+        self._decay, self._beta = read("decay", spec.value_heads), read("beta", spec.value_heads)
+        self._output = Matrix("linear_output", layer, hidden_size, spec.value_size)
+        self.matrices = (self._input, self._gate, self._decay, self._beta, self._output)
+        self._taps = Vector("convolution", layer, spec.channels, taps=spec.kernel)
+        self._step, self._scale = (Vector(part, layer, spec.value_heads) for part in ("step.bias", "decay_scale"))
+        self._norm = Norm(
+            Vector("context_norm", layer, spec.value_head_size), norm.epsilon, f"{self._at}.context.heads.normed"
+        )
+        self.norms = (self._norm,)
+        self.vectors = (self._taps, self._step, self._scale)
+        seen: Shape = ("batch", spec.kernel - 1, spec.channels)
+        state: Shape = ("batch", spec.value_heads, spec.key_head_size, spec.value_head_size)
+        self.past = {PAST_CONVOLUTION % layer: seen, PAST_STATE % layer: state}
+        self.present = {PRESENT_CONVOLUTION % layer: seen, PRESENT_STATE % layer: state}
+
+    def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
+        """What the heads read, gated: [batch, sequence, value_size]."""
+        spec, at = self._spec, self._at
+        query, key, value = self._read(build, inputs, products.multiply(build, self._input, normed, f"{at}.linear"))
+        decay, beta = self._gates(build, products, inputs, normed)
+        context = build.nodes_of(
+            "LinearAttention",
+            [query, key, value, PAST_STATE % self._layer, decay, beta],
+            [f"{at}.context", PRESENT_STATE % self._layer],
+            MICROSOFT,
+            q_num_heads=spec.value_heads,
+            kv_num_heads=spec.value_heads,
+            update_rule="gated_delta",
+        )
+        heads = build.reshape(context, [0, 0, -1, spec.value_head_size], f"{context}.heads")
+        normal = build.reshape(self._norm.apply(build, heads), [0, 0, spec.value_size], f"{context}.normed")
+        gate = _silu(build, products.multiply(build, self._gate, normed, f"{at}.linear_gate.output"))
+        return build.node("Mul", [normal, gate], f"{context}.gated")
+
+    def project(self, build: GraphBuilder, products: Products, context: str) -> str:
+        """The product of what the heads read with the output matrix."""
+        return products.multiply(build, self._output, context, f"{self._at}.linear_output.output")
+
+    def _gates(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> tuple[str, str]:
+        """How much of its state each head keeps, as a logarithm, and how much it takes: [batch, sequence, heads].
+
+        Padding keeps everything and takes nothing.
+        """
+        step, beta = (
+            products.multiply(build, matrix, normed, f"{matrix.name}.output") for matrix in (self._decay, self._beta)
+        )
+        gates = [f"{self._at}.kept", f"{self._at}.taken"]
+        build.nodes_of("LinearAttentionGate", [step, self._step.name, self._scale.name, beta], gates, MICROSOFT)
+        if inputs.ragged:
+            gates = [build.node("Mul", [gate, inputs.valid], f"{gate}.valid") for gate in gates]
+        return gates[0], gates[1]
+
+    def _read(self, build: GraphBuilder, inputs: AttentionInputs, read: str) -> tuple[str, str, str]:
+        """Queries and keys of unit length, and values, each with `value_heads` heads: what `read` is convolved to."""
+        spec, at = self._spec, self._at
+        sizes = build.constant(
+            f"sizes_{spec.key_size}_{spec.value_size}", [spec.key_size, spec.key_size, spec.value_size]
+        )
+        parts = [f"{at}.{part}" for part in ("query", "key", "value")]
+        build.nodes_of("Split", [_silu(build, self._convolved(build, inputs, read)), sizes], parts, axis=-1)
+        query, key = (self._by_value_head(build, self._unit(build, part)) for part in parts[:2])
+        return query, key, parts[2]
+
+    def _convolved(self, build: GraphBuilder, inputs: AttentionInputs, read: str) -> str:
+        """The sum of the last `kernel` tokens, each times its tap; what the next pass needs becomes present."""
+        kernel, at = self._spec.kernel, self._at
+        seen = build.node("Concat", [PAST_CONVOLUTION % self._layer, read], f"{at}.seen", axis=1)
+        axis, total = build.constant("axis_1", [1]), ""
+        for place in range(kernel):
+            start = build.constant(f"from_{place}", [place])
+            end = build.constant(f"to_{place - kernel + 1}", [place - kernel + 1 or np.iinfo(np.int64).max])
+            shifted = build.node("Slice", [seen, start, end, axis], f"{at}.shift_{place}")
+            tap = build.node(
+                "Gather", [self._taps.name, build.array(f"tap_{place}", np.array(place))], f"{at}.tap_{place}"
+            )
+            tapped = build.node("Mul", [shifted, tap], f"{at}.tapped_{place}")
+            total = build.node("Add", [total, tapped], f"{at}.sum_{place}") if total else tapped
+        self._remember(build, inputs, seen)
+        return total
+
+    def _remember(self, build: GraphBuilder, inputs: AttentionInputs, seen: str) -> None:
+        """Of the past and the new tokens the last ones that are no padding."""
+        kept, present = self._spec.kernel - 1, PRESENT_CONVOLUTION % self._layer
+        if not inputs.ragged:
+            end = build.constant("end", [np.iinfo(np.int64).max])
+            build.node(
+                "Slice", [seen, build.constant(f"last_{kept}", [-kept]), end, build.constant("axis_1", [1])], present
+            )
+            return
+        ends = build.once("Unsqueeze", [inputs.new_lengths, build.constant("axis_1", [1])], "new_ends")
+        places = build.once("Add", [ends, build.constant(f"first_{kept}", range(kept))], f"kept_places_{kept}")
+        places = build.once("Unsqueeze", [places, build.constant("last_axis", [-1])], f"kept_places_{kept}.column")
+        build.node("GatherND", [seen, places], present, batch_dims=1)
+
+    def _unit(self, build: GraphBuilder, source: str) -> str:
+        """Each head of queries or keys with the length 1."""
+        size = self._spec.key_head_size
+        heads = build.reshape(source, [0, 0, -1, size], f"{source}.heads")
+        weight = build.array(f"unit_{size}", np.full(size, size**-0.5, np.float32))
+        unit = build.node(
+            "SimplifiedLayerNormalization",
+            [heads, weight],
+            f"{source}.unit",
+            axis=-1,
+            epsilon=_UNIT_EPSILON / size,
+            stash_type=1,
+        )
+        return build.reshape(unit, [0, 0, self._spec.key_size], f"{source}.together")
+
+    def _by_value_head(self, build: GraphBuilder, source: str) -> str:
+        """Of queries or keys as many heads as of values: all of them, again and again."""
+        times = self._spec.value_heads // self._spec.key_heads
+        return build.node("Concat", [source] * times, f"{source}.tiled", axis=-1) if times > 1 else source
+
+
+def _silu(build: GraphBuilder, source: str) -> str:
+    return build.node("QuickGelu", [source], f"{source}.silu", MICROSOFT, alpha=1.0)

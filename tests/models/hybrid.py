@@ -1,0 +1,75 @@
+"""Tiny GGUF files of models whose layers are not all attention, with random weights."""
+
+from dataclasses import dataclass
+
+import gguf
+
+from tests.models.synthetic import Tiny
+
+
+@dataclass
+class TinyQwen35(Tiny):
+    """Three layers with a state, then one of gated attention; `attention_at` says which others have attention."""
+
+    architecture: str = "qwen35"
+    pre: str | None = "qwen35"
+    layers: int = 4
+    attention_at: tuple[int, ...] = (3,)
+    head_size: int = 32
+    turned: int = 16
+    head_norms: bool = True
+    key_heads: int = 2
+    value_heads: int = 4
+    state_size: int = 16
+    value_size: int = 16
+    kernel: int = 4
+    drafts: bool = False
+    """A block that drafts follows the layers."""
+
+    def write_metadata(self, writer: gguf.GGUFWriter) -> None:
+        super().write_metadata(writer)
+        if self.drafts:
+            writer.kv_data[0]["qwen35.block_count"].value += 1
+            writer.add_nextn_predict_layers(1)
+        writer.add_rope_dimension_sections([2, 1, 1, 0])
+        writer.add_ssm_conv_kernel(self.kernel)
+        writer.add_ssm_state_size(self.state_size)
+        writer.add_ssm_group_count(self.key_heads)
+        writer.add_ssm_time_step_rank(self.value_heads)
+        writer.add_ssm_inner_size(self.value_heads * self.value_size)
+        writer.add_uint32("qwen35.full_attention_interval", 4)  # whatever the layers are, as llama.cpp's converter does
+        recurrent = [layer not in self.attention_at for layer in range(self.layers)]
+        writer.add_array("qwen35.attention.recurrent_layers", recurrent + [False] * self.drafts)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = super().shapes()
+        for layer in range(self.layers):
+            block = f"blk.{layer}"
+            shapes[f"{block}.post_attention_norm.weight"] = shapes.pop(f"{block}.ffn_norm.weight")
+            if layer in self.attention_at:
+                shapes[f"{block}.attn_q.weight"] = (2 * self.heads * self.head_size, self.hidden)
+            else:
+                shapes = {name: shape for name, shape in shapes.items() if not _is_attention(name, block)}
+                shapes |= {f"{block}.{name}": shape for name, shape in self._state_shapes().items()}
+        if self.drafts:
+            shapes[f"blk.{self.layers}.nextn.eh_proj.weight"] = (self.hidden, 2 * self.hidden)
+        return shapes
+
+    def _state_shapes(self) -> dict[str, tuple[int, ...]]:
+        heads, width, hidden = self.value_heads, self.value_heads * self.value_size, self.hidden
+        channels = 2 * self.key_heads * self.state_size + width
+        return {
+            "attn_qkv.weight": (channels, hidden),
+            "attn_gate.weight": (width, hidden),
+            "ssm_alpha.weight": (heads, hidden),
+            "ssm_beta.weight": (heads, hidden),
+            "ssm_conv1d.weight": (channels, self.kernel),
+            "ssm_a": (heads,),
+            "ssm_dt.bias": (heads,),
+            "ssm_norm.weight": (self.value_size,),
+            "ssm_out.weight": (hidden, width),
+        }
+
+
+def _is_attention(name: str, block: str) -> bool:
+    return name.startswith(f"{block}.attn_") and name != f"{block}.attn_norm.weight"

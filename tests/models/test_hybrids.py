@@ -1,0 +1,129 @@
+"""Graphs of decoders whose layers are not all attention: their states carry what keys and values do elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codex_windows_ai.models.convert.configuration import MODEL
+from codex_windows_ai.models.folder import CPU_MODEL
+from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.precision import Precision
+from tests.models import reference
+from tests.models.hybrid import TinyQwen35
+from tests.models.test_convert import EXACT, converted, relative_error, session_of, some_tokens
+
+MODELS = {
+    "qwen35": TinyQwen35(),
+    "qwen35, as many key heads": TinyQwen35(value_heads=2, tied=False),
+    "qwen35, another order": TinyQwen35(attention_at=(0, 2), key_heads=1, value_size=32, drafts=True),
+}
+State = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module", params=MODELS.values(), ids=MODELS.keys())
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyQwen35, Path]:
+    tiny: TinyQwen35 = request.param
+    return tiny, converted(tiny, tmp_path_factory.mktemp("hybrid"), Precision.FLOAT)
+
+
+def nothing(session, rows: int) -> State:
+    """What `rows` sequences remember before their first token."""
+    return {
+        value.name: np.zeros(
+            [rows if size == "batch" else size if isinstance(size, int) else 0 for size in value.shape]
+        ).astype(np.float32)
+        for value in session.get_inputs()
+        if value.name.startswith("past_")
+    }
+
+
+def step(session, tokens: np.ndarray, state: State, **optional: np.ndarray) -> tuple[np.ndarray, State]:
+    """Logits, and the state behind the tokens, where all rows have as many."""
+    before = next((values.shape[2] for name, values in state.items() if name.endswith(".key")), 0)
+    feeds = {"input_ids": tokens, "attention_mask": np.ones((len(tokens), before + tokens.shape[1]), np.int64)}
+    names = {name: name.replace("past_key_values", "present").replace("past_", "present_") for name in state}
+    logits, *after = session.run(["logits", *names.values()], feeds | state | optional)
+    return logits, dict(zip(names, after, strict=True))
+
+
+def equal(one: State, other: State) -> bool:
+    return all(np.array_equal(values, other[name]) for name, values in one.items())
+
+
+def test_logits_follow_the_recurrence(model: tuple[TinyQwen35, Path]):
+    tiny, folder = model
+    tokens = np.random.default_rng(3).integers(0, len(tiny.vocabulary()), (2, 24))
+    with GgufFile(folder.parent / "tiny.gguf") as file:
+        expected = reference.forward(file, tokens)
+    for name in (MODEL, CPU_MODEL):
+        session = session_of(folder, name)
+        logits, _ = step(session, tokens, nothing(session, 2))
+        assert relative_error(logits, expected) < EXACT
+
+
+@pytest.mark.parametrize("cuts", [(1,), (2, 3), (7, 8, 20), tuple(range(1, 24))])
+def test_a_prompt_may_be_cut_anywhere(cuts: tuple[int, ...], model: tuple[TinyQwen35, Path]):
+    tiny, folder = model
+    session = session_of(folder, CPU_MODEL)
+    tokens = some_tokens(tiny)
+    expected, expected_state = step(session, tokens, nothing(session, 1))
+    found, state = [], nothing(session, 1)
+    for piece in np.split(tokens, cuts, axis=1):
+        logits, state = step(session, piece, state)
+        found.append(logits)
+    assert relative_error(np.concatenate(found, axis=1), expected) < EXACT
+    for name, values in state.items():
+        assert relative_error(values, expected_state[name]) < EXACT
+
+
+def test_the_same_cuts_give_the_same_bits_from_a_copy_of_the_state(model: tuple[TinyQwen35, Path]):
+    tiny, folder = model
+    session = session_of(folder, CPU_MODEL)
+    head, tail, other = np.split(some_tokens(tiny, 40), [16, 28], axis=1)
+    _, kept = step(session, head, nothing(session, 1))
+    expected, after = step(session, tail, kept)
+    step(session, other, kept)
+    again, once_more = step(session, tail, {name: values.copy() for name, values in kept.items()})
+    np.testing.assert_array_equal(again, expected)
+    assert equal(after, once_more)
+
+
+def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyQwen35, Path]):
+    """Behind a past of as many tokens each, in memory that past and present share; padding changes nothing."""
+    tiny, folder = model
+    session, before = session_of(folder, CPU_MODEL), 9
+    random, lengths = np.random.default_rng(5), [3, 0, 8, 1]
+    head = random.integers(0, len(tiny.vocabulary()), (4, before))
+    tokens = random.integers(0, len(tiny.vocabulary()), (4, max(lengths)))
+    _, past = step(session, head, nothing(session, 4))
+    spare = ((0, 0), (0, 0), (0, max(lengths)), (0, 0))
+    room = {name: np.pad(values, spare) if "key_values" in name else values.copy() for name, values in past.items()}
+    mask = np.array([[1] * (before + length) + [0] * (max(lengths) - length) for length in lengths])
+    binding, present = session.io_binding(), {name: np.empty_like(values) for name, values in room.items()}
+    binding.bind_cpu_input("input_ids", tokens)
+    binding.bind_cpu_input("attention_mask", mask)
+    sizes = np.array(lengths)
+    binding.bind_input("new_lengths", "cpu", 0, np.int64, sizes.shape, sizes.ctypes.data)
+    for name, values in room.items():
+        binding.bind_input(name, "cpu", 0, np.float32, values.shape, values.ctypes.data)
+        output = name.replace("past_key_values", "present").replace("past_", "present_")
+        written = values if "key_values" in name or "past_state" in name else present[name]
+        present[name] = written
+        binding.bind_output(output, "cpu", 0, np.float32, written.shape, written.ctypes.data)
+    binding.bind_output("logits")
+    session.run_with_iobinding(binding)
+    logits = binding.copy_outputs_to_cpu()[-1]
+    for row, length in enumerate(lengths):
+        alone = {name: values[row : row + 1] for name, values in past.items()}
+        if not length:
+            for name, values in alone.items():
+                found = present[name][row : row + 1]
+                np.testing.assert_array_equal(found[:, :, :before] if "key_values" in name else found, values)
+            continue
+        expected, after = step(session, tokens[row : row + 1, :length], alone)
+        assert relative_error(logits[row : row + 1, :length], expected) < EXACT
+        for name, values in after.items():
+            found = present[name][row : row + 1]
+            found = found[:, :, : before + length] if "key_values" in name else found
+            assert relative_error(found, values) < EXACT
