@@ -35,7 +35,7 @@ PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.
 # States of layers without keys and values, in our own converter's graphs; patterns like those above. A convolution's
 # are the last inputs before it, oldest first, float32 [batch, kernel - 1, channels]; the delta rule's are float32
 # [batch, heads, key head size, value head size].
-PAST_CONVOLUTION, PRESENT_CONVOLUTION = "past_conv.%d", "present_conv.%d"
+PAST_CONV, PRESENT_CONV = "past_conv.%d", "present_conv.%d"
 PAST_STATE, PRESENT_STATE = "past_state.%d", "present_state.%d"
 NEW_LENGTHS = "new_lengths"
 """Optional input of graphs with such layers, int64 [batch]: how many of a row's tokens are no padding behind them."""

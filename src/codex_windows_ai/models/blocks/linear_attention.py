@@ -14,7 +14,7 @@ import numpy as np
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
-from codex_windows_ai.models.decoder_graph import PAST_CONVOLUTION, PAST_STATE, PRESENT_CONVOLUTION, PRESENT_STATE
+from codex_windows_ai.models.decoder_graph import PAST_CONV, PAST_STATE, PRESENT_CONV, PRESENT_STATE
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.attention import AttentionInputs, Shape
@@ -52,8 +52,8 @@ class LinearAttention:
         self.vectors = (self._taps, self._step, self._scale)
         seen: Shape = ("batch", spec.kernel - 1, spec.channels)
         state: Shape = ("batch", spec.value_heads, spec.key_head_size, spec.value_head_size)
-        self.past = {PAST_CONVOLUTION % layer: seen, PAST_STATE % layer: state}
-        self.present = {PRESENT_CONVOLUTION % layer: seen, PRESENT_STATE % layer: state}
+        self.past = {PAST_CONV % layer: seen, PAST_STATE % layer: state}
+        self.present = {PRESENT_CONV % layer: seen, PRESENT_STATE % layer: state}
 
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, gated: [batch, sequence, value_size]."""
@@ -106,7 +106,7 @@ class LinearAttention:
     def _convolved(self, build: GraphBuilder, inputs: AttentionInputs, read: str) -> str:
         """The sum of the last `kernel` tokens, each times its tap; what the next pass needs becomes present."""
         kernel, at = self._spec.kernel, self._at
-        seen = build.node("Concat", [PAST_CONVOLUTION % self._layer, read], f"{at}.seen", axis=1)
+        seen = build.node("Concat", [PAST_CONV % self._layer, read], f"{at}.seen", axis=1)
         axis, total = build.constant("axis_1", [1]), ""
         for place in range(kernel):
             start = build.constant(f"from_{place}", [place])
@@ -122,7 +122,7 @@ class LinearAttention:
 
     def _remember(self, build: GraphBuilder, inputs: AttentionInputs, seen: str) -> None:
         """Of the past and the new tokens the last ones that are no padding."""
-        kept, present = self._spec.kernel - 1, PRESENT_CONVOLUTION % self._layer
+        kept, present = self._spec.kernel - 1, PRESENT_CONV % self._layer
         if not inputs.ragged:
             end = build.constant("end", [np.iinfo(np.int64).max])
             build.node(

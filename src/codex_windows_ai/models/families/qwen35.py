@@ -66,5 +66,5 @@ FAMILY = Family(
     "qwen35",
     ("Qwen3.5", "Qwen3.6 (dense)", "Qwen3.8"),
     _read,
-    Layout(TENSORS | {"feed_forward_norm": "post_attention_norm"}),
+    Layout({**TENSORS, "feed_forward_norm": "post_attention_norm"}),
 )
