@@ -22,6 +22,8 @@ class TinyQwen35(Tiny):
     value_heads: int = 4
     state_size: int = 16
     value_size: int = 16
+    said_width: int = 0
+    """What the metadata says of all value heads together; 0: what is true."""
     kernel: int = 4
     drafts: bool = False
     """A block that drafts follows the layers."""
@@ -36,7 +38,7 @@ class TinyQwen35(Tiny):
         writer.add_ssm_state_size(self.state_size)
         writer.add_ssm_group_count(self.key_heads)
         writer.add_ssm_time_step_rank(self.value_heads)
-        writer.add_ssm_inner_size(self.value_heads * self.value_size)
+        writer.add_ssm_inner_size(self.said_width or self.value_heads * self.value_size)
         writer.add_uint32("qwen35.full_attention_interval", 4)  # whatever the layers are, as llama.cpp's converter does
         recurrent = [layer not in self.attention_at for layer in range(self.layers)]
         writer.add_array("qwen35.attention.recurrent_layers", recurrent + [False] * self.drafts)

@@ -1,13 +1,18 @@
 """Graphs of decoders whose layers are not all attention: their states carry what keys and values do elsewhere."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType as Kind
 
+from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.convert.configuration import MODEL
-from codex_windows_ai.models.folder import CPU_MODEL
+from codex_windows_ai.models.decoder_graph import DecoderGraph
+from codex_windows_ai.models.folder import CPU_MODEL, read_model_folder
 from codex_windows_ai.models.gguf.file import GgufFile
+from codex_windows_ai.models.graph_check import check_graphs, past_bytes, read_sizes
 from codex_windows_ai.models.precision import Precision
 from tests.models import reference
 from tests.models.hybrid import TinyQwen35
@@ -18,6 +23,8 @@ MODELS = {
     "qwen35, as many key heads": TinyQwen35(value_heads=2, tied=False),
     "qwen35, another order": TinyQwen35(attention_at=(0, 2), key_heads=1, value_size=32, drafts=True),
 }
+ROUNDED = 0.25
+"""Relative error, of which activations of 8 bits make a half in models as small, and a wrong order of heads 0.7."""
 State = dict[str, np.ndarray]
 
 
@@ -60,6 +67,28 @@ def test_logits_follow_the_recurrence(model: tuple[TinyQwen35, Path]):
         session = session_of(folder, name)
         logits, _ = step(session, tokens, nothing(session, 2))
         assert relative_error(logits, expected) < EXACT
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [
+        (Kind.Q4_0, Precision.OWN),
+        (Kind.Q8_0, Precision.OWN),
+        (Kind.F16, Precision.OWN),
+        (Kind.Q8_0, Precision.EIGHT_BITS),
+    ],
+    ids=lambda value: value.name,
+)
+def test_quantised_weights_follow_the_recurrence(kind: Kind, precision: Precision, tmp_path: Path):
+    tiny = TinyQwen35(kind=kind, hidden=128, feed_forward=128)
+    folder = converted(tiny, tmp_path, precision)
+    tokens = some_tokens(tiny)
+    with GgufFile(tmp_path / "tiny.gguf") as file:
+        expected = reference.forward(file, tokens)
+    for name in (MODEL, CPU_MODEL):
+        session = session_of(folder, name)
+        logits, _ = step(session, tokens, nothing(session, 1))
+        assert relative_error(logits, expected) < ROUNDED
 
 
 @pytest.mark.parametrize("cuts", [(1,), (2, 3), (7, 8, 20), tuple(range(1, 24))])
@@ -127,3 +156,43 @@ def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyQwen35, Path]):
             found = present[name][row : row + 1]
             found = found[:, :, : before + length] if "key_values" in name else found
             assert relative_error(found, values) < EXACT
+
+
+def test_a_folder_says_what_a_token_takes_and_what_a_sequence(model: tuple[TinyQwen35, Path]):
+    tiny, path = model
+    folder = read_model_folder(path)
+    check_graphs(folder)
+    sizes, attention = read_sizes(folder), len(tiny.attention_at)
+    assert sizes.token == 4 * attention * 2 * tiny.kv_heads * tiny.head_size
+    width = tiny.value_heads * tiny.value_size
+    convolution = (tiny.kernel - 1) * (2 * tiny.key_heads * tiny.state_size + width)
+    assert sizes.state == 4 * (tiny.layers - attention) * (convolution + tiny.state_size * width)
+    assert past_bytes(folder, 100) == sizes.state + 100 * sizes.token
+
+
+def test_states_of_other_shapes_are_refused_by_name(model: tuple[TinyQwen35, Path], tmp_path: Path):
+    tiny, path = model
+    copy = shutil.copytree(path, tmp_path / "copy")
+    graph, layer = DecoderGraph(copy / MODEL), min(set(range(tiny.layers)) - set(tiny.attention_at))
+    graph.inputs[f"past_state.{layer}"].type.tensor_type.shape.dim[1].dim_param = "heads"
+    (copy / MODEL).write_bytes(graph.model.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match=rf"`past_state.{layer}` is .*'heads'"):
+        check_graphs(read_model_folder(copy))
+
+
+@pytest.mark.parametrize(
+    ("tiny", "error", "said"),
+    [
+        (TinyQwen35(value_heads=3), UnsupportedModelError, "3 value heads do not share 2 key heads evenly"),
+        (TinyQwen35(kernel=1), UnsupportedModelError, "more than one token"),
+        (TinyQwen35(attention_at=()), UnsupportedModelError, "no layer has attention"),
+        (TinyQwen35(said_width=70), UnsupportedModelError, "`qwen35.ssm.inner_size` is 70"),
+        (TinyQwen35(left_out="blk.1.ssm_a"), ModelFileError, "blk.1.ssm_a"),
+        (TinyQwen35(misshapen="blk.1.ssm_conv1d.weight"), ModelFileError, "ssm_conv1d.weight.*found"),
+        (TinyQwen35(left_out="blk.3.attn_q_norm.weight"), ModelFileError, "attn_q_norm"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_no_hybrid_is_like_is_said(tiny: TinyQwen35, error: type[Exception], said: str, tmp_path: Path):
+    with pytest.raises(error, match=said):
+        converted(tiny, tmp_path)

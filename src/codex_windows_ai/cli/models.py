@@ -84,6 +84,7 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         "window": f"{facts.window:,} tokens{fits}",
         "chat format": facts.chat_format or "none, see the note",
         "keys, values": f"{facts.kv_cache}, {facts.token_bytes:,} bytes a token",
+        **({"states": f"float32, {bytes_text(facts.state_bytes)} a sequence"} if facts.state_bytes else {}),
         "thinks": facts.reasoning.described,
         **({"efforts": ", ".join(facts.reasoning.levels)} if facts.reasoning.levels else {}),
     }

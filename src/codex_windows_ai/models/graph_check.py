@@ -5,6 +5,7 @@ Reads names, shapes and places; weights in files of their own stay there.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from codex_windows_ai.models.decoder_graph import (
     KEY,
     LOGITS_TO_KEEP,
     NORMS,
+    PAST_CONV,
+    PAST_STATE,
+    PRESENT_CONV,
+    PRESENT_STATE,
     DecoderGraph,
     attribute,
     shape,
@@ -29,7 +34,11 @@ _FOR_PROCESSORS = (
     "Take its folder for processors: `…-generic-cpu` in Foundry Local's catalogue, or build it with GenAI's model "
     "builder by `-e cpu -p int4` (or `fp32`)."
 )
-_ANOTHER = "Take a model whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini."
+_ANOTHER = (
+    "Take the GGUF file of Qwen3.5, or a model whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini."
+)
+_STATES = {PAST_CONV: (PRESENT_CONV, 3), PAST_STATE: (PRESENT_STATE, 4)}
+"""Patterns of states that the engine carries from pass to pass: the pattern of what becomes of each, and its rank."""
 _STRANGE_INPUTS = (
     (
         r"past\.\d+\.(conv|recurrent)|.*(conv|recurrent|ssm)_?state.*",
@@ -69,6 +78,8 @@ class ModelSizes:
     """Its keys and values are float32."""
     scratch: int = 0
     """Bytes that a pass needs meanwhile, at most."""
+    state: int = 0
+    """Bytes that a sequence takes however long it is, where layers have states instead of keys and values."""
 
 
 def check_graphs(folder: ModelFolder) -> None:
@@ -87,7 +98,7 @@ def check_graphs(folder: ModelFolder) -> None:
         _check_experts(graph)
         _check_positions(graph, folder)
         sizes = _sizes(graph, layers, folder)
-        require_memory(sizes.weights, sizes.token, str(folder.path), folder.context_length)
+        require_memory(sizes.weights + sizes.state, sizes.token, str(folder.path), folder.context_length)
         _check_heads(graph, layers, folder)
 
 
@@ -98,15 +109,16 @@ def read_sizes(folder: ModelFolder) -> ModelSizes:
 
 
 def past_bytes(folder: ModelFolder, past: int) -> int:
-    """Bytes of keys and values that a step of one token reads behind `past` tokens, in the graph that processors run.
+    """Bytes of keys, values and states that a step of one token reads behind `past` tokens, where processors run it.
 
     Raises as `read_sizes`.
     """
-    graph, total = DecoderGraph(folder.cpu_model_file), 0
+    graph = DecoderGraph(folder.cpu_model_file)
+    total = _state_bytes(graph, folder)
     for names in _layers(graph, folder):
         windows = [attribute(node, "local_window_size") for node in graph.readers.get(names[0], [])]
         tokens = min([past, *(window for window in windows if window > 0)])
-        total += tokens * sum(_state_bytes(graph.inputs[name], graph, folder) for name in names)
+        total += tokens * sum(_token_bytes(graph.inputs[name], graph, folder) for name in names)
     return total
 
 
@@ -114,12 +126,13 @@ def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFold
     from onnx import TensorProto
 
     weights = graph.weight_files  # which must be within the folder
-    states = [graph.inputs[name] for names in layers for name in names]
+    past = [graph.inputs[name] for names in layers for name in names]
     return ModelSizes(
         weights=sum(file.stat().st_size for file in (graph.file, *weights)),
-        token=sum(_state_bytes(state, graph, folder) for state in states),
-        can_be_halved=all(state.type.tensor_type.elem_type == TensorProto.FLOAT for state in states),
+        token=sum(_token_bytes(value, graph, folder) for value in past),
+        can_be_halved=all(value.type.tensor_type.elem_type == TensorProto.FLOAT for value in past),
         scratch=_scratch(graph, folder),
+        state=_state_bytes(graph, folder),
     )
 
 
@@ -132,7 +145,8 @@ def _scratch(graph: DecoderGraph, folder: ModelFolder) -> int:
 
 def _check_interface(graph: DecoderGraph, folder: ModelFolder) -> None:
     """Every input is one that the engine has something for, and the answer is `logits`."""
-    patterns = [re.escape(name).replace("%d", r"\d+") for name in (folder.past_key_names, folder.past_value_names)]
+    names = (folder.past_key_names, folder.past_value_names, *_STATES)
+    patterns = [re.escape(name).replace("%d", r"\d+") for name in names]
     past = re.compile("|".join(patterns))
     strange = [name for name in graph.inputs if name not in _DRIVEN and not past.fullmatch(name)]
     for pattern, what, hint in _STRANGE_INPUTS:
@@ -165,15 +179,48 @@ def _layers(graph: DecoderGraph, folder: ModelFolder) -> list[tuple[str, str]]:
     return [names for names in layers if set(names) <= graph.inputs.keys()]
 
 
+def _states(graph: DecoderGraph, folder: ModelFolder) -> dict[str, list[int]]:
+    """Inputs for states of layers that have no keys and values, with the sizes of one sequence's.
+
+    Raises UnsupportedModelError: one is not float32 [batch, numbers…], or nothing is made of it.
+    """
+    from onnx import TensorProto
+
+    found: dict[str, list[int]] = {}
+    for pattern, (present, rank) in _STATES.items():
+        for layer in range(folder.layers):
+            name, output = pattern % layer, graph.outputs.get(present % layer)
+            if name not in graph.inputs:
+                continue
+            value = graph.inputs[name]
+            sizes = [size for size in shape(value)[1:] if isinstance(size, int) and size > 0]
+            is_float = value.type.tensor_type.elem_type == TensorProto.FLOAT
+            if len(sizes) != rank - 1 or not is_float or output is None or shape(output)[1:] != sizes:
+                raise UnsupportedModelError(
+                    f"{graph.file}: `{name}` is {shape(value)}, and must be float32 [batch, {rank - 1} numbers], with "
+                    f"an output `{present % layer}` of the same sizes.",
+                    hint="Convert the model again from its GGUF file.",
+                )
+            found[name] = sizes
+    return found
+
+
+def _state_bytes(graph: DecoderGraph, folder: ModelFolder) -> int:
+    """Of one sequence; states are float32."""
+    return sum(4 * math.prod(sizes) for sizes in _states(graph, folder).values())
+
+
 def _check_layers(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFolder) -> None:
     """The graph has as many as the configuration says; those that read others' keys and values have attention, too."""
-    named = {name for names in layers for name in names}
-    states = [name for name in graph.inputs if name not in _DRIVEN]
+    states = _states(graph, folder)
+    named = {name for names in layers for name in names} | states.keys()
+    past = [name for name in graph.inputs if name not in _DRIVEN]
     attention = sum(node.op_type == ATTENTION for node in graph.nodes)
-    if not layers or set(states) != named or folder.layers > attention:
+    recurrent = sum(any(pattern % layer in states for pattern in _STATES) for layer in range(folder.layers))
+    if not layers or set(past) != named or folder.layers > attention + recurrent:
         raise UnsupportedModelError(
             f"{folder.path / CONFIGURATION} says that there are {folder.layers} layers, whose keys and values are "
-            f"`{folder.past_key_names}`; the inputs of {graph.file} are others: {', '.join(states[:4])}…",
+            f"`{folder.past_key_names}`; the inputs of {graph.file} are others: {', '.join(past[:4])}…",
             hint="Export the model again.",
         )
 
@@ -257,7 +304,7 @@ def _heads(value: ValueInfoProto, graph: DecoderGraph, folder: ModelFolder) -> t
     return found
 
 
-def _state_bytes(value: ValueInfoProto, graph: DecoderGraph, folder: ModelFolder) -> int:
+def _token_bytes(value: ValueInfoProto, graph: DecoderGraph, folder: ModelFolder) -> int:
     """Of one token."""
     from onnx import TensorProto, helper
 

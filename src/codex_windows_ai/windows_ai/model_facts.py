@@ -36,6 +36,8 @@ class ModelFacts:
     """What keys and values are kept as here: `float32`, `float16`, or the graph's own type."""
     token_bytes: int
     """Of the keys and values of one token."""
+    state_bytes: int
+    """Of what a sequence takes beside them, however long it is: states of layers without keys and values."""
     reasoning: ReasoningForm
     """How its chat template deals with what the model thinks."""
     memory: dict[str, int]
@@ -85,6 +87,7 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
         window=window,
         kv_cache=kept,
         token_bytes=token,
+        state_bytes=sizes.state,
         reasoning=reasoning,
         memory=memory,
         chat_format=spoken,

@@ -75,6 +75,21 @@ _YARN = {
     "beta_fast": 32.0,
     "beta_slow": 1.0,
 }
+_QWEN35 = {
+    "head_dim": 64,
+    "num_hidden_layers": 5,
+    "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention", "full_attention"],
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 64,
+    "linear_value_head_dim": 64,
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 1e6,
+        "partial_rotary_factor": 0.5,
+        "mrope_section": [6, 5, 5],
+    },
+}
 _LONGROPE_COUNT = 24  # of a head's 64 elements three quarters turn, two at a time
 
 SPECIMENS = (
@@ -118,6 +133,19 @@ SPECIMENS = (
         "Qwen3ForCausalLM",
         "qwen2",
         {"head_dim": 128, "num_attention_heads": 2, "rope_parameters": _YARN},
+        FEW,
+    ),
+    Specimen(
+        "qwen35",
+        "Qwen3_5ForCausalLM",
+        "qwen35",
+        _QWEN35 | {"linear_num_value_heads": 4},
+    ),
+    Specimen(
+        "qwen35-untiled",
+        "Qwen3_5ForCausalLM",
+        "qwen35",
+        _QWEN35 | {"linear_num_value_heads": 2, "tie_word_embeddings": True},
         FEW,
     ),
     Specimen(

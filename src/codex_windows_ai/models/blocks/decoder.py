@@ -146,7 +146,9 @@ def biases_of(matrices: Iterable[Matrix]) -> list[Vector]:
 
 def problems(spec: DecoderSpec) -> list[str]:
     """What keeps a decoder from being built, in words; nothing where it can be."""
-    found = [] if spec.attentions else ["layers, widths and heads must be positive"]
+    found = [] if spec.layers else ["layers, widths and heads must be positive"]
+    if spec.is_recurrent and not spec.attentions:
+        found.append("no layer has attention, and the engine counts a sequence's tokens by its keys")
     for layer in spec.layers:
         found += _layer_problems(spec, layer)
     return list(dict.fromkeys(found))

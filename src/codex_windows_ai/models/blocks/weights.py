@@ -45,6 +45,8 @@ class Matrix:
     bias: Vector | None = None
     head_size: int = 1
     """Rows that may change places among themselves, where a file stores heads in another order."""
+    keeps_floats: bool = False
+    """What a file has as floats is not rounded: its few rows are small, and steer all that others compute."""
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ from codex_windows_ai.models.convert.weights import (
     check_window,
     choose_forms,
     memory_bytes,
+    state_bytes,
     stored_bytes,
     token_bytes,
 )
@@ -67,7 +68,8 @@ def convert(
         tokenizer = read_tokenizer(file)
         forms = choose_forms(weights, precision)
         check_window(decoder, forms, str(source))
-        require_memory(memory_bytes(decoder, forms), token_bytes(decoder), source.name, decoder.spec.context_length)
+        memory = memory_bytes(decoder, forms) + state_bytes(decoder)
+        require_memory(memory, token_bytes(decoder), source.name, decoder.spec.context_length)
         require_space(target, stored_bytes(decoder, forms) + _SMALL_FILES, f"The conversion of {source.name}")
         matrices = len(decoder.matrices)
         write_configuration(target, decoder.spec, tokenizer)

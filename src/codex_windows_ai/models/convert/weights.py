@@ -49,7 +49,7 @@ class StoredForms:
 
     by_name: Mapping[str, Form]
     smoothed: bool
-    """All are rounded here, so that their norms may be smoothed."""
+    """All but small ones are rounded here, so that their norms may be smoothed."""
     whole_rows: frozenset[str] = frozenset()
     """Names of those that are spread and rounded with one scale a row, so that they can be multiplied as integers."""
 
@@ -62,8 +62,12 @@ def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
         known |= {kind: repacking.form for kind, repacking in REPACKINGS.items()}
     if precision is Precision.FLOAT:
         known |= FLOATS
-    forms = {matrix.name: known.get(source.kind(matrix), ROUNDED) for matrix in decoder.matrices}
-    smoothed = all(form == ROUNDED for form in forms.values())
+    kept = {matrix.name for matrix in decoder.matrices if matrix.keeps_floats and source.kind(matrix) in FLOATS}
+    forms = {
+        matrix.name: FLOATS[Kind.F32] if matrix.name in kept else known.get(source.kind(matrix), ROUNDED)
+        for matrix in decoder.matrices
+    }
+    smoothed = all(form == ROUNDED for name, form in forms.items() if name not in kept)
     forms.setdefault(decoder.head.matrix.name, forms[decoder.embedding.matrix.name])  # tied
     return StoredForms(forms, smoothed, _whole_rows(decoder) if precision is Precision.EIGHT_BITS else frozenset())
 
@@ -71,7 +75,7 @@ def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
 def _whole_rows(decoder: Decoder) -> frozenset[str]:
     """All of the layers; but a single block, turned for a single token, has other bits than for several."""
     matrices = (matrix for layer in decoder.layers for matrix in layer.matrices)
-    return frozenset(matrix.name for matrix in matrices if matrix.columns > spreading.BLOCK)
+    return frozenset(matrix.name for matrix in matrices if matrix.columns > spreading.BLOCK and not matrix.keeps_floats)
 
 
 def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
@@ -94,6 +98,14 @@ def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
 def token_bytes(decoder: Decoder) -> int:
     """Bytes of the float32 keys and values of one token."""
     return sum(2 * attention.key_size * 4 for attention in decoder.spec.attentions)
+
+
+def state_bytes(decoder: Decoder) -> int:
+    """Bytes of what layers without keys and values remember of a sequence, in float32."""
+    shapes = (shape for layer in decoder.layers for shape in layer.attention.past.values())
+    return sum(
+        4 * math.prod(size for size in shape if isinstance(size, int)) for shape in shapes if "past" not in shape
+    )
 
 
 def check_window(decoder: Decoder, forms: StoredForms, name: str) -> None:
@@ -156,8 +168,13 @@ class WeightWriter:
     def _write_floats(self, matrix: Matrix, form: FloatForm) -> None:
         kind = helper.tensor_dtype_to_np_dtype(form.type)
         self.output.begin(f"{matrix.name}.values", kind, (matrix.rows, matrix.columns))
+        factors = self._factors(matrix)
         for values in self.source.slices(matrix):
-            self.output.write(values.astype(kind))
+            self.output.write((values * factors).astype(kind))
+
+    def _factors(self, matrix: Matrix) -> NDArray[np.float32]:
+        """What its columns are multiplied by."""
+        return self.factors[matrix.norm] if self.factors and matrix.norm else np.ones(1, np.float32)
 
     def _begin_codes(self, matrix: Matrix, form: BlockForm) -> None:
         shape = (matrix.rows, matrix.columns // form.block_size, form.packed_bytes)
@@ -165,7 +182,7 @@ class WeightWriter:
 
     def _write_rounded(self, pool: ThreadPoolExecutor, matrix: Matrix) -> None:
         """Quantises slice by slice; scales and zero points follow the codes, which stream."""
-        factors = self.factors[matrix.norm] if self.factors and matrix.norm else np.float32(1)
+        factors = self._factors(matrix)
         whole_rows = matrix.name in self.forms.whole_rows
         quantize = quantize_whole_rows if whole_rows else quantize_rows
 

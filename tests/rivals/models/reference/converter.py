@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ def convert(folder: Path, target: Path, pre_tokenizer: str) -> None:
     importlib.import_module("conversion.base").TextModel.get_vocab_base_pre = lambda self, tokenizer: pre_tokenizer
     arguments = sys.argv
     sys.argv = ["convert_hf_to_gguf.py", str(folder), "--outtype", "f32", "--outfile", str(target)]
+    architecture = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+    if architecture.startswith("Qwen3_5"):  # whose blocks that only draft transformers does not save
+        sys.argv.append("--no-mtp")
     try:
         converter.main()
     finally:

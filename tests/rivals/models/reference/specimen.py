@@ -37,12 +37,12 @@ def _draw(model: torch.nn.Module, recipe: dict[str, Any]) -> None:
     Queries and keys are large: attention is far from uniform, and a wrong rotation shows. What the last norm multiplies
     with has random signs, or a model whose head is its embedding would only repeat what it reads.
     """
-    zero_centred = "Gemma3" in recipe["architecture"]  # whose norms multiply by 1 + w
+    zero_centred = recipe["architecture"].startswith(("Gemma3", "Qwen3_5"))  # whose norms multiply by 1 + w
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             random = np.random.default_rng(zlib.crc32(name.encode()))
             parameter.copy_(torch.from_numpy(_values(random, name, tuple(parameter.shape), recipe["head_deviation"])))
-            if zero_centred and "norm" in name:
+            if zero_centred and "norm" in name and "linear_attn" not in name:
                 parameter -= 1
 
 
@@ -51,6 +51,8 @@ def _values(random: np.random.Generator, name: str, shape: tuple[int, ...], head
         values = random.uniform(0.5, 2.0, shape)
         if name == "model.norm.weight":
             values *= random.choice([-1.0, 1.0], shape)
+    elif name.endswith("A_log"):
+        values = random.uniform(-4, 0, shape)  # so that heads forget at different rates
     elif name.endswith("bias"):
         values = random.normal(0, 0.5, shape)
     elif "embed_tokens" in name or "lm_head" in name:

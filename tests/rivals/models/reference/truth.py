@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -51,7 +52,7 @@ def put_weights(model: torch.nn.Module, file: Path) -> None:
     names = gguf.get_tensor_name_map(kind, layers)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            stored = names.get_name(name.replace(".dt_bias", ".dt_proj.bias"), try_suffixes=(".weight", ".bias"))
             if stored not in tensors:
                 raise ValueError(f"{file} has no {name} ({stored})")
             values = torch.from_numpy(np.array(tensors.pop(stored), np.float32)).reshape(parameter.shape)
@@ -67,6 +68,29 @@ def _as_trained(model: torch.nn.Module, name: str, values: torch.Tensor) -> torc
         heads = model.config.num_attention_heads if _QUERY in name else model.config.num_key_value_heads
         size = values.shape[0] // heads
         return values.reshape(heads, size // 2, 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
-    if architecture.startswith("Gemma3") and name.endswith("norm.weight"):
+    if architecture.startswith("Qwen3_5") and "linear_attn" in name:
+        return _in_groups(model.config, name, values)
+    if architecture.startswith(("Gemma3", "Qwen3_5")) and name.endswith("norm.weight"):
         return values - 1
     return values
+
+
+def _in_groups(config: Any, name: str, values: torch.Tensor) -> torch.Tensor:
+    """Of a gated delta net: value heads that read one key head stand together again, which took turns in the file."""
+    keys = 2 * config.linear_num_key_heads * config.linear_key_head_dim
+    part = name.split("linear_attn.")[1]
+    if part == "norm.weight":
+        return values
+    if part == "A_log":
+        values = torch.log(-values)
+    first = keys if part in ("in_proj_qkv.weight", "conv1d.weight") else 0
+    size = 1 if part in ("A_log", "dt_bias", "in_proj_a.weight", "in_proj_b.weight") else config.linear_value_head_dim
+    share = config.linear_num_value_heads // config.linear_num_key_heads
+    if part == "out_proj.weight":
+        return _in_groups_first(values.T, share, size).T
+    return torch.cat([values[:first], _in_groups_first(values[first:], share, size)])
+
+
+def _in_groups_first(values: torch.Tensor, share: int, size: int) -> torch.Tensor:
+    """From [share, groups, size] to [groups, share, size], of the first axis."""
+    return values.reshape(share, -1, size, *values.shape[1:]).swapaxes(0, 1).reshape(values.shape)
