@@ -68,7 +68,8 @@ def test_a_prefix_that_is_shared_is_as_good_as_a_past(rig: Rig, specimen: Specim
     model = ours.for_processors(ours.converted(rig.file(specimen, "Q4_K_M"), tmp_path / "model"))
     tokens = rig.tokens(specimen)[:1]
 
-    assert model.shares_prefixes == ("sliding_window" not in specimen.configuration)
+    sees_everything = specimen.configuration.keys().isdisjoint({"sliding_window", "layer_types"})
+    assert model.shares_prefixes == sees_everything
     if model.shares_prefixes:
         figures = compare(ours.whole(model, tokens), ours.behind_a_shared_prefix(model, tokens))
         assert figures.divergence < _MOST_BY_ORDER_OF_SUMS
