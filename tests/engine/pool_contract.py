@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
 from codex_windows_ai.engine.kv.host_pool import HostPool
-from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, KeysAndValues, KVPool, KVSpec, PoolFactory
+from codex_windows_ai.engine.kv.pool import (
+    BLOCK_TOKENS,
+    KeysAndValues,
+    KVPool,
+    KVSpec,
+    PoolFactory,
+    RecurrentState,
+    StatePart,
+)
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.errors import EngineError
 from codex_windows_ai.models.folder import ModelFolder
@@ -24,7 +32,9 @@ UNEQUAL = KVSpec(
     (
         KeysAndValues(heads=2, head_size=3, dtype=np.dtype(np.float32)),
         None,
+        RecurrentState((StatePart((3, 5), np.dtype(np.float32)), StatePart((2, 4, 4), np.dtype(np.float32), True))),
         KeysAndValues(heads=1, head_size=4, dtype=np.dtype(np.float16)),
+        RecurrentState((StatePart((2, 6), np.dtype(np.float32)),)),
     )
 )
 """Layers that keep different things, and one that keeps nothing."""
@@ -44,6 +54,11 @@ def tokens_of(value: float, tokens: int) -> Contents:
         )
         for layer, state in enumerate(states)
     ]
+
+
+def states_of(value: float) -> Contents:
+    """States in which every number tells its part."""
+    return [np.full(part.shape, value + number / 8, part.dtype) for number, part in enumerate(UNEQUAL.state_parts)]
 
 
 def same(one: Contents, other: Contents) -> bool:
@@ -83,7 +98,9 @@ class PoolContract(ABC):
     """The tests; a subclass makes pools, and writes and reads their slots."""
 
     @abstractmethod
-    def make(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int) -> Any:
+    def make(
+        self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0, checkpoint_budget_bytes: int = 0
+    ) -> Any:
         """A new pool."""
 
     @abstractmethod
@@ -94,20 +111,35 @@ class PoolContract(ABC):
     def write(self, pool: Any, slot: int, start: int, contents: Contents) -> None:
         """Puts contents to the tokens from `start` on."""
 
-    def pool_of(self, slots: int, steps: int = 1, *, blocks: int = 0) -> KVPool:
-        token = UNEQUAL.bytes_per_token
+    @abstractmethod
+    def read_states(self, pool: Any, slot: int) -> Contents:
+        """A slot's states, part by part."""
+
+    @abstractmethod
+    def write_states(self, pool: Any, slot: int, states: Contents, length: int) -> None:
+        """Has a slot's states be these, behind so many tokens."""
+
+    def pool_of(self, slots: int, steps: int = 1, *, blocks: int = 0, checkpoints: int = 0) -> KVPool:
         step: int = self.make(UNEQUAL, 0, 0).length_step
-        return self.make(UNEQUAL, slots * steps * step * token, blocks * BLOCK_TOKENS * token)
+        return self.make(
+            UNEQUAL,
+            slots * UNEQUAL.slot_bytes(steps * step),
+            blocks * BLOCK_TOKENS * UNEQUAL.bytes_per_token,
+            checkpoints * UNEQUAL.state_bytes,
+        )
 
     def test_slots_grow_by_steps_and_keep_what_they_hold(self) -> None:
         pool = self.pool_of(3, 2)
         pool.reserve(1, 40, kept=EVERYTHING)
         assert pool.slots >= 1 and pool.length == pool.length_step
         self.write(pool, 0, 0, tokens_of(1, 40))
+        self.write_states(pool, 0, states_of(1), 40)
         pool.reserve(3, pool.length_step + 1, kept=EVERYTHING)
 
         assert (pool.slots, pool.length) == (3, 2 * pool.length_step)
         assert same(self.read(pool, 0, 40), tokens_of(1, 40))
+        assert same(self.read_states(pool, 0), states_of(1))
+        assert [pool.state_length(slot) for slot in range(3)] == [40, None, None]
 
     def test_more_than_the_budget_is_refused_and_changes_nothing(self) -> None:
         pool = self.pool_of(2)
@@ -125,7 +157,7 @@ class PoolContract(ABC):
         self.write(pool, 0, 0, tokens_of(3, 16))
         pool.resize(1, 16, kept=EVERYTHING)
 
-        assert pool.nbytes == pool.bytes_of(1, 16) == pool.length_step * UNEQUAL.bytes_per_token
+        assert pool.nbytes == pool.bytes_of(1, 16) == UNEQUAL.slot_bytes(pool.length_step)
         assert same(self.read(pool, 0, 16), tokens_of(3, 16))
         pool.release()
         assert pool.nbytes == 0
@@ -154,6 +186,7 @@ class PoolContract(ABC):
             if action == "write":
                 tokens = data.draw(st.integers(1, 24))
                 self.write(pool, first, start, tokens_of(value, tokens))
+                self.write_states(pool, first, states_of(value), start + tokens)
                 held[first] = (value, range(start, start + tokens))
             elif action == "move" and (content := held[first]):
                 pool.move(first, second, content[1])
@@ -166,6 +199,8 @@ class PoolContract(ABC):
                 if content is not None:
                     value_held, span = content
                     assert same(self.read(pool, slot, len(span), span.start), tokens_of(value_held, len(span)))
+                    assert same(self.read_states(pool, slot), states_of(value_held))
+                    assert pool.state_length(slot) == span.stop
 
     @each_pool
     @given(st.lists(st.tuples(st.booleans(), st.integers(1, BLOCK_TOKENS)), min_size=1, max_size=60))
@@ -189,6 +224,29 @@ class PoolContract(ABC):
         for block, (value, tokens) in held.items():
             pool.copy_in(block, 1, 3, tokens)
             assert same(self.read(pool, 1, tokens, 3), tokens_of(value, tokens))
+
+    @each_pool
+    @given(st.lists(st.booleans(), min_size=1, max_size=40))
+    def test_every_checkpoint_keeps_the_states_that_were_saved_to_it(self, actions: list[bool]) -> None:
+        pool = self.pool_of(2, checkpoints=7)
+        pool.reserve(2, 64, kept=())
+        held: dict[Any, float] = {}
+        for value, allocates in enumerate(actions):
+            if allocates:
+                checkpoint = pool.allocate_checkpoint()
+                assert (checkpoint is None) == (len(held) == pool.checkpoint_capacity == 7)
+                if checkpoint is not None:
+                    self.write_states(pool, 0, states_of(value), value)
+                    pool.save_states(0, checkpoint)
+                    held[checkpoint] = value
+            elif held:
+                pool.free_checkpoint(checkpoint := next(iter(held)))
+                del held[checkpoint]
+        assert len(held) * UNEQUAL.state_bytes <= pool.checkpoint_nbytes <= 7 * UNEQUAL.state_bytes
+        for checkpoint, value in held.items():
+            pool.restore_states(checkpoint, 1, int(value))
+            assert same(self.read_states(pool, 1), states_of(value))
+            assert pool.state_length(1) == value
 
     def test_blocks_take_memory_as_they_are_needed_and_it_is_used_again(self) -> None:
         pool = self.pool_of(1, blocks=1000)

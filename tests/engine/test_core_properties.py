@@ -23,6 +23,7 @@ from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.protocol.request import Grammar, SamplingParameters
 from tests.engine.clients import Client, chosen_in
+from tests.engine.invariants import ask, check_invariants, run_to_the_end
 from tests.engine.oracle import Oracle
 from tests.engine.tiny_model import Kind, make_tiny_model
 
@@ -33,55 +34,6 @@ SHARED = tuple(int(token) for token in np.random.default_rng(7).integers(0, 256,
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return make_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-def check_invariants(core: EngineCore, clients: list[Client]) -> None:
-    """What must hold after every step, whatever happened."""
-    slots = core.slots
-    taken = [sequence.slot for sequence in slots.sequences]
-    assert taken == sorted(set(taken)), "two sequences share a slot"
-    decoding = [sequence.slot for sequence in slots.decoding]
-    assert decoding == list(range(decoding[0], decoding[0] + len(decoding))) if decoding else True
-    for sequence in slots.sequences:
-        assert sequence.phase is (Phase.DECODE if sequence in slots.decoding else Phase.PREFILL)
-        assert sequence.exact_length <= sequence.computed <= len(sequence.tokens)
-        assert sequence.blocks * BLOCK_TOKENS <= sequence.computed
-        assert sequence.cached_tokens <= sequence.prompt_length
-        assert sequence.attached in (0, len(core.shared.held or ())) and sequence.attached <= sequence.computed
-        assert not (sequence.exact and sequence.attached)
-    attached = [sequence for sequence in slots.sequences if sequence.attached]
-    assert {id(sequence) for sequence in attached} == {id(sequence) for sequence in core.shared.attached}
-    assert core.pool.nbytes <= core.configuration.row_bytes
-    assert slots.sequences or core.pool.nbytes == 0
-    assert core.shared.nbytes <= core.configuration.shared_bytes
-    assert slots.sequences or core.shared.nbytes == 0
-    assert core.cache.nbytes <= core.configuration.cache_bytes
-    blocks = list(core.cache.blocks())
-    assert len(blocks) == core.cache.size
-    assert len({block.storage for block in blocks}) == len(blocks)
-    held = [sequence.last_block for sequence in slots.sequences if sequence.last_block is not None]
-    assert sum(block.references for block in blocks) == len(held)
-    assert all(block in blocks for block in held)
-    live = [client for client in clients if not client.ends]
-    assert {id(client.sequence) for client in live} == {id(s) for s in [*slots.sequences, *core.scheduler.waiting]}
-
-
-def run_to_the_end(core: EngineCore, clients: list[Client]) -> None:
-    for _ in range(5000):
-        if core.idle:
-            break
-        core.step()
-        check_invariants(core, clients)
-    assert core.idle, "the engine never came to rest"
-    assert all(client.ends for client in clients)
-    assert not any(block.references for block in core.cache.blocks())
-
-
-def ask(core: EngineCore, request: EngineRequest) -> Client:
-    """Has one request answered."""
-    client = Client(core, request)
-    run_to_the_end(core, [client])
-    return client
 
 
 samplings = st.one_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,17 @@ import pytest
 
 from codex_windows_ai.engine.kv import host_pool
 from codex_windows_ai.engine.kv.host_pool import HostPool
-from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, KeysAndValues, KVSpec, LayerNames, LayerState, RecurrentState
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, KeysAndValues, KVSpec, LayerNames, RecurrentState, StatePart
 from codex_windows_ai.errors import EngineError, UnsupportedModelError
 from tests.engine.pool_contract import Contents, PoolContract
 from tests.engine.pools import SPEC, STEP, block_of, pool_of, read, write
 
 
 class TestHostPool(PoolContract):
-    def make(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int) -> HostPool:
-        return HostPool(spec, budget_bytes, block_budget_bytes)
+    def make(
+        self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0, checkpoint_budget_bytes: int = 0
+    ) -> HostPool:
+        return HostPool(spec, budget_bytes, block_budget_bytes, checkpoint_budget_bytes)
 
     def read(self, pool: HostPool, slot: int, tokens: int, start: int = 0) -> Contents:
         return [layer[:, slot, :, start : start + tokens] for layer in pool.layers]
@@ -25,6 +28,14 @@ class TestHostPool(PoolContract):
     def write(self, pool: HostPool, slot: int, start: int, contents: Contents) -> None:
         for layer, values in zip(pool.layers, contents, strict=True):
             layer[:, slot, :, start : start + values.shape[2]] = values
+
+    def read_states(self, pool: HostPool, slot: int) -> Contents:
+        return [states[slot] for states in pool.states.now]
+
+    def write_states(self, pool: HostPool, slot: int, states: Contents, length: int) -> None:
+        for now, values in zip(pool.states.now, states, strict=True):
+            now[slot] = values
+        pool.states.lengths[slot] = length
 
 
 @pytest.fixture
@@ -57,6 +68,7 @@ class Session:
         LayerNames(*((f"{name}.{n}.k", f"{name}.{n}.v") for name in ("past", "new", "shared", "piece", "new_piece")))
         for n in range(2)
     )
+    state_names: tuple[tuple[str, str], ...] = ()
     shared_length = "shared_length"
     computes_in_host_memory = True
 
@@ -218,14 +230,8 @@ def test_more_than_the_budget_is_refused_with_the_numbers() -> None:
         pool.reserve(3, STEP, kept=EVERYTHING)
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        KeysAndValues(heads=2, head_size=3, dtype=np.dtype(np.float32), window=128),
-        RecurrentState(shape=(4, 8), dtype=np.dtype(np.float32)),
-    ],
-)
-def test_what_it_has_no_memory_for_is_refused(state: LayerState) -> None:
+def test_what_it_has_no_memory_for_is_refused() -> None:
+    state = KeysAndValues(heads=2, head_size=3, dtype=np.dtype(np.float32), window=128)
     with pytest.raises(UnsupportedModelError, match="Layer 1 keeps"):
         HostPool(KVSpec((SPEC.layers[0], state)), 2**20)
 
@@ -244,3 +250,71 @@ def test_a_piece_is_read_in_its_slot_by_the_names_for_it_and_only_in_its_pass() 
     assert of_both.inputs["past.1.k"] == of_rows.inputs["past.1.k"]
     assert not any("piece" in name for name in (*of_rows.inputs, *of_rows.outputs))
     assert pool.bindings == 1  # the pass with the piece does not come again
+
+
+class HybridSession(Session):
+    """One with a layer that has states, besides."""
+
+    state_names = (("past.conv", "new.conv"), ("past.state", "new.state"))
+
+
+FLOAT = np.dtype(np.float32)
+HYBRID = KVSpec((*SPEC.layers, RecurrentState((StatePart((3, 2), FLOAT), StatePart((4,), FLOAT, in_place=True)))))
+
+
+@pytest.fixture
+def hybrid() -> HostPool:
+    """Three slots, whose states are 1, 2 and 3, behind 5 tokens each."""
+    pool = HostPool(HYBRID, 2**20)
+    pool.reserve(3, 64, kept=())
+    for slot in range(3):
+        for states in pool.states.now:
+            states[slot] = slot + 1
+        pool.states.lengths[slot] = 5
+    return pool
+
+
+def test_states_that_two_operators_touch_are_written_elsewhere_and_copied_when_the_pass_has_run(
+    hybrid: HostPool,
+) -> None:
+    conv, state = hybrid.states.now
+    binding = hybrid.bind(HybridSession(), 1, [5, 5], 1)
+    inputs, outputs = binding.io.inputs, binding.io.outputs
+    assert inputs["past.conv"] == ("cpu", 0, np.float32, (2, 3, 2), conv[1:].ctypes.data)
+    assert inputs["past.state"] == outputs["new.state"] == ("cpu", 0, np.float32, (2, 4), state[1:].ctypes.data)
+    address = outputs["new.conv"][-1]
+    assert abs(address - conv.ctypes.data) >= conv.nbytes
+
+    ctypes.memmove(address, np.full(12, 9, np.float32).ctypes.data, 48)
+    assert hybrid.state_length(1) is None
+    binding.finish()
+    assert (conv[1:] == 9).all() and (conv[0] == 1).all()
+    assert [hybrid.state_length(slot) for slot in range(3)] == [5, 6, 6]
+
+
+def test_behind_no_tokens_states_are_zero(hybrid: HostPool) -> None:
+    hybrid.bind(HybridSession(), 0, [0, 5], 1).finish()
+    assert not hybrid.states.now[1][0].any()
+    assert (hybrid.states.now[1][1:] == [[2], [3]]).all()
+
+
+def test_a_pass_behind_other_tokens_than_the_states_is_refused_and_one_that_failed_leaves_them_unknown(
+    hybrid: HostPool,
+) -> None:
+    with pytest.raises(EngineError, match="slot 1 are behind 5 tokens, not behind 4"):
+        hybrid.bind(HybridSession(), 0, [5, 4], 1)
+    assert [hybrid.state_length(slot) for slot in range(3)] == [5, 5, 5]
+
+    hybrid.bind(HybridSession(), 0, [5], 1)  # and nothing came of it
+    with pytest.raises(EngineError, match="slot 0 are behind None"):
+        hybrid.bind(HybridSession(), 0, [5], 1)
+
+
+def test_states_count_where_memory_is_shared_out() -> None:
+    token, state = HYBRID.bytes_per_token, HYBRID.state_bytes
+    assert state == 4 * (3 * 2 + 4)
+    pool = HostPool(HYBRID, 2 * (STEP * token + state), 0, 5 * state - 1)
+    assert pool.fits(2, STEP) and not pool.fits(3, STEP)
+    assert pool.max_sequence_length == 2 * STEP
+    assert pool.checkpoint_capacity == 4
+    assert HostPool(SPEC, 2**20, 0, 2**20).checkpoint_capacity == 0

@@ -16,8 +16,9 @@ def eighth_of_memory(total: int | None = None) -> int:
 class EngineConfiguration:
     """How an engine runs.
 
-    `row_bytes` bounds the keys and values of running sequences, `cache_bytes` those kept for
-    prefixes; each is by default an eighth of the machine's memory, at most 2 GiB. `shared_bytes`
+    `row_bytes` bounds the keys and values of running sequences, and their recurrent states, `cache_bytes` the keys and
+    values kept for prefixes; each is by default an eighth of the machine's memory, at most 2 GiB. `checkpoint_bytes`
+    bounds the states kept for prefixes, where there are any: by default as much. `shared_bytes`
     bounds the copies of the prefix that all running sequences share, by default a quarter of that; they
     are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
     `scratch_bytes` is what passes need meanwhile at most and `budget_bytes` what the model may take, weights
@@ -33,6 +34,7 @@ class EngineConfiguration:
     queue_limit: int = 256
     row_bytes: int = field(default_factory=eighth_of_memory)
     cache_bytes: int = field(default_factory=eighth_of_memory)
+    checkpoint_bytes: int = field(default_factory=eighth_of_memory)
     shared_bytes: int = field(default_factory=lambda: eighth_of_memory() // 4)
     scratch_bytes: int = 0
     budget_bytes: int = 0

@@ -10,12 +10,14 @@ from dataclasses import asdict
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.first_passes import rows_alike, warm_up
+from codex_windows_ai.engine.kv.checkpoints import Checkpoints
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import PoolFactory
 from codex_windows_ai.engine.kv.prefix_cache import PrefixCache
 from codex_windows_ai.engine.kv.prefix_matching import PrefixMatcher
 from codex_windows_ai.engine.kv.shared_prefix import SharedPrefixes
 from codex_windows_ai.engine.kv.slots import Slots
+from codex_windows_ai.engine.kv.state_matching import StateMatcher
 from codex_windows_ai.engine.model import ConfigureSession, Logits, Model
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.runner import Runner
@@ -61,16 +63,24 @@ class EngineCore:
             configure_session=configure_session,
             half_precision=self.configuration.half_precision,
         )
-        self.pool = make_pool(self.model.spec, self.configuration.row_bytes, self.configuration.cache_bytes)
+        budgets = (self.configuration.row_bytes, self.configuration.cache_bytes, self.configuration.checkpoint_bytes)
+        self.pool = make_pool(self.model.spec, *budgets)
         self.slots = Slots(self.pool)
-        self.cache = PrefixCache(self.pool)
-        self.prefixes = PrefixMatcher(self.cache, self.slots)
+        self.checkpoints = Checkpoints(self.pool)
+        self.cache = PrefixCache(self.pool, self.checkpoints.drop)
+        has_states = bool(self.model.spec.state_parts)
+        self.prefixes = (
+            StateMatcher(self.cache, self.slots, self.checkpoints, frozenset(folder.eos_token_ids))
+            if has_states
+            else PrefixMatcher(self.cache, self.slots)
+        )
         shared_bytes = self.configuration.shared_bytes if self.model.shares_prefixes else 0
         self.shared = SharedPrefixes(self.pool, shared_bytes, self.configuration.shared_saving)
         self._counters = Counters()
         self._pauses = Pauses()
         on_cpu = self.model.computes_in_host_memory  # elsewhere no bits are promised
-        abilities = Abilities(self.model.takes_pieces, rows_alike=not on_cpu or rows_alike(self.model))
+        alike = not on_cpu or rows_alike(self.model)
+        abilities = Abilities(self.model.takes_pieces, rows_alike=alike, takes_drafts=not has_states)
         self.scheduler = Scheduler(self.configuration, self.slots, abilities)
         self.runner = Runner(self.model, self.pool, self.slots, self.prefixes, self.shared, self._counters)
         self.tokenizer = Tokenizer(folder.tokenizer_file, window=folder.context_length)
@@ -80,6 +90,7 @@ class EngineCore:
             self.tokenizer,
             vocabulary_size=self.model.vocabulary_size,
             max_sequence_length=self.pool.max_sequence_length,
+            grid=has_states,
         )
         self._make_pool = make_pool
 
@@ -227,6 +238,10 @@ class EngineCore:
             cache_bytes=self.cache.nbytes,
             cache_bytes_budget=self.configuration.cache_bytes,
             cache_evictions=self.cache.evictions,
+            checkpoints=len(self.checkpoints),
+            checkpoint_bytes=self.pool.checkpoint_nbytes,
+            checkpoint_bytes_budget=self.configuration.checkpoint_bytes if self.pool.checkpoint_capacity else 0,
+            checkpoint_evictions=self.checkpoints.evictions,
         )
 
 

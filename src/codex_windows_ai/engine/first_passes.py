@@ -11,10 +11,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 
 from codex_windows_ai.engine.kv.host_pool import HostPool
 from codex_windows_ai.engine.kv.pool import KVPool, PoolFactory
-from codex_windows_ai.engine.model import Model
+from codex_windows_ai.engine.model import Logits, Model
 from codex_windows_ai.engine.sampling.sampler import Sampler
 from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.hardware.inference import first_line
@@ -34,10 +35,18 @@ def rows_alike(model: Model) -> bool:
     tokens = np.array([[1], [2]], dtype=np.int64)
     try:
         with _own_memory(model, HostPool) as pool:
-            batch, alone = (model.forward(pool, 0, tokens[:rows], [1] * rows) for rows in (2, 1))
+            batch, alone = (_second_token(model, pool, tokens[:rows]) for rows in (2, 1))
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ModelFileError(f"The model in {model.file.parent} cannot answer: {first_line(error)}") from error
     return np.array_equal(batch[0], alone[0])
+
+
+def _second_token(model: Model, pool: KVPool, tokens: npt.NDArray[np.int64]) -> Logits:
+    """A step of one token [batch, 1]; behind another one where states must be behind something."""
+    past = [1] * len(tokens)
+    if model.spec.state_parts:
+        model.forward(pool, 0, tokens, [0] * len(tokens))
+    return model.forward(pool, 0, tokens, past)
 
 
 def warm_up(model: Model, make_pool: PoolFactory) -> None:
@@ -57,7 +66,7 @@ def warm_up(model: Model, make_pool: PoolFactory) -> None:
 def _own_memory(model: Model, make_pool: PoolFactory) -> Generator[KVPool]:
     """A pool for a few passes that nobody asked for: figures stay as they are."""
     passes = model.forward_passes
-    pool = make_pool(model.spec, _SLOTS * HostPool.length_step * model.spec.bytes_per_token, 0)
+    pool = make_pool(model.spec, _SLOTS * model.spec.slot_bytes(HostPool.length_step), 0, 0)
     pool.reserve(_SLOTS, _READ + 1, kept=())
     try:
         yield pool

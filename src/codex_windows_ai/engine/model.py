@@ -18,19 +18,32 @@ import numpy.typing as npt
 import psutil
 
 from codex_windows_ai.engine.kv.half_precision import half_precision_graph
-from codex_windows_ai.engine.kv.pool import KeysAndValues, KVPool, KVPrefix, KVSpec, LayerNames
+from codex_windows_ai.engine.kv.pool import (
+    KeysAndValues,
+    KVPool,
+    KVPrefix,
+    KVSpec,
+    LayerNames,
+    LayerState,
+    RecurrentState,
+    StatePart,
+)
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.hardware.inference import first_line
 from codex_windows_ai.hardware.memory import own_memory, return_freed_memory
 from codex_windows_ai.hardware.onnx_runtime import onnxruntime
 from codex_windows_ai.models.decoder_graph import (
     LOGITS_TO_KEEP,
+    PAST_CONV,
+    PAST_STATE,
     PIECE_KEY,
     PIECE_LENGTH,
     PIECE_PAST,
     PIECE_PRESENT_KEY,
     PIECE_PRESENT_VALUE,
     PIECE_VALUE,
+    PRESENT_CONV,
+    PRESENT_STATE,
     SHARED_KEY,
     SHARED_LENGTH,
     SHARED_VALUE,
@@ -48,6 +61,8 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,  # two numbers of four bits
 }
 _POSITIONS = "position_ids"
+_STATES = ((PAST_CONV, PRESENT_CONV, False), (PAST_STATE, PRESENT_STATE, True))
+"""What a recurrent layer may keep: past and present, and whether one operator reads and writes it."""
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 """A session's configuration entry: where the weights of a graph lie that is handed over as bytes."""
 _BRIEF_SPINNING = ("session.intra_op.spin_duration_us", "20")
@@ -100,8 +115,8 @@ class Model:
         self.computes_in_host_memory = configure_session is None
         """Only the CPU runs it: past and present may be the same memory."""
         self.execution_provider: str = self._session.get_providers()[0]
-        self.spec, self.names = self._read_state(folder)
-        """What it remembers of each token, and the names of that in the graph."""
+        self.spec, self.names, self.state_names = self._read_state(folder)
+        """What it remembers, and the names of that in the graph."""
         self.vocabulary_size, self._logits_type = self._read_logits(folder)
         optional = {str(value.name) for value in self._session.get_overridable_initializers()}
         self._keeps_logits = LOGITS_TO_KEEP in optional
@@ -174,29 +189,43 @@ class Model:
             self._keep[keep] = np.array([keep], dtype=np.int64)
         return self._keep[keep]
 
-    def _read_state(self, folder: ModelFolder) -> tuple[KVSpec, tuple[LayerNames, ...]]:
-        """Layer by layer, of the inputs that the folder names; a layer that has none remembers nothing."""
+    def _read_state(self, folder: ModelFolder) -> tuple[KVSpec, tuple[LayerNames, ...], tuple[tuple[str, str], ...]]:
+        """Layer by layer, of the inputs that the folder or our own converter names; one that has none keeps nothing."""
         inputs: dict[str, Any] = {value.name: value for value in self._session.get_inputs()}
         outputs: dict[str, Any] = {value.name: value for value in self._session.get_outputs()}
-        states: list[KeysAndValues | None] = []
+        states: list[LayerState] = []
         names: list[LayerNames] = []
+        state_names: list[tuple[str, str]] = []
         for layer in range(folder.layers):
             past = (folder.past_key_names % layer, folder.past_value_names % layer)
-            if past[0] not in inputs:
-                states.append(None)
+            if past[0] in inputs:
+                present = (folder.present_key_names % layer, folder.present_value_names % layer)
+                states.append(self._keys_and_values(inputs[past[0]], folder))
+                names.append(_layer_names(layer, past, present))
                 continue
-            present = (folder.present_key_names % layer, folder.present_value_names % layer)
-            states.append(self._keys_and_values(inputs[past[0]], folder))
-            names.append(_layer_names(layer, past, present))
+            found = [(old % layer, new % layer, once) for old, new, once in _STATES if old % layer in inputs]
+            parts = tuple(self._state_part(inputs[old], in_place=once) for old, _, once in found)
+            states.append(RecurrentState(parts) if parts else None)
+            state_names += [(old, new) for old, new, _ in found]
         read = {"input_ids", "attention_mask", *(name for layer in names for name in layer.past)}
-        written = {"logits", *(name for layer in names for name in layer.present)}
+        read.update(past for past, _ in state_names)
+        written = {"logits", *(name for layer in names for name in layer.present), *(new for _, new in state_names)}
         if not names or not (read <= inputs.keys() <= read | {_POSITIONS} and written <= outputs.keys()):
             wanted = ["attention_mask", "input_ids", folder.past_key_names % 0]
             raise UnsupportedModelError(
                 f"{self.file} is not a decoder this engine can drive: inputs {sorted(inputs)[:6]}…, "
                 f"outputs {sorted(outputs)[:3]}…; needed are {wanted}, no others but `{_POSITIONS}`, and `logits`."
             )
-        return KVSpec(tuple(states)), tuple(names)
+        return KVSpec(tuple(states)), tuple(names), tuple(state_names)
+
+    def _state_part(self, past: Any, *, in_place: bool) -> StatePart:
+        """One array of a recurrent layer, [batch, ...]."""
+        if past.type != "tensor(float)" or not all(isinstance(size, int) for size in past.shape[1:]):
+            raise UnsupportedModelError(
+                f"{self.file} keeps `{past.name}` as {past.type} {past.shape}; needed is tensor(float), with all sizes "
+                "but the first as numbers."
+            )
+        return StatePart(tuple(past.shape[1:]), np.dtype(np.float32), in_place)
 
     def _keys_and_values(self, past: Any, folder: ModelFolder) -> KeysAndValues:
         if past.type not in _TYPES:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.fair_queue import TokenCounters, WaitingQueue
-from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
 from codex_windows_ai.engine.kv.slots import Slots
 from codex_windows_ai.engine.sequence import Phase, Sequence
 from codex_windows_ai.engine.token_budget import PrefillBudget
@@ -82,6 +81,8 @@ class Abilities:
     """Read a piece of a prompt beside those that decode."""
     rows_alike: bool
     """Decode one sequence alone to the bits that it gets in a batch."""
+    takes_drafts: bool = True
+    """Forget draft tokens that were wrong; recurrent states do not."""
 
 
 class Scheduler:
@@ -190,7 +191,7 @@ class Scheduler:
     def _draft_check(self, sequence: Sequence, decoding: int) -> DraftCheck | None:
         """A pass of its own for a sequence that has several tokens to be computed at once."""
         if decoding <= self._configuration.speculating_sequences:
-            draft, forced = sequence.draft(), sequence.forced
+            draft, forced = sequence.draft() if self._abilities.takes_drafts else [], sequence.forced
             return DraftCheck(sequence, forced, draft) if len(forced) + len(draft) > 1 else None
         # With many sequences one pass for all costs less than passes for each.
         if len(sequence.forced) >= _MANY_FORCED and not sequence.attached:
@@ -228,11 +229,12 @@ class Scheduler:
     def prefill_for(self, sequence: Sequence) -> Sequence:
         """The sequence in whose slot this prompt is read on: of those whose next block it needs, too, the farthest.
 
-        The block comes to it through the cache, so that agents that start together read in one slot and not in all.
+        The block, or with recurrent states the piece, comes to it through the cache, so that agents that start
+        together read in one slot and not in all.
         """
         reader = sequence
         for other in self._slots.prefilling:
-            end = other.computed + BLOCK_TOKENS
+            end = other.next_handover
             if (
                 other.computed > reader.computed
                 and end < sequence.prompt_length

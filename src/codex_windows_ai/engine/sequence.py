@@ -11,6 +11,8 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from codex_windows_ai.engine.kv.checkpoints import GRID_TOKENS, LEAST_TOKENS
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS
 from codex_windows_ai.engine.kv.prefix_cache import Block
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.draft import PromptLookup
@@ -45,6 +47,9 @@ class Sequence:
     The first `computed` tokens have keys and values; those of the first `exact_length` were
     prefilled on nothing but prefilled history. The slot holds them, but for the first `attached`
     ones, which are read from the prefix that `SharedPrefixes` holds.
+
+    Where the model has recurrent states, the prompt is read on a `grid` (`GRID_TOKENS`). Unless bits count, the last
+    piece is also cut at `turn_end`, where a next turn may begin that leaves out what was thought in this one.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Sequence:
         end_ids: frozenset[int],
         matcher: GrammarMatcher | None,
         deliver: Deliver,
+        grid: bool = False,
     ) -> None:
         self.request = request
         self.agent = request.agent
@@ -75,6 +81,11 @@ class Sequence:
         """What prefilling took last; it grows with the prompt."""
         self.last_block: Block | None = None
         self.blocks = 0
+        self.checkpointed = 0
+        """Tokens up to the last checkpoint that it took, or went on from."""
+        self.branch = 0
+        """Where others that have its first tokens went on differently; on the grid."""
+        self._grid = grid
         self._lookup = None if self.exact else PromptLookup()
         self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(self.tokens, dtype=np.int64))
         self._matcher = matcher
@@ -90,6 +101,7 @@ class Sequence:
             self._begin(matcher)
         self.given_length = len(self.tokens)
         """Tokens to be read before the first is chosen: the prompt, and how any answer must begin."""
+        self.turn_end = self._last_turn_end() if grid and not self.exact else 0
         self.spoke_at: float | None = None
         """When the last tokens were chosen."""
         self.submitted = time.perf_counter()
@@ -136,8 +148,10 @@ class Sequence:
         """How many prompt tokens to prefill now.
 
         Chunks end on multiples that block borders are among, so that the cache can take over, and where
-        bits count none of them is alone in a block of queries.
+        bits count none of them is alone in a block of queries. On a grid they are the same under any budget.
         """
+        if self._grid:
+            return self.next_piece_end - self.computed
         remaining, step = self.remaining, PrefillBudget.SMALLEST_PIECE
         budget = max(budget, step)
         chunk = (self.computed + budget + 1) // step * step - self.computed
@@ -146,6 +160,32 @@ class Sequence:
         if self.exact and chunk > 1 and self._ends_alone(chunk):
             chunk -= 2  # those two will be together
         return chunk
+
+    @property
+    def next_piece_end(self) -> int:
+        """Where the next piece of a prompt ends that is read on the grid.
+
+        What went on from a checkpoint beside the grid comes back to it, in pieces that are not too small.
+        """
+        at, strays = self.computed, self.computed % GRID_TOKENS > 0
+        end = (at + (LEAST_TOKENS - 1 if strays else 0)) // GRID_TOKENS * GRID_TOKENS + GRID_TOKENS
+        if at + LEAST_TOKENS <= self.turn_end < end and self.turn_end - self.checkpointed >= GRID_TOKENS:
+            return self.turn_end
+        if strays and end + LEAST_TOKENS > self.given_length:
+            return self.given_length
+        return min(end, self.given_length)
+
+    @property
+    def next_handover(self) -> int:
+        """Where the prefix cache, and so others with the same prompt, may next have what it computes."""
+        return self.next_piece_end if self._grid else self.computed + BLOCK_TOKENS
+
+    def _last_turn_end(self) -> int:
+        """Behind the last turn of the prompt, if what follows it is no longer than a piece; else 0."""
+        for end in range(self.given_length - 1, max(self.given_length - GRID_TOKENS, 0), -1):
+            if self.tokens[end - 1] in self._end_ids:
+                return end
+        return 0
 
     @staticmethod
     def _ends_alone(together: int) -> bool:
@@ -158,9 +198,11 @@ class Sequence:
 
     def advance(self, tokens: int, *, together: int) -> None:
         """`tokens` more are computed, in a forward pass over `together` tokens of this sequence."""
-        if self.exact_length == self.computed and not self._ends_alone(together):
-            self.exact_length += tokens
-        self.computed += tokens
+        end = self.computed + tokens
+        keeps_bits = end % GRID_TOKENS == 0 if self._grid else not self._ends_alone(together)
+        if self.exact_length == self.computed and keeps_bits:
+            self.exact_length = end
+        self.computed = end
 
     def advance_cached(self, tokens: int, *, exact: bool) -> None:
         """`tokens` more were copied from the prefix cache."""

@@ -33,12 +33,14 @@ class RequestValidator:
         *,
         vocabulary_size: int,
         max_sequence_length: int,
+        grid: bool = False,
     ) -> None:
         self._folder = folder
         self._configuration = configuration
         self._tokenizer = tokenizer
         self._vocabulary_size = vocabulary_size
         self._max_sequence_length = max_sequence_length
+        self._grid = grid
         self._end_ids = frozenset(folder.eos_token_ids)
 
     @cached_property
@@ -69,6 +71,7 @@ class RequestValidator:
             end_ids=self._end_ids,
             matcher=self._matcher(request),
             deliver=deliver,
+            grid=self._grid,
         )
 
     def _check_prompt(self, prompt: tuple[int, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 Kind = Literal["gauge", "counter"]
 """A counter only grows while the engine is loaded; a gauge goes up and down."""
 
-Unit = Literal["requests", "passes", "sequences", "tokens", "blocks", "bytes", "seconds", "ratio"]
+Unit = Literal["requests", "passes", "sequences", "tokens", "blocks", "checkpoints", "bytes", "seconds", "ratio"]
 
 _KEY = "figure"
 _Compute = TypeVar("_Compute", bound=Callable[..., float])
@@ -177,6 +177,20 @@ class EngineStatistics:
             "Blocks dropped from the prefix cache.", "blocks", "prefix_cache_evictions", "prefix_cache.evictions"
         )
     )
+    checkpoints: int = field(
+        metadata=_gauge(
+            "Checkpoints of recurrent states in the prefix cache.", "checkpoints", "checkpoints", "checkpoints.held"
+        )
+    )
+    checkpoint_bytes: int = field(metadata=_gauge("What those take.", "bytes", "checkpoint_bytes", "checkpoints.bytes"))
+    checkpoint_bytes_budget: int = field(
+        metadata=_gauge("The most that those may take.", "bytes", "checkpoint_budget_bytes", "checkpoints.budget_bytes")
+    )
+    checkpoint_evictions: int = field(
+        metadata=_counter(
+            "Checkpoints dropped to make room.", "checkpoints", "checkpoint_evictions", "checkpoints.evictions"
+        )
+    )
 
     @property
     @_derive("Requests that one decode pass served, on average.", "sequences", "batch_occupancy", digits=3)
@@ -204,7 +218,7 @@ class EngineStatistics:
 
     @property
     @_derive(
-        "Weights, scratch, running requests, prefix cache and shared prefix.",
+        "Weights, scratch, running requests, prefix cache, checkpoints and shared prefix.",
         "bytes",
         "memory_bytes",
         "memory.bytes",
@@ -212,7 +226,8 @@ class EngineStatistics:
     )
     def memory_bytes(self) -> int:
         """What the model takes now: the sum of its parts."""
-        return self.weights_bytes + self.scratch_bytes + self.row_bytes + self.cache_bytes + self.shared_bytes
+        passes = self.weights_bytes + self.scratch_bytes + self.row_bytes
+        return passes + self.cache_bytes + self.checkpoint_bytes + self.shared_bytes
 
     def values(self) -> Iterator[tuple[Figure, float]]:
         """Every figure with its value now, derived ones included."""

@@ -50,7 +50,7 @@ def measured_loss(model: Model, tokenizer: Tokenizer) -> float:
     graph tells with and without.
     """
     tokens = sample_tokens(tokenizer.encode_text, _SAMPLE_TOKENS)
-    pool = HostPool(model.spec, 2 * _SAMPLE_TOKENS * model.spec.bytes_per_token + (1 << 20))
+    pool = HostPool(model.spec, model.spec.slot_bytes(2 * _SAMPLE_TOKENS) + (1 << 20))
     pool.reserve(1, _SAMPLE_TOKENS, kept=())
     half = _SAMPLE_TOKENS // 2
     expected = model.forward(pool, 0, tokens, [0], keep=half)[0]

@@ -1,4 +1,4 @@
-"""The pool in the host's memory: slots, blocks and prefixes are numpy arrays.
+"""The pool in the host's memory: slots, blocks, checkpoints and prefixes are numpy arrays.
 
 A session on the CPU reads its past from the slots and writes the present into the same memory, so a pass copies
 nothing. For other devices the past is copied there and the new keys and values back on every pass, as long as they
@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import itertools
 import math
-import mmap
-import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, Binding, BlockId, KeysAndValues, KVPrefix, KVSpec, Session
+from codex_windows_ai.engine.kv.host_memory import Buffer, allocate
+from codex_windows_ai.engine.kv.pool import (
+    BLOCK_TOKENS,
+    Binding,
+    BlockId,
+    CheckpointId,
+    KeysAndValues,
+    KVPrefix,
+    KVSpec,
+    Session,
+)
 from codex_windows_ai.engine.kv.pool_base import PoolBase
-
-Buffer = npt.NDArray[np.generic]
-
-
-def allocate(size: int) -> npt.NDArray[np.uint8]:
-    """So many zero bytes of the operating system's own: they take room as they are written, and go back at once."""
-    if size == 0:
-        return np.empty(0, dtype=np.uint8)
-    if sys.platform == "linux":
-        # Shared memory, mmap's default, takes half as long again to touch for the first time.
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        # A slot is many stripes, each touched from its start: huge pages would fill all of it at once. Where
-        # everything is written, as in blocks of the prefix cache, finding huge pages takes three times as long.
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-    else:
-        memory = mmap.mmap(-1, size)
-    return np.frombuffer(memory, dtype=np.uint8)
+from codex_windows_ai.engine.kv.slot_states import SlotStates
 
 
 class _Prefix:
@@ -65,9 +57,17 @@ class _BoundCopy:
     what lies behind for tokens.
     """
 
-    def __init__(self, layers: list[Buffer], session: Session, first: int, past: Sequence[int], new: int) -> None:
+    def __init__(
+        self,
+        layers: list[Buffer],
+        states: SlotStates,
+        session: Session,
+        first: int,
+        past: Sequence[int],
+        new: int,
+    ) -> None:
         self.io: Any = session.io_binding()
-        self._layers, self._first, self._past, self._new = layers, first, past, new
+        self._layers, self._states, self._first, self._past, self._new = layers, states, first, past, new
         self._held: list[Buffer] = []  # must outlive the pass
         longest = max(past)
         for layer, names in zip(layers, session.names, strict=True):
@@ -76,16 +76,35 @@ class _BoundCopy:
                 self._held.append(copy)
                 self.io.bind_cpu_input(names.past[part], copy)
                 self.io.bind_output(names.present[part], "cpu")
+        self._held += states.bind_copies(self.io, session.state_names, first, len(past))
 
     def finish(self) -> None:
         """Copies what is new."""
         outputs: list[Any] = self.io.get_outputs()  # in the order in which they were bound
-        places = ((layer, part) for layer in self._layers for part in range(2))
+        places = [(layer, part) for layer in self._layers for part in range(2)]
+        self._states.take_copies(outputs[len(places) :], self._first, len(self._past))
         for (layer, part), output in zip(places, outputs, strict=False):
             present: npt.NDArray[Any] = output.numpy()
             for row, length in enumerate(self._past):
                 added = slice(length, length + self._new)
                 layer[part, self._first + row, :, added] = present[row, :, added]
+
+
+class _WithStates:
+    """A pass over slots that have states, which are behind its tokens once it has run."""
+
+    __slots__ = ("_bound", "_pass", "_states", "io")
+
+    def __init__(
+        self, bound: _BoundCopy | _BoundInPlace, states: SlotStates, first: int, past: Sequence[int], new: int
+    ) -> None:
+        self.io: Any = bound.io
+        self._bound, self._states, self._pass = bound, states, (first, past, new)
+
+    def finish(self) -> None:
+        """Copies what was not written in place."""
+        self._bound.finish()
+        self._states.finish(*self._pass)
 
 
 class HostPool(PoolBase):
@@ -94,13 +113,18 @@ class HostPool(PoolBase):
     Memory is the operating system's own, page by page as it is written and given back at once, so that slots grow
     with what is really used. Bindings are kept until the memory that they are for moves.
 
-    Raises UnsupportedModelError: a layer remembers something else than keys and values of all tokens.
+    Raises UnsupportedModelError: a layer keeps the keys and values of a window only.
     """
 
-    def __init__(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0) -> None:
-        super().__init__(spec, budget_bytes, block_budget_bytes)
-        self.layers: list[Buffer] = [self._new_layer(state, 0, 0) for state in self.states]
+    def __init__(
+        self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0, checkpoint_budget_bytes: int = 0
+    ) -> None:
+        super().__init__(spec, budget_bytes, block_budget_bytes, checkpoint_budget_bytes)
+        self.layers: list[Buffer] = [self._new_layer(state, 0, 0) for state in self.keys_and_values]
+        self.states = SlotStates(spec.state_parts)
+        """Recurrent states of the slots; none where every layer is attention."""
         self._slabs: list[list[Buffer]] = []
+        self._checkpoints: list[list[Buffer]] = []
         self._prefixes: dict[int, _Prefix] = {}
         self._numbers = itertools.count()
         self._bindings: dict[tuple[Session, int, int, KVPrefix | None], _BoundInPlace] = {}
@@ -109,7 +133,8 @@ class HostPool(PoolBase):
 
     def _replace_layers(self, slots: int, length: int, spans: list[slice]) -> None:
         self._bindings.clear()
-        for index, (state, old) in enumerate(zip(self.states, self.layers, strict=True)):
+        self.states.resize(slots, len(spans))
+        for index, (state, old) in enumerate(zip(self.keys_and_values, self.layers, strict=True)):
             new = self._new_layer(state, slots, length)
             for slot, span in enumerate(spans):
                 new[:, slot, :, span] = old[:, slot, :, span]
@@ -118,6 +143,7 @@ class HostPool(PoolBase):
     def move(self, source: int, target: int, tokens: range) -> None:
         """Copies `tokens` of one slot to the same place in another."""
         self.copy_from(self, source, target, tokens)
+        self.states.move(source, target)
 
     def copy_from(self, origin: Self, source: int, target: int, tokens: range) -> None:
         """Copies `tokens` of a slot of another pool to the same place in a slot of this one."""
@@ -132,6 +158,7 @@ class HostPool(PoolBase):
             kept = layer[:, first, :, one].copy()
             layer[:, first, :, other] = layer[:, second, :, other]
             layer[:, second, :, one] = kept
+        self.states.swap(first, second)
 
     # Blocks: in slabs of several, whose layers are [blocks, 2 (key, value), heads, BLOCK_TOKENS, head size].
 
@@ -149,6 +176,23 @@ class HostPool(PoolBase):
         slab, index = divmod(block, self.SLAB_BLOCKS)
         for storage, layer in zip(self._slabs[slab], self.layers, strict=True):
             layer[:, slot, :, start : start + tokens] = storage[index, :, :, :tokens]
+
+    # Checkpoints.
+
+    def _add_checkpoint(self) -> None:
+        self._checkpoints.append(self.states.new_checkpoint())
+
+    def state_length(self, slot: int) -> int | None:
+        """As in KVPool."""
+        return self.states.lengths[slot]
+
+    def save_states(self, slot: int, checkpoint: CheckpointId) -> None:
+        """Copies a slot's states to a checkpoint."""
+        self.states.save(slot, self._checkpoints[checkpoint])
+
+    def restore_states(self, checkpoint: CheckpointId, slot: int, length: int) -> None:
+        """Copies a checkpoint, which was taken behind `length` tokens, to a slot."""
+        self.states.restore(self._checkpoints[checkpoint], slot, length)
 
     # Prefixes.
 
@@ -217,8 +261,22 @@ class HostPool(PoolBase):
         piece: tuple[Self, int] | None = None,
     ) -> Binding:
         """As in KVPool; where the session computes in the host's memory, past and present are the slots' own."""
+        if not self.spec.state_parts:
+            return self._bind(session, first, past, new, prefix, piece)
+        self.states.begin(first, past)
+        return _WithStates(self._bind(session, first, past, new, prefix, piece), self.states, first, past, new)
+
+    def _bind(
+        self,
+        session: Session,
+        first: int,
+        past: Sequence[int],
+        new: int,
+        prefix: KVPrefix | None,
+        piece: tuple[Self, int] | None,
+    ) -> _BoundCopy | _BoundInPlace:
         if not session.computes_in_host_memory:
-            return _BoundCopy(self.layers, session, first, past, new)
+            return _BoundCopy(self.layers, self.states, session, first, past, new)
         if piece is not None:  # seldom the same slots twice
             pool, slot = piece
             io = self._bind_in_place(session, first, len(past), prefix)
@@ -241,6 +299,7 @@ class HostPool(PoolBase):
                     _bind_input(io, name, values[part])
         names = [(names.past, names.present) for names in session.names]
         self._bind_slots(io, slice(first, first + batch), names, skipped=len(prefix or ()))
+        self.states.bind(io, session.state_names, first, batch)
         return io
 
     def _bind_slots(
@@ -267,7 +326,7 @@ class HostPool(PoolBase):
         """Room for `count` times so many tokens, in one piece: a layer [count, 2, heads, tokens, head size]."""
         memory = allocate(count * tokens * self.spec.bytes_per_token)
         layers: list[Buffer] = []
-        for state in self.states:
+        for state in self.keys_and_values:
             size = count * tokens * state.bytes_per_token
             shape = (count, 2, state.heads, tokens, state.head_size)
             layers.append(memory[:size].view(state.dtype).reshape(shape))

@@ -1,14 +1,16 @@
 """Memory for what a model remembers of its sequences: one protocol, whatever holds the memory.
 
 A pool has slots, one for each running sequence, as long as the longest of them; blocks, in which the prefix cache
-keeps keys and values outside any slot; and prefixes, which passes read once for all slots. Who decides what goes
-where (slots, prefix cache, shared prefix) holds numbers and handles, never the memory itself. `host_pool` keeps it
+keeps keys and values outside any slot; checkpoints, in which it keeps copies of recurrent states; and prefixes, which
+passes read once for all slots. Who decides what goes where (slots, prefix cache, checkpoints, shared prefix) holds
+numbers and handles, never the memory itself. `host_pool` keeps it
 in the host's memory; a pool in another array library is another file beside it, under the same tests
 (`tests/engine/pool_contract.py`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +23,9 @@ BLOCK_TOKENS = 16
 
 BlockId = NewType("BlockId", int)
 """A block of a pool; means something to that pool only."""
+
+CheckpointId = NewType("CheckpointId", int)
+"""Memory of a pool for one checkpoint; means something to that pool only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,25 @@ class KeysAndValues:
 
 
 @dataclass(frozen=True, slots=True)
-class RecurrentState:
-    """What a recurrent layer keeps: one state of that shape, whatever the number of tokens."""
+class StatePart:
+    """One array of what a recurrent layer keeps of a sequence, as large behind one token as behind many."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
+    in_place: bool = False
+    """A pass may write it where it reads it: in the graph one operator alone does both."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes for one sequence."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentState:
+    """What a recurrent layer keeps: the last inputs of its convolution, a delta net's state, or both."""
+
+    parts: tuple[StatePart, ...]
 
 
 LayerState = KeysAndValues | RecurrentState | None
@@ -63,6 +82,20 @@ class KVSpec:
     def bytes_per_token(self) -> int:
         """Bytes that one token of context costs in all layers."""
         return sum(layer.bytes_per_token for layer in self.layers if isinstance(layer, KeysAndValues))
+
+    @cached_property
+    def state_parts(self) -> tuple[StatePart, ...]:
+        """Of all recurrent layers, in their order."""
+        return tuple(part for layer in self.layers if isinstance(layer, RecurrentState) for part in layer.parts)
+
+    @cached_property
+    def state_bytes(self) -> int:
+        """Bytes of a sequence's recurrent states, and of a checkpoint; 0: every layer is attention."""
+        return sum(part.nbytes for part in self.state_parts)
+
+    def slot_bytes(self, tokens: int) -> int:
+        """Bytes of a slot for so many tokens."""
+        return tokens * self.bytes_per_token + self.state_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +125,12 @@ class Session(Protocol):
 
     @property
     def names(self) -> tuple[LayerNames, ...]:
-        """Of the layers that remember something, in their order."""
+        """Of the layers that keep keys and values, in their order."""
+        ...
+
+    @property
+    def state_names(self) -> tuple[tuple[str, str], ...]:
+        """Past and present of every part of `KVSpec.state_parts`."""
         ...
 
     @property
@@ -119,12 +157,16 @@ class Binding(Protocol):
         ...
 
     def finish(self) -> None:
-        """To be called when the pass has run: its keys and values are in the pool then."""
+        """To be called when the pass has run: its keys and values, and its states, are in the pool then."""
         ...
 
 
 class KVPool(Protocol):
-    """Slots, blocks and prefixes. Tokens of a slot are counted from the sequence's first."""
+    """Slots, blocks, checkpoints and prefixes. Tokens of a slot are counted from the sequence's first.
+
+    Where the model has recurrent states, each slot has them as well, behind `state_length` tokens. They go where the
+    slot's tokens go; behind no tokens they are zero.
+    """
 
     @property
     def spec(self) -> KVSpec:
@@ -225,6 +267,38 @@ class KVPool(Protocol):
         """Copies the first tokens of a block into a slot, from `start` on."""
         ...
 
+    # Checkpoints.
+
+    @property
+    def checkpoint_capacity(self) -> int:
+        """Checkpoints within the budget for them; 0 where there are no states."""
+        ...
+
+    @property
+    def checkpoint_nbytes(self) -> int:
+        """Bytes of the checkpoints that were ever allocated: their memory is used again, not given back."""
+        ...
+
+    def allocate_checkpoint(self) -> CheckpointId | None:
+        """Memory for a checkpoint that nothing uses; None where all is used."""
+        ...
+
+    def free_checkpoint(self, checkpoint: CheckpointId) -> None:
+        """The memory may be allocated again."""
+        ...
+
+    def state_length(self, slot: int) -> int | None:
+        """The tokens behind which a slot's states are; None where a pass over it failed, or nobody knows."""
+        ...
+
+    def save_states(self, slot: int, checkpoint: CheckpointId) -> None:
+        """Copies a slot's states to a checkpoint."""
+        ...
+
+    def restore_states(self, checkpoint: CheckpointId, slot: int, length: int) -> None:
+        """Copies a checkpoint, which was taken behind `length` tokens, to a slot."""
+        ...
+
     # Prefixes.
 
     def prefix_of_slot(self, slot: int, length: int) -> KVPrefix:
@@ -266,9 +340,11 @@ class KVPool(Protocol):
 
         With `prefix`, which `past` includes, the pass reads the first tokens of every slot from there. With `piece`,
         for sessions that compute in the host's memory, it reads a piece of a prompt in that slot of that pool besides.
+
+        Raises EngineError: a slot's states are not behind those tokens.
         """
         ...
 
 
-PoolFactory = Callable[[KVSpec, int, int], KVPool]
-"""Makes a pool from what it holds, the bytes that slots may take, and the bytes that blocks may take."""
+PoolFactory = Callable[[KVSpec, int, int, int], KVPool]
+"""Makes a pool from what it holds, and the bytes that slots, blocks and checkpoints may take."""

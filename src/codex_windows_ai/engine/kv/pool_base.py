@@ -1,11 +1,11 @@
-"""What pools have alike, whatever memory they are in: budgets, how slots grow, and which blocks are free."""
+"""What pools have alike, whatever memory they are in: budgets, how slots grow, and what of them is free."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, KeysAndValues, KVSpec
+from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, CheckpointId, KeysAndValues, KVSpec
 from codex_windows_ai.errors import EngineError, UnsupportedModelError
 
 
@@ -15,17 +15,19 @@ class PoolBase(ABC):
     Slots grow by `length_step` tokens, and in number to `FEWEST_SLOTS` and then twofold where the budget allows it.
     Blocks are allocated in slabs of `SLAB_BLOCKS`: block N is number N % SLAB_BLOCKS of the slab N // SLAB_BLOCKS.
 
-    Raises UnsupportedModelError: a layer remembers something else than keys and values of all tokens.
+    Raises UnsupportedModelError: a layer keeps the keys and values of a window only.
     """
 
     length_step = 256
     FEWEST_SLOTS = 4
     SLAB_BLOCKS = 16
 
-    def __init__(self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0) -> None:
+    def __init__(
+        self, spec: KVSpec, budget_bytes: int, block_budget_bytes: int = 0, checkpoint_budget_bytes: int = 0
+    ) -> None:
         self.spec = spec
-        self.states = _states(spec)
-        """Of the layers that remember something, in their order."""
+        self.keys_and_values = _keys_and_values(spec)
+        """Of the layers that keep them, in their order."""
         self.budget_bytes = budget_bytes
         self.slots = 0
         self.length = 0
@@ -33,13 +35,17 @@ class PoolBase(ABC):
         self.block_capacity = block_budget_bytes // self._block_bytes
         self._free_blocks: list[BlockId] = []
         self._allocated_blocks = 0
+        self.checkpoint_capacity = checkpoint_budget_bytes // spec.state_bytes if spec.state_bytes else 0
+        self._free_checkpoints: list[CheckpointId] = []
+        self._allocated_checkpoints = 0
 
     # Slots.
 
     @property
     def max_sequence_length(self) -> int:
         """Tokens of the longest single slot within the budget."""
-        return self.budget_bytes // self.spec.bytes_per_token // self.length_step * self.length_step
+        room = max(self.budget_bytes - self.spec.state_bytes, 0)
+        return room // self.spec.bytes_per_token // self.length_step * self.length_step
 
     @property
     def nbytes(self) -> int:
@@ -48,7 +54,7 @@ class PoolBase(ABC):
 
     def bytes_of(self, slots: int, length: int) -> int:
         """Bytes that so many slots for so many tokens take."""
-        return slots * self._rounded(length) * self.spec.bytes_per_token
+        return slots * self.spec.slot_bytes(self._rounded(length))
 
     def fits(self, slots: int, length: int) -> bool:
         """Whether so many slots for so many tokens stay within the budget."""
@@ -68,7 +74,7 @@ class PoolBase(ABC):
         length = self._rounded(length)
         if not self.fits(slots, length):
             raise EngineError(
-                f"{slots} sequences of {length} tokens need {self.bytes_of(slots, length):,} bytes of keys and values, "
+                f"{slots} sequences of {length} tokens need {self.bytes_of(slots, length):,} bytes of memory, "
                 f"the budget is {self.budget_bytes:,}."
             )
         # Should memory run out between two layers, what both sizes hold stays sound.
@@ -115,13 +121,36 @@ class PoolBase(ABC):
     def _add_slab(self, count: int) -> None:
         """Allocates memory for so many more blocks. Raises MemoryError."""
 
+    # Checkpoints.
 
-def _states(spec: KVSpec) -> list[KeysAndValues]:
-    states: list[KeysAndValues] = []
+    @property
+    def checkpoint_nbytes(self) -> int:
+        """Bytes of the checkpoints that were ever allocated."""
+        return self._allocated_checkpoints * self.spec.state_bytes
+
+    def allocate_checkpoint(self) -> CheckpointId | None:
+        """Memory for a checkpoint that nothing uses; None where all is used."""
+        if not self._free_checkpoints and self._allocated_checkpoints < self.checkpoint_capacity:
+            self._add_checkpoint()
+            self._free_checkpoints.append(CheckpointId(self._allocated_checkpoints))
+            self._allocated_checkpoints += 1
+        return self._free_checkpoints.pop() if self._free_checkpoints else None
+
+    def free_checkpoint(self, checkpoint: CheckpointId) -> None:
+        """The memory may be allocated again."""
+        self._free_checkpoints.append(checkpoint)
+
+    @abstractmethod
+    def _add_checkpoint(self) -> None:
+        """Allocates memory for one more checkpoint. Raises MemoryError."""
+
+
+def _keys_and_values(spec: KVSpec) -> list[KeysAndValues]:
+    found: list[KeysAndValues] = []
     for number, state in enumerate(spec.layers):
-        if state is None:
+        if not isinstance(state, KeysAndValues):
             continue
-        if not isinstance(state, KeysAndValues) or state.window is not None:
+        if state.window is not None:
             raise UnsupportedModelError(f"Layer {number} keeps {state}, which the engine has no memory for.")
-        states.append(state)
-    return states
+        found.append(state)
+    return found

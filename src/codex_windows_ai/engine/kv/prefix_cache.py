@@ -19,8 +19,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from codex_windows_ai.engine.kv.pool import BLOCK_TOKENS, BlockId, KVPool
+
+if TYPE_CHECKING:
+    from codex_windows_ai.engine.kv.checkpoints import Checkpoint
 
 BlockTokens = tuple[int, ...]
 
@@ -28,7 +32,7 @@ BlockTokens = tuple[int, ...]
 class Block:
     """Keys and values of `BLOCK_TOKENS` tokens that follow the tokens of `parent`; fewer where a sequence ended."""
 
-    __slots__ = ("children", "exact", "last_used", "parent", "references", "storage", "tokens")
+    __slots__ = ("checkpoint", "children", "exact", "last_used", "parent", "references", "storage", "tokens")
 
     def __init__(self, parent: Block | None, tokens: BlockTokens, storage: BlockId, *, exact: bool) -> None:
         self.parent = parent
@@ -36,6 +40,7 @@ class Block:
         self.storage = storage
         self.exact = exact
         self.children: dict[BlockTokens, Block] = {}
+        self.checkpoint: Checkpoint | None = None
         self.references = 0
         self.last_used = 0
 
@@ -46,10 +51,11 @@ class Block:
 
 
 class PrefixCache:
-    """The tree, over the blocks of a pool, and the order in which they leave."""
+    """The tree, over the blocks of a pool, and the order in which they leave; `on_removal` is told of each."""
 
-    def __init__(self, pool: KVPool) -> None:
+    def __init__(self, pool: KVPool, on_removal: Callable[[Block], None] | None = None) -> None:
         self._pool = pool
+        self._on_removal = on_removal
         self._roots: dict[BlockTokens, Block] = {}
         self._clock = 0
         self._order = itertools.count()
@@ -69,6 +75,16 @@ class PrefixCache:
             return None
         block = self._children(parent).get(key)
         return None if block is None or (exact and not block.exact) else block
+
+    def shorter_blocks(self, parent: Block | None, tokens: Sequence[int], start: int) -> Iterator[Block]:
+        """The blocks of fewer tokens after `parent` that `tokens[start:]` begins with, shortest first."""
+        children = self._children(parent)
+        if len(children) == 1 and len(next(iter(children))) == BLOCK_TOKENS:
+            return  # as nearly everywhere on a path
+        wanted = tuple(tokens[start : start + BLOCK_TOKENS])
+        for length in range(1, min(BLOCK_TOKENS, len(wanted) + 1)):
+            if (block := children.get(wanted[:length])) is not None:
+                yield block
 
     def match_start(
         self, parent: Block | None, tokens: Sequence[int], start: int, *, exact: bool
@@ -98,8 +114,8 @@ class PrefixCache:
         """Adds a block after `parent`, or finds it; `fill` writes its keys and values.
 
         `exact` says that these keys and values were prefilled on an exact history; they replace
-        decoded ones. A shorter block that begins it is of no more use and leaves. Returns None where
-        everything that could leave is in use: not an error, the prefix is just not kept.
+        decoded ones. A shorter block that begins it is of no more use and leaves, unless states were kept
+        behind it. Returns None where everything that could leave is in use: not an error, the prefix is just not kept.
         """
         siblings = self._children(parent)
         block = siblings.get(tokens)
@@ -121,7 +137,9 @@ class PrefixCache:
         self.size += 1
         for length in range(1, len(tokens)):
             shorter = siblings.get(tokens[:length])
-            if shorter is not None and shorter.evictable and (exact or not shorter.exact):
+            if shorter is None or shorter.checkpoint is not None:
+                continue
+            if shorter.evictable and (exact or not shorter.exact):
                 self._remove(shorter)
         self.touch(block)
         return block
@@ -199,6 +217,8 @@ class PrefixCache:
         return False
 
     def _remove(self, block: Block) -> None:
+        if self._on_removal is not None:
+            self._on_removal(block)
         del self._children(block.parent)[block.tokens]
         self._pool.free_block(block.storage)
         self.size -= 1
