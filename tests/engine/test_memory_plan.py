@@ -1,6 +1,7 @@
 """The window that fits, on machines of several sizes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,28 @@ def test_what_is_asked_for_is_done_where_it_can_be():
 def test_a_machine_that_is_too_small_is_told_with_numbers():
     with pytest.raises(UnsupportedModelError, match=r"1\.1 GB.* tokens"):
         plan_memory(ModelSizes(30 * GIB, 4 * QWEN3_4B.token, can_be_halved=True), 40960, total=GIB)
+
+
+def test_states_have_a_part_of_slots_and_checkpoints_half_of_what_prefixes_get():
+    hybrid = ModelSizes(
+        weights=GIB, token=1 << 10, can_be_halved=True, scratch=2 * GIB - int(1.6 * GIB), state=20 << 20
+    )
+    plan = plan_memory(hybrid, 4096, memory=11 * GIB, total=16 * GIB)
+    assert plan.parts == {
+        "weights": int(1.6 * GIB),
+        "scratch": 2 * GIB - int(1.6 * GIB),
+        "slots": 4 * GIB,
+        "prefix_cache": 5 * GIB // 2,
+        "checkpoints": 5 * GIB // 2,
+    }
+    assert plan.budget == 11 * GIB
+    assert plan.configure(None, 0.1).checkpoint_bytes == plan.checkpoints
+    # A window and its states, and no more.
+    tight = replace(hybrid, state=GIB)
+    room = 3 * (3 * GIB - 2 * GIB) // 4
+    assert plan_memory(tight, 1 << 19, "float32", memory=4 * GIB, total=16 * GIB).window == (3 * GIB // 2 - GIB) >> 10
+    with pytest.raises(UnsupportedModelError, match="and 0 tokens"):
+        plan_memory(replace(hybrid, state=room + 1), 4096, memory=3 * GIB, total=16 * GIB)
 
 
 def test_what_a_model_may_take_is_divided_among_its_parts():

@@ -8,20 +8,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from gguf import GGMLQuantizationType as Kind
+from gguf import GGUFValueType
 
-from codex_windows_ai.models.folder import ModelFolder, read_model_folder
+from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.precision import Precision
+from codex_windows_ai.models.store import ModelStore
+from tests.engine.tiny_model import TEMPLATE
 from tests.models.hybrid import TinyQwen35
-from tests.models.test_convert import converted
 
 TURN_END, FIRST_BYTE = 2, 3
 """Tokens: what ends a turn, and the first of those that stand for bytes."""
 
 
 def make_tiny_hybrid(folder: Path, *, kind: Kind = Kind.F32, precision: Precision = Precision.OWN) -> ModelFolder:
-    """Writes and converts the model below `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes and installs the model below `folder`; it talks as ChatML."""
     tiny = TinyQwen35(
-        kind=kind, layers=3, attention_at=(1,), heads=2, kv_heads=1, head_size=256, turned=64, context=1024, tied=False
+        kind=kind,
+        layers=3,
+        attention_at=(1,),
+        heads=2,
+        kv_heads=1,
+        head_size=256,
+        turned=64,
+        context=1024,
+        tied=False,
+        changed={"tokenizer.chat_template": (TEMPLATE, GGUFValueType.STRING)},
     )
-    return read_model_folder(converted(tiny, folder, precision), name="hybrid")
+    file = tiny.write(folder / "hybrid.gguf")
+    return ModelStore(folder / "models").add(file, name="hybrid", precision=precision)

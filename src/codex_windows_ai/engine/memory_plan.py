@@ -1,7 +1,9 @@
 """One budget of memory for a model, divided before it is loaded: weights, scratch, slots, prefixes.
 
-Weights and scratch come first, as bounds; what they leave is for keys and values. Slots hold the longest sequence at
-least; else slots and prefix cache get four parts each, the shared prefix one.
+Weights and scratch come first, as bounds; what they leave is for keys and values, and recurrent states. Slots hold the
+longest sequence at least; else slots and prefix cache get four parts each, the shared prefix one. Models with states
+share no prefix; of what is left for prefixes half is for keys and values and half for checkpoints of the states, as a
+prefix is of use where it has both.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ class MemoryPlan:
     slots: int
     prefix_cache: int
     shared_prefix: int
+    checkpoints: int = 0
+    """Of recurrent states; 0 where the model has none."""
 
     @property
     def parts(self) -> dict[str, int]:
         """What each part may take, by name."""
-        names = ("weights", "scratch", "slots", "prefix_cache", "shared_prefix")
+        names = ("weights", "scratch", "slots", "prefix_cache", "checkpoints" if self.checkpoints else "shared_prefix")
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -60,6 +64,7 @@ class MemoryPlan:
             prefill_seconds=prefill_seconds,
             row_bytes=self.slots,
             cache_bytes=self.prefix_cache,
+            checkpoint_bytes=self.checkpoints,
             shared_bytes=self.shared_prefix,
             scratch_bytes=self.scratch,
             budget_bytes=self.budget,
@@ -97,19 +102,23 @@ def plan_memory(
         )
     rest = _rest(sizes, memory, total)
     room = int(rest * _RUNNING)
-    half = precision == "float16" or (precision == "auto" and sizes.can_be_halved and window * sizes.token > room)
+    whole = window * sizes.token + sizes.state
+    half = precision == "float16" or (precision == "auto" and sizes.can_be_halved and whole > room)
     token = sizes.token // 2 if half else sizes.token
-    fitting = room // token // _STEP * _STEP
+    fitting = max(room - sizes.state, 0) // token // _STEP * _STEP
     if fitting < min(window, LEAST_WINDOW):
         raise _too_small(memory, total, fitting)
     window = min(window, fitting)
     common = rest if memory is not None else min(rest, eighth_of_memory(total) * _PARTS // _SLOT_PARTS)
-    slots = max(-(-window // _STEP) * _STEP * token, min(common * _SLOT_PARTS // _PARTS, room))
+    slots = max(-(-window // _STEP) * _STEP * token + sizes.state, min(common * _SLOT_PARTS // _PARTS, room))
     shared = min(common * _SHARED_PARTS // _PARTS, (rest - slots) * _SHARED_PARTS // (_SHARED_PARTS + _CACHE_PARTS))
     cache = min(common * _CACHE_PARTS // _PARTS, rest - slots - shared)
+    checkpoints = 0
+    if sizes.state:
+        cache, shared, checkpoints = (cache + shared) // 2, 0, (cache + shared) // 2
     # Bounds of weights and scratch are generous: a model that needs less is not refused for them.
     weights = min(int(sizes.weights * _LOADED), (memory or total) - rest - sizes.scratch)
-    return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, slots, cache, shared)
+    return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, slots, cache, shared, checkpoints)
 
 
 def _rest(sizes: ModelSizes, memory: int | None, total: int) -> int:

@@ -108,6 +108,7 @@ def describe(host: Host) -> dict[str, Any]:
             "slots_bytes": figures.row_bytes,
             "prefix_cache_bytes": figures.cache_bytes,
             "shared_prefix_bytes": figures.shared_bytes,
+            **({"checkpoints_bytes": figures.checkpoint_bytes} if figures.checkpoint_bytes_budget else {}),
         },
     }
 

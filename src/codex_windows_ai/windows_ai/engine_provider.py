@@ -132,6 +132,8 @@ def _remarks(plan: MemoryPlan, own_window: int, engine: Engine, name: str) -> tu
             f"{name} has a window of {plan.window:,} tokens here; its own of {own_window:,} does not fit this "
             "machine's memory."
         )
+    if plan.checkpoints:
+        found.append(f"{name} has layers with recurrent states; no draft tokens are tried with it.")
     return tuple(found)
 
 
