@@ -15,7 +15,7 @@ from codex_windows_ai.models.progress import silent
 from tests.models.test_convert import SHAPES
 
 
-@pytest.fixture(scope="module", params=["llama q4_0", "qwen3", "gemma3"])
+@pytest.fixture(scope="module", params=["llama q4_0", "qwen3", "gemma3", "gemma4 small"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     place = tmp_path_factory.mktemp("half")
     tiny = replace(SHAPES[request.param], context=256)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
-ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "gemma2", "gemma3", "phi3"})
-GEMMA = frozenset({"gemma2", "gemma3"})
+ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "gemma2", "gemma3", "gemma4", "phi3"})
+GEMMA = frozenset({"gemma2", "gemma3", "gemma4"})
 
 
 def forward(file: GgufFile, tokens: NDArray[np.int64]) -> Array:
@@ -58,6 +58,8 @@ def final_states(
         hidden *= np.float32(math.sqrt(hidden.shape[-1]))
     hidden *= np.float32(_number(file, "embedding_scale", 1))
     residual_scale = np.float32(_number(file, "residual_scale", 1))
+    layer_inputs = _layer_inputs(file, tokens, hidden)
+    kept: dict[int, list[Array]] = {}
     for number, layer in enumerate(spec.layers):
         block = f"blk.{number}"
         normed = _norm(file, f"{block}.attn_norm", hidden)
@@ -65,7 +67,7 @@ def final_states(
         if isinstance(layer.attention, LinearAttentionSpec):
             attended = _delta_net(file, block, normed)
         else:
-            attended = _attention(file, layer.attention, number, normed)
+            attended = _attention(file, layer.attention, number, normed, kept)
         if file.architecture in GEMMA:
             attended = _norm(file, f"{block}.post_attention_norm", attended)
         hidden += residual_scale * attended
@@ -76,6 +78,11 @@ def final_states(
         if file.architecture in GEMMA:
             fed = _norm(file, f"{block}.post_ffw_norm", fed)
         hidden += residual_scale * fed
+        if layer_inputs is not None:
+            weighed = _gelu(_product(file, f"{block}.inp_gate", hidden)) * layer_inputs[:, :, number]
+            hidden += _norm(file, f"{block}.post_norm", _product(file, f"{block}.proj", weighed))
+        if f"{block}.layer_output_scale.weight" in file.tensors:
+            hidden *= _weight(file, f"{block}.layer_output_scale")[0, 0]
     normed = _norm(file, "output_norm", hidden)
     observe("output_norm", normed)
     return normed
@@ -97,10 +104,21 @@ def _product(file: GgufFile, name: str, values: Array) -> Array:
 
 
 def _norm(file: GgufFile, name: str, values: Array) -> Array:
-    """Root-mean-square norm (arXiv 1910.07467) over the last axis."""
+    """Root-mean-square norm (arXiv 1910.07467) over the last axis; without a name it has no weight."""
     mean_square = np.mean(np.square(values), axis=-1, keepdims=True, dtype=np.float32)
     scaled = values / np.sqrt(mean_square + np.float32(_number(file, "attention.layer_norm_rms_epsilon", 0)))
-    return np.asarray(scaled, np.float32) * _weight(file, name)[0]
+    return np.asarray(scaled, np.float32) * (_weight(file, name)[0] if name else np.float32(1))
+
+
+def _layer_inputs(file: GgufFile, tokens: NDArray[np.int64], hidden: Array) -> Array | None:
+    """What each token brings to each layer, [batch, sequence, layers, size], in a model with per-layer embeddings."""
+    if "per_layer_token_embd.weight" not in file.tensors:
+        return None
+    shape = (*tokens.shape, int(_number(file, "block_count", 0)), -1)
+    projected = _product(file, "per_layer_model_proj", hidden).reshape(shape)
+    projected = _norm(file, "per_layer_proj_norm", projected / np.float32(math.sqrt(hidden.shape[-1])))
+    own = _weight(file, "per_layer_token_embd")[tokens].reshape(shape)
+    return (projected + own * np.float32(math.sqrt(own.shape[-1]))) / np.float32(math.sqrt(2))
 
 
 def _soft_capped(values: Array, cap: float) -> Array:
@@ -112,34 +130,43 @@ def _mlp(file: GgufFile, block: str, normed: Array) -> Array:
         gate, up = _product(file, f"{block}.ffn_gate", normed), _product(file, f"{block}.ffn_up", normed)
     else:
         gate, up = np.split(_product(file, f"{block}.ffn_up", normed), 2, axis=-1)
-    if file.architecture in GEMMA:
-        active = gate / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (gate + 0.044715 * gate**3)))
-    else:
-        active = gate / (1 + np.exp(-gate))
+    active = _gelu(gate) if file.architecture in GEMMA else gate / (1 + np.exp(-gate))
     return _product(file, f"{block}.ffn_down", np.asarray(active * up, np.float32))
 
 
-def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array) -> Array:
-    """Causal attention in which several query heads share a key/value head (arXiv 2305.13245)."""
+def _gelu(gate: Array) -> Array:
+    """The approximation with tanh (arXiv 1606.08415)."""
+    return gate / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (gate + 0.044715 * gate**3)))
+
+
+def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array, kept: dict[int, list[Array]]) -> Array:
+    """Causal attention in which several query heads share a key/value head (arXiv 2305.13245).
+
+    `kept` has the turned keys, and the values, of the layers before.
+    """
     block, (batch, length, _) = f"blk.{number}", normed.shape
     if f"{block}.attn_qkv.weight" in file.tensors:
         ends = [spec.query_size, spec.query_size + spec.key_size]
         read = np.split(_product(file, f"{block}.attn_qkv", normed), ends, axis=-1)
     else:
-        read = [_product(file, f"{block}.attn_{part}", normed) for part in "qkv"]
+        wanted = "qkv" if _source(file, number) == number else "q"
+        named = [part if f"{block}.attn_{part}.weight" in file.tensors else "k" for part in wanted]
+        read = [_product(file, f"{block}.attn_{part}", normed) for part in named]
     gate = np.float32(1)
     if file.architecture == "qwen35":
         read[0], closed = np.split(read[0].reshape(batch, length, spec.heads, -1), 2, axis=-1)
         gate = (1 / (1 + np.exp(-closed))).reshape(batch, length, -1)
-    query, key, value = (part.reshape(batch, length, -1, spec.head_size) for part in read)
-    if f"{block}.attn_q_norm.weight" in file.tensors:
-        query, key = _norm(file, f"{block}.attn_q_norm", query), _norm(file, f"{block}.attn_k_norm", key)
-    query, key = _rotate(file, spec, number, query), _rotate(file, spec, number, key)
-    query = query * _temperatures(file, length)
+    query, *own = (part.reshape(batch, length, -1, spec.head_size) for part in read)
+    query = _turned(file, spec, number, "q", query) * _temperatures(file, length)
+    if own:
+        value = _norm(file, "", own[1]) if file.architecture == "gemma4" else own[1]
+        kept[number] = [_turned(file, spec, number, "k", own[0]), value]
+    key, value = kept[_source(file, number)]
     share = spec.heads // spec.kv_heads
     key, value = np.repeat(key, share, axis=2), np.repeat(value, share, axis=2)
     scores = np.einsum("bqhd,bkhd->bhqk", query, key)
-    scores *= np.float32(_number(file, "attention.scale", 0) or 1 / math.sqrt(spec.head_size))
+    usual = 1.0 if file.architecture == "gemma4" else 1 / math.sqrt(spec.head_size)
+    scores *= np.float32(_number(file, "attention.scale", 0) or usual)
     scores = _soft_capped(scores, _number(file, "attn_logit_softcapping", 50) if file.architecture == "gemma2" else 0)
     behind = np.arange(length)[:, None] - np.arange(length)
     scores = np.where((behind >= 0) & (behind < (_window(file, number) or length)), scores, -np.inf)
@@ -182,12 +209,21 @@ def _unit(values: Array) -> Array:
 
 def _window(file: GgufFile, number: int) -> int:
     """Tokens that a layer sees, or 0 for all."""
+    pattern = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
+    if isinstance(pattern, list):
+        return int(_number(file, "attention.sliding_window", 0)) if pattern[number] else 0
     every = {"gemma2": 2, "gemma3": 6, "phi3": 0}.get(file.architecture)
     if every is None:
         return 0
     every = int(_number(file, "attention.sliding_window_pattern", every))
     slides = every == 0 or number % every < every - 1
     return int(_number(file, "attention.sliding_window", 0)) if slides else 0
+
+
+def _source(file: GgufFile, number: int) -> int:
+    """The layer whose keys and values a layer reads (`reuse` in llama.cpp's src/llama-model.cpp)."""
+    first = int(_number(file, "block_count", 0) - _number(file, "attention.shared_kv_layers", 0))
+    return number if number < first else first - (2 if _window(file, number) else 1)
 
 
 def _temperatures(file: GgufFile, length: int) -> Array:
@@ -198,6 +234,13 @@ def _temperatures(file: GgufFile, length: int) -> Array:
     return factors.astype(np.float32)[:, None, None]
 
 
+def _turned(file: GgufFile, spec: AttentionSpec, number: int, part: str, heads: Array) -> Array:
+    """Queries (`part` q) or keys (k), normalised and turned."""
+    if f"blk.{number}.attn_{part}_norm.weight" in file.tensors:
+        heads = _norm(file, f"blk.{number}.attn_{part}_norm", heads)
+    return _rotate(file, spec, number, heads)
+
+
 def _rotate(file: GgufFile, spec: AttentionSpec, number: int, values: Array) -> Array:
     """Turns the pairs of each head's first elements by their positions' angles, in the complex plane."""
     if file.architecture == "smollm3" and (number + 1) % 4 == 0:
@@ -206,7 +249,7 @@ def _rotate(file: GgufFile, spec: AttentionSpec, number: int, values: Array) -> 
         return values
     turns, count = _turns(file, spec, number, values.shape[1]), values.shape[-1]
     if file.architecture in ROTATES_NEIGHBOURS | ROTATES_HALVES:
-        count = int(_number(file, "rope.dimension_count", count))
+        count = int(_number(file, f"rope.dimension_count{_kind(file, number)}", count))
     turning, rest = values[..., :count], values[..., count:]
     if file.architecture in ROTATES_NEIGHBOURS:
         turned = (turning[..., 0::2] + 1j * turning[..., 1::2]) * turns
@@ -224,15 +267,16 @@ def _turns(file: GgufFile, spec: AttentionSpec, number: int, length: int) -> NDA
         half = spec.rope.size // 2
         angles = np.outer(np.arange(length), spec.rope.base ** (-np.arange(half) / half) / (spec.rope.divisors or 1.0))
         return np.exp(1j * angles)[:, None]
-    size = int(_number(file, "rope.dimension_count", spec.head_size))
+    size = int(_number(file, f"rope.dimension_count{_kind(file, number)}", spec.head_size))
     base, factor = _number(file, "rope.freq_base", 10000), _number(file, "rope.scaling.factor", 0)
     kind = file.metadata.get(f"{file.architecture}.rope.scaling.type", "linear")
     factor = factor or _number(file, "rope.scale_linear", 0) or 1
     if kind == "none":
         factor = 1
-    if file.architecture == "gemma3" and _window(file, number):
+    if file.architecture in ("gemma3", "gemma4") and _window(file, number):
         base, factor = _number(file, "rope.freq_base_swa", 10000), 1
-    extrapolated = np.outer(np.arange(length), base ** (-2 * np.arange(size // 2) / size)) / _factors(file)
+    factors = 1.0 if _kind(file, number) else _factors(file)
+    extrapolated = np.outer(np.arange(length), base ** (-2 * np.arange(size // 2) / size)) / factors
     interpolated, magnitude = extrapolated / factor, _number(file, "rope.scaling.attn_factor", 1)
     if kind != "yarn":
         return magnitude * np.exp(1j * interpolated)[:, None]
@@ -240,6 +284,11 @@ def _turns(file: GgufFile, spec: AttentionSpec, number: int, length: int) -> NDA
     grown, multiplier = 0.1 * math.log(factor), _number(file, "rope.scaling.yarn_log_multiplier", 0)
     magnitude *= (1 + grown) / (1 + multiplier * grown)
     return magnitude * np.exp(1j * (interpolated * (1 - mix) + extrapolated * mix))[:, None]
+
+
+def _kind(file: GgufFile, number: int) -> str:
+    """How keys of a layer's own heads end: Gemma 4's are of another size where there is a window."""
+    return "_swa" if file.architecture == "gemma4" and _window(file, number) else ""
 
 
 def _factors(file: GgufFile) -> Array | float:

@@ -1,6 +1,7 @@
 """The converted graph against the naive oracle on the same GGUF file, for every shape of model it claims."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.precision import Precision
 from codex_windows_ai.models.progress import silent
 from tests.models import reference
+from tests.models.gemma4_file import LARGE, SMALL
 from tests.models.synthetic import Tiny
 
 
@@ -38,8 +40,8 @@ def run(session, tokens: np.ndarray, past=None, **optional) -> tuple[np.ndarray,
     """Logits, and the past for the next call."""
     names = [value.name for value in session.get_inputs() if value.name.startswith("past")]
     if past is None:
-        shape = session.get_inputs()[2].shape
-        past = dict.fromkeys(names, np.zeros((len(tokens), shape[1], 0, shape[3]), np.float32))
+        shapes = {value.name: value.shape for value in session.get_inputs()}
+        past = {name: np.zeros((len(tokens), shapes[name][1], 0, shapes[name][3]), np.float32) for name in names}
     length = past[names[0]].shape[2] + tokens.shape[1]
     mask = np.ones((len(tokens), length), np.int64)
     outputs = ["logits", *(name.replace("past_key_values", "present") for name in names)]
@@ -93,6 +95,9 @@ SHAPES = {
             ".rope.scaling.factor": 8.0,
         },
     ),
+    "gemma4 small": SMALL,
+    "gemma4 large": LARGE,
+    "gemma4 small q4_0": replace(SMALL, kind=Kind.Q4_0, layers=4),
     "mistral3": Tiny(
         architecture="mistral3",
         head_size=32,
@@ -132,7 +137,7 @@ CONVERSIONS = (
     {name: (tiny, Precision.FLOAT if tiny.kind in FLOATS else Precision.OWN) for name, tiny in SHAPES.items()}
     | {
         f"{name}, at 8 bits": (SHAPES[name], Precision.EIGHT_BITS)
-        for name in ("llama float32 tied", "llama biased everywhere", "gemma3")
+        for name in ("llama float32 tied", "llama biased everywhere", "gemma3", "gemma4 small")
     }
     | {
         f"{name}, of which floats are rounded": (SHAPES[name], Precision.OWN)

@@ -23,7 +23,10 @@ class RopeSpec:
     """Elements of a head that it turns, which come first in the head."""
     base: float
     divisors: tuple[float, ...] = ()
-    """`size / 2` of them, which divide one frequency each, or none: what every scaling for long contexts comes to."""
+    """`size / 2` of them, which divide one frequency each, or none: what every scaling for long contexts comes to.
+
+    Infinity: the pair is not turned.
+    """
     magnitude: float = 1.0
     """Times all cosines and sines: the attention factor of YaRN (arXiv 2309.00071) and LongRoPE (arXiv 2402.13753)."""
 
@@ -49,6 +52,12 @@ class AttentionSpec:
     """Parts that have one."""
     head_norms: frozenset[str] = frozenset()
     """Those of `query` and `key` of which each head is normalised, before it is turned."""
+    normalises_values: bool = False
+    """Each head of the values is normalised, too, without a weight."""
+    values_are_keys: bool = False
+    """Values are what the keys are before they are normalised and turned."""
+    reads_layer: int | None = None
+    """The layer before it whose keys and values it reads, having none of its own."""
     scale: float | None = None
     """Times the products of queries and keys; None: one over the root of `head_size`."""
     window: int | None = None
@@ -68,6 +77,11 @@ class AttentionSpec:
     def key_size(self) -> int:
         """Width of all key (or value) heads together."""
         return self.kv_heads * self.head_size
+
+    @property
+    def kept_size(self) -> int:
+        """Numbers that it keeps of each token: its keys and values."""
+        return 2 * self.key_size if self.reads_layer is None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +144,8 @@ class LayerSpec:
     """What attention and MLP give is normalised, too, before it is added."""
     residual_scale: float = 1.0
     """Times what attention and MLP give, before it is added."""
+    output_scale: bool = False
+    """What it hands on is multiplied by a number of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,10 @@ class DecoderSpec:
     """Times the logits."""
     logit_softcap: float = 0.0
     """As in `AttentionSpec`, of the logits."""
+    layer_input_size: int = 0
+    """Elements of what each token brings to every layer by itself (per-layer embeddings, Gemma 3n); 0: nothing."""
+    suppressed: tuple[int, ...] = ()
+    """Tokens that it never writes, such as those that stand for pictures."""
 
     @property
     def attentions(self) -> list[AttentionSpec]:
@@ -173,5 +193,6 @@ class DecoderSpec:
     @property
     def sees_everything(self) -> bool:
         """Whether every token reads all before it, and by a plain softmax; so a prefix may be read apart."""
-        plain = all(attention.window is None and not attention.softcap for attention in self.attentions)
-        return plain and not self.is_recurrent
+        if self.is_recurrent:
+            return False
+        return not any(each.window or each.softcap or each.reads_layer is not None for each in self.attentions)

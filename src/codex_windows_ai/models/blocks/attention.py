@@ -21,8 +21,8 @@ from onnx import TensorProto
 
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
-from codex_windows_ai.models.blocks.norm import Norm
-from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.blocks.norm import Norm, normalised
+from codex_windows_ai.models.blocks.weights import Matrix, Vector, weight_name
 from codex_windows_ai.models.decoder_graph import (
     NEW_LENGTHS,
     PIECE_KEY,
@@ -157,14 +157,21 @@ class Attention:
     """The attention of one layer, which reads `norm` and gives [batch, sequence, hidden_size].
 
     `past` and `present` are the inputs and outputs of the graph that carry its state from pass to pass, by name, and
-    `shared` the inputs of the cascade.
+    `shared` the inputs of the cascade. A layer that reads another's keys and values has none of them: what is present
+    there is its past, to which it adds nothing.
     """
 
     def __init__(self, layer: int, spec: AttentionSpec, norm: Norm, rotary: RotaryTables | None) -> None:
         self._layer = layer
         self._spec = spec
         self._rotary = rotary
+        self._epsilon = norm.epsilon
         hidden_size, head_size = norm.weight.size, spec.head_size
+        sizes = {"query": spec.query_size * (1 + spec.gated)}
+        if spec.reads_layer is None:
+            sizes["key"] = spec.key_size
+            if not spec.values_are_keys:
+                sizes["value"] = spec.key_size
         self._read = tuple(
             Matrix(
                 part,
@@ -175,11 +182,7 @@ class Attention:
                 bias=Vector(f"{part}.bias", layer, size, head_size) if part in spec.biases else None,
                 head_size=head_size,
             )
-            for part, size in (
-                ("query", spec.query_size * (1 + spec.gated)),
-                ("key", spec.key_size),
-                ("value", spec.key_size),
-            )
+            for part, size in sizes.items()
         )
         part = "attention_output"
         bias = Vector(f"{part}.bias", layer, hidden_size) if part in spec.biases else None
@@ -201,13 +204,21 @@ class Attention:
         piece = (1, spec.kv_heads, "piece", head_size)
         self.piece_past = self._keys_and_values(PIECE_KEY, PIECE_VALUE, *piece)
         self.piece_present = self._keys_and_values(PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE, *piece)
+        self._outputs = ("context", "key", "value") if self.present else ("context",)
 
     def _keys_and_values(self, key: str, value: str, *shape: int | str) -> dict[str, Shape]:
-        return {key % self._layer: shape, value % self._layer: shape}
+        return {} if self._spec.reads_layer is not None else {key % self._layer: shape, value % self._layer: shape}
+
+    def _past(self, *, of_piece: bool = False) -> Iterable[str]:
+        """Names of the keys and values that it reads besides those it makes."""
+        if self._spec.reads_layer is None:
+            return self.piece_past if of_piece else self.past
+        names = (PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE) if of_piece else (PRESENT_KEY, PRESENT_VALUE)
+        return [name % self._spec.reads_layer for name in names]
 
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, [batch, sequence, query_size]."""
-        read = [self._read_by(build, products, inputs, normed, matrix) for matrix in self._read]
+        read = self._queries_keys_values(build, products, inputs, normed)
         outputs = [f"layers.{self._layer}.context", *self.present]
         if not inputs.pieces:
             context = self._rows(build, inputs, read, outputs)
@@ -240,7 +251,7 @@ class Attention:
     def _without_piece(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
         build = GraphBuilder(parent)
         at = f"layers.{self._layer}.rows"
-        outputs = [f"{at}.context", f"{at}.key", f"{at}.value"]
+        outputs = [f"{at}.{part}" for part in self._outputs]
         self._rows(build, inputs, read, outputs)
         kept = [build.node("Identity", [name], f"{at}.{name}") for name in self.piece_past]
         return build.branch(at, [*outputs, *kept])
@@ -257,32 +268,48 @@ class Attention:
         piece = [build.node("Slice", [source, start, PIECE_LENGTH, axis], f"{at}.{source}.piece") for source in read]
         rows = [build.node("Slice", [source, PIECE_LENGTH, end, axis], f"{at}.{source}.rows") for source in read]
         rows = [build.node("Transpose", [source], f"{source}.apart", perm=[1, 0, 2]) for source in rows]
-        of_piece = [f"{at}.piece.{part}" for part in ("context", "key", "value")]
-        of_rows = [f"{at}.rows.{part}" for part in ("context", "key", "value")]
-        self._group_query_attention(
-            build, inputs, piece, of_piece, past=self.piece_past, lengths=(inputs.piece_lengths, inputs.piece_longest)
-        )
+        of_piece = [f"{at}.piece.{part}" for part in self._outputs]
+        of_rows = [f"{at}.rows.{part}" for part in self._outputs]
+        past, lengths = self._past(of_piece=True), (inputs.piece_lengths, inputs.piece_longest)
+        self._group_query_attention(build, inputs, piece, of_piece, past=past, lengths=lengths)
         self._rows(build, inputs, rows, of_rows)
         together = build.node("Transpose", [of_rows[0]], f"{at}.rows.together", perm=[1, 0, 2])
         context = build.node("Concat", [of_piece[0], together], f"{at}.context", axis=1)
         return build.branch(at, [context, *of_rows[1:], *of_piece[1:]])
 
-    def _read_by(
-        self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str, matrix: Matrix
-    ) -> str:
-        """Queries, keys or values, [batch, sequence, rows of `matrix`], not turned yet."""
-        read, size = products.multiply(build, matrix, normed, f"{matrix.name}.output"), self._spec.head_size
-        gated, norm = matrix.part == "query" and self._spec.gated, self._head_norms.get(matrix.part)
-        if gated or norm:
-            heads = build.reshape(read, [0, 0, -1, size * (1 + gated)], f"{matrix.name}.apart")
-            if gated:
-                heads = build.nodes_of("Split", [heads], [f"{matrix.name}.ungated", self._gate], axis=-1, num_outputs=2)
-            heads = norm.apply(build, heads) if norm else heads
-            read = build.reshape(heads, [0, 0, matrix.rows // (1 + gated)], f"{matrix.name}.normed")
-        if matrix.part == "query" and self._spec.temperature:
-            factor = inputs.temperature(build, self._spec.temperature, normed)
-            read = build.node("Mul", [read, factor], f"{matrix.name}.tempered")
-        return read
+    def _queries_keys_values(
+        self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str
+    ) -> list[str]:
+        """Those that the layer has of its own, each [batch, sequence, its size], not turned yet."""
+        spec = self._spec
+        read = {matrix.part: products.multiply(build, matrix, normed, f"{matrix.name}.output") for matrix in self._read}
+        if spec.values_are_keys and "key" in read:
+            read["value"] = read["key"]
+        if spec.gated:
+            read["query"] = self._ungated(build, read["query"])
+        read = {part: self._normed(build, part, source) for part, source in read.items()}
+        if spec.temperature:
+            factor = inputs.temperature(build, spec.temperature, normed)
+            read["query"] = build.node("Mul", [read["query"], factor], f"layers.{self._layer}.query.tempered")
+        return list(read.values())
+
+    def _ungated(self, build: GraphBuilder, queries: str) -> str:
+        """The queries alone, of heads that hold a query and a gate of its size each; the gates are kept."""
+        heads = build.reshape(queries, [0, 0, -1, 2 * self._spec.head_size], f"{queries}.apart")
+        names = [f"{queries}.ungated", self._gate]
+        alone = build.nodes_of("Split", [heads], names, axis=-1, num_outputs=2)
+        return build.reshape(alone, [0, 0, self._spec.query_size], f"{queries}.alone")
+
+    def _normed(self, build: GraphBuilder, part: str, source: str) -> str:
+        """Queries, keys or values with the norm of their heads, where they have one."""
+        norm, name, size = self._head_norms.get(part), weight_name(part, self._layer), self._spec.head_size
+        is_weightless = part == "value" and self._spec.normalises_values
+        if norm is None and not is_weightless:
+            return source
+        heads = build.reshape(source, [0, 0, -1, size], f"{name}.apart")
+        heads = norm.apply(build, heads) if norm else normalised(build, heads, size, self._epsilon, f"{name}.heads")
+        width = self._spec.query_size if part == "query" else self._spec.key_size
+        return build.reshape(heads, [0, 0, width], f"{name}.normed")
 
     def project(self, build: GraphBuilder, products: Products, context: str) -> str:
         """The product of what the heads read with the output matrix."""
@@ -301,7 +328,9 @@ class Attention:
     ) -> str:
         """Of the batch's sequences, or of those with this past and these lengths."""
         spec = self._spec
-        past, lengths = past or self.past, lengths or (inputs.lengths, inputs.longest)
+        past, lengths = past or self._past(), lengths or (inputs.lengths, inputs.longest)
+        if spec.reads_layer is not None:
+            read = [*read, *2 * [self._nothing(build, read[0], f"{outputs[0]}.nothing")]]
         if spec.scale is not None:
             attributes["scale"] = spec.scale
         if spec.window is not None:
@@ -321,6 +350,12 @@ class Attention:
             rotary_interleaved=0,
             **attributes,
         )
+
+    def _nothing(self, build: GraphBuilder, query: str, output: str) -> str:
+        """Keys or values of no token, [batch, 0, key_size]: GroupQueryAttention reads the past alone then."""
+        size = self._spec.key_size
+        start, end = build.constant("zeros_2", [0, 0]), build.constant(f"zero_and_{size}", [0, size])
+        return build.node("Slice", [query, start, end, build.constant("axes_1_2", [1, 2])], output)
 
     def _alone(self, parent: GraphBuilder, inputs: AttentionInputs, read: Sequence[str]) -> GraphProto:
         build = GraphBuilder(parent)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.models.blocks.attention import Attention, AttentionInputs
-from codex_windows_ai.models.blocks.embedding import Embedding, Head, keep_positions
+from codex_windows_ai.models.blocks.embedding import INPUT_IDS, Embedding, Head, keep_positions
+from codex_windows_ai.models.blocks.layer_inputs import LayerInput, LayerInputs
 from codex_windows_ai.models.blocks.linear_attention import LinearAttention
 from codex_windows_ai.models.blocks.mlp import Mlp
 from codex_windows_ai.models.blocks.norm import Norm
@@ -27,7 +28,7 @@ _HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention asks of heads that it turns
 class Layer:
     """One layer. Between layers go two tensors [batch, sequence, hidden_size]: the hidden state and its next norm.
 
-    So the sum that ends a layer and the norm that begins the next are one fused node.
+    So the sum that ends a layer and the norm that begins the next are one fused node, where nothing comes between.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Layer:
             else ()
         )
         self._residual_scale = spec.residual_scale
+        self._input = LayerInput(number, spec, decoder) if decoder.layer_input_size else None
+        self._output_scale = Vector("output_scale", number, 1) if spec.output_scale else None
 
     @property
     def norms(self) -> tuple[Norm, ...]:
@@ -60,13 +63,14 @@ class Layer:
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         """Its matrices, in the order of the computation."""
-        return *self.attention.matrices, *self.mlp.matrices
+        return *self.attention.matrices, *self.mlp.matrices, *(self._input.matrices if self._input else ())
 
     @property
     def vectors(self) -> tuple[Vector, ...]:
         """The weights of its norms and the biases of its products."""
-        norms = (*self.norms, *self.attention.norms, *self._post_norms)
-        return *(norm.weight for norm in norms), *self.attention.vectors, *biases_of(self.matrices)
+        norms = (*self.norms, *self.attention.norms, *self._post_norms, *([self._input.norm] if self._input else ()))
+        scales = [self._output_scale] if self._output_scale else ()
+        return *(norm.weight for norm in norms), *self.attention.vectors, *scales, *biases_of(self.matrices)
 
     def build(
         self,
@@ -77,16 +81,29 @@ class Layer:
         hidden: str,
         next_norm: Norm,
         *,
+        layer_input: str = "",
         is_last: bool = False,
     ) -> tuple[str, str]:
         """The layer's `normed` and `hidden` for the next one; of the last, only positions whose logits are kept."""
         context = self.attention.context(build, products, inputs, normed)
         if is_last:  # nothing but the logits depends on what follows
-            context, hidden = keep_positions(build, context, hidden)
+            context, hidden, *rest = keep_positions(build, context, hidden, *([layer_input] if layer_input else []))
+            layer_input = rest[0] if rest else ""
         attended = self._finished(build, self.attention.project(build, products, context), 0)
         normed, hidden = self.feed_forward_norm.add_and_apply(build, attended, hidden)
         fed = self._finished(build, self.mlp.build(build, products, normed), 1)
-        return next_norm.add_and_apply(build, fed, hidden)
+        if self._input is None and self._output_scale is None:
+            return next_norm.add_and_apply(build, fed, hidden)
+        hidden = self._ended(build, products, build.node("Add", [hidden, fed], f"{fed}.added"), layer_input)
+        return next_norm.apply(build, hidden), hidden
+
+    def _ended(self, build: GraphBuilder, products: Products, hidden: str, layer_input: str) -> str:
+        """The hidden state behind the MLP, as the next layer reads it."""
+        if self._input:
+            hidden = self._input.build(build, products, layer_input, hidden)
+        if self._output_scale:
+            hidden = build.node("Mul", [hidden, self._output_scale.name], f"{self._output_scale.name}.scaled")
+        return hidden
 
     def _finished(self, build: GraphBuilder, output: str, place: int) -> str:
         """What attention (`place` 0) or MLP (1) gives, as it is added."""
@@ -104,18 +121,37 @@ class Decoder:
         self.layers = [Layer(number, layer, spec, self.rotary) for number, layer in enumerate(spec.layers)]
         self.final_norm = Norm(Vector("final_norm", None, spec.hidden_size), spec.norm_epsilon, "final")
         self.embedding = Embedding(spec, self.final_norm)
+        self.layer_inputs = LayerInputs(spec) if spec.layer_input_size else None
         self.head = Head(spec, self.final_norm)
 
     @property
     def matrices(self) -> list[Matrix]:
         """All matrices that are stored; a tied head's is the embedding's."""
-        ends = [self.embedding.matrix] if self.spec.tied_embeddings else [self.embedding.matrix, self.head.matrix]
-        return ends + [matrix for layer in self.layers for matrix in layer.matrices]
+        head = [] if self.spec.tied_embeddings else [self.head.matrix]
+        return [*self.tables, *head, *self._between]
+
+    @property
+    def tables(self) -> list[Matrix]:
+        """The matrices of which rows are looked up."""
+        return [self.embedding.matrix, *([self.layer_inputs.table] if self.layer_inputs else [])]
+
+    @property
+    def multiplied(self) -> list[Matrix]:
+        """The matrices that are multiplied with, a tied head among them, by its own name."""
+        return [self.head.matrix, *self._between]
+
+    @property
+    def _between(self) -> list[Matrix]:
+        """The matrices between embedding and head."""
+        projections = [self.layer_inputs.projection] if self.layer_inputs else []
+        return [*projections, *(matrix for layer in self.layers for matrix in layer.matrices)]
 
     @property
     def vectors(self) -> list[Vector]:
         """All vectors that a model file holds."""
         ends = [self.final_norm.weight, *biases_of([self.head.matrix])]
+        if self.layer_inputs:
+            ends.append(self.layer_inputs.norm.weight)
         return ends + [vector for layer in self.layers for vector in layer.vectors]
 
     @property
@@ -131,11 +167,16 @@ class Decoder:
             build_tables(build, rope, tables, self.spec.context_length)
         inputs = AttentionInputs(build, self.attentions, cascade=cascade, pieces=pieces, ragged=ragged)
         hidden = self.embedding.build(build, products)
+        layer_inputs = [""] * len(self.layers)
+        if self.layer_inputs:
+            layer_inputs = self.layer_inputs.build(build, products, INPUT_IDS, hidden)
         normed = self.layers[0].attention_norm.apply(build, hidden)
         next_norms = [*(layer.attention_norm for layer in self.layers[1:]), self.final_norm]
-        for layer, next_norm in zip(self.layers, next_norms, strict=True):
+        for layer, layer_input, next_norm in zip(self.layers, layer_inputs, next_norms, strict=True):
             is_last = next_norm is self.final_norm
-            normed, hidden = layer.build(build, products, inputs, normed, hidden, next_norm, is_last=is_last)
+            normed, hidden = layer.build(
+                build, products, inputs, normed, hidden, next_norm, layer_input=layer_input, is_last=is_last
+            )
         self.head.build(build, products, normed)
 
 
@@ -161,7 +202,7 @@ def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
         width, found = layer.attention.query_size, _attention_problems(layer.attention)
     if min(spec.hidden_size, layer.mlp.size) < 1:
         found.append("layers, widths and heads must be positive")
-    if any(size % BLOCK_SIZE for size in (spec.hidden_size, layer.mlp.size, width)):
+    if any(size % BLOCK_SIZE for size in (spec.hidden_size, layer.mlp.size, width, spec.layer_input_size)):
         found.append(f"widths must be multiples of {BLOCK_SIZE}")
     return found
 

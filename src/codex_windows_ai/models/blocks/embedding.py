@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 INPUT_IDS = "input_ids"
 LOGITS = "logits"
+NEVER = -1e9
+"""Is added to the logits of tokens that are never to be written."""
 
 
 class Embedding:
@@ -40,16 +42,25 @@ class Head:
         bias = Vector("output.bias", None, size) if spec.output_bias else None
         self.matrix = Matrix("output", None, size, spec.hidden_size, norm=norm, bias=bias)
         self._scale, self._softcap = spec.logit_scale, spec.logit_softcap
+        self._suppressed = spec.suppressed
 
     def build(self, build: GraphBuilder, products: Products, normed: str) -> str:
         """From [batch, kept, hidden_size] to `LOGITS`, [batch, kept, vocabulary_size]."""
+        if not self._suppressed:
+            return self._logits(build, products, normed, LOGITS)
+        bias = np.zeros(self.matrix.rows, np.float32)
+        bias[list(self._suppressed)] = NEVER
+        logits = self._logits(build, products, normed, "output.free")
+        return build.node("Add", [logits, build.array("output.suppressed", bias)], LOGITS)
+
+    def _logits(self, build: GraphBuilder, products: Products, normed: str, output: str) -> str:
         if self._scale == 1 and not self._softcap:
-            return products.multiply(build, self.matrix, normed, LOGITS)
+            return products.multiply(build, self.matrix, normed, output)
         product = products.multiply(build, self.matrix, normed, "output.product")
         if not self._softcap:
-            return build.scaled(product, self._scale, LOGITS)
+            return build.scaled(product, self._scale, output)
         shrunk = build.scaled(product, self._scale / self._softcap, "output.shrunk")
-        return build.scaled(build.node("Tanh", [shrunk], "output.tanh"), self._softcap, LOGITS)
+        return build.scaled(build.node("Tanh", [shrunk], "output.tanh"), self._softcap, output)
 
 
 def keep_positions(build: GraphBuilder, *sources: str) -> list[str]:

@@ -37,11 +37,12 @@ class Mlp:
         at = f"layers.{self._layer}"
         gate = products.multiply(build, self._gate, normed, f"{at}.gate.output")
         up = products.multiply(build, self._up, normed, f"{at}.up.output")
-        gated = build.node("Mul", [self._activated(build, gate), up], f"{at}.gated")
+        gated = build.node("Mul", [activated(build, self._activation, gate, at), up], f"{at}.gated")
         return products.multiply(build, self._down, gated, f"{at}.down.output")
 
-    def _activated(self, build: GraphBuilder, gate: str) -> str:
-        at = f"layers.{self._layer}"
-        if self._activation is Activation.GELU_TANH:
-            return build.node("Gelu", [gate], f"{at}.gelu", approximate="tanh")
-        return build.node("Mul", [gate, build.node("Sigmoid", [gate], f"{at}.sigmoid")], f"{at}.silu")
+
+def activated(build: GraphBuilder, activation: Activation, gate: str, at: str) -> str:
+    """What a gate lets through, in nodes named behind `at`."""
+    if activation is Activation.GELU_TANH:
+        return build.node("Gelu", [gate], f"{at}.gelu", approximate="tanh")
+    return build.node("Mul", [gate, build.node("Sigmoid", [gate], f"{at}.sigmoid")], f"{at}.silu")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-_NORMED, _HIDDEN = "normed", "hidden"
+_NORMED, _HIDDEN, _LAYER_INPUT = "normed", "hidden", "layer_input"
 _PRODUCTS = FloatProducts()
 
 
@@ -45,13 +45,21 @@ def norm_outputs(source: SourceWeights, tokens: list[int]) -> Iterator[tuple[Nor
     """
     decoder, layers = source.decoder, source.decoder.layers
     passes: dict[LayerSpec, _LayerPass] = {}
-    normed, hidden = _embedded(source, tokens)
+    read_again = {attention.reads_layer for attention in decoder.spec.attentions}
+    kept: dict[str, Array] = {}
+    normed, hidden, *layer_inputs = _embedded(source, tokens)
     yield layers[0].attention_norm, normed
     following = [*(layer.attention_norm for layer in layers[1:]), decoder.final_norm]
-    for layer, spec, next_norm in zip(layers, decoder.spec.layers, following, strict=True):
+    for number, (layer, spec, next_norm) in enumerate(zip(layers, decoder.spec.layers, following, strict=True)):
         if spec not in passes:
             passes[spec] = _LayerPass(decoder, spec, len(tokens))
-        *within, normed, hidden = passes[spec].run(source, layer, next_norm, normed, hidden)
+        inputs = {_NORMED: normed, _HIDDEN: hidden, **kept}
+        if layer_inputs:
+            inputs[_LAYER_INPUT] = layer_inputs[number]
+        outputs, present = passes[spec].run(source, layer, next_norm, inputs)
+        *within, normed, hidden = outputs
+        if number in read_again:
+            kept |= zip(layer.attention.present, present, strict=True)
         yield from zip((*layer.norms[1:], next_norm), (*within, normed), strict=True)
 
 
@@ -76,21 +84,23 @@ def head_logits(source: SourceWeights, final: Array) -> Array:
     return np.tanh(found / spec.logit_softcap) * spec.logit_softcap if spec.logit_softcap else found
 
 
-def _embedded(source: SourceWeights, tokens: list[int]) -> tuple[Array, Array]:
-    """The first norm and the hidden state that it reads; of the embedding only the tokens' own rows are read."""
+def _embedded(source: SourceWeights, tokens: list[int]) -> list[Array]:
+    """The first norm, the hidden state that it reads, and the inputs of layers, by the tokens' rows of tables alone."""
     build, decoder = GraphBuilder(), source.decoder
-    matrix, norm = decoder.embedding.matrix, decoder.layers[0].attention_norm
+    norm, layer_inputs = decoder.layers[0].attention_norm, decoder.layer_inputs
     hidden = decoder.embedding.build(build, _PRODUCTS)
-    normed = norm.apply(build, hidden)
+    outputs = [norm.apply(build, hidden), hidden]
     known, places = np.unique(np.array([tokens], np.int64), return_inverse=True)
-    feeds = {
+    feeds: dict[str, NDArray[Any]] = {
         INPUT_IDS: places.reshape(1, -1).astype(np.int64),
-        matrix.name: source.rows(matrix, known.tolist()),
         norm.weight.name: source.vector(norm.weight),
     }
-    outputs = (normed, hidden)
-    normed_values, hidden_values = _session_of(build, feeds, outputs, "embedding").run(outputs, feeds)
-    return normed_values, hidden_values
+    feeds |= {table.name: source.rows(table, known.tolist()) for table in decoder.tables}
+    if layer_inputs:
+        outputs += layer_inputs.build(build, _PRODUCTS, INPUT_IDS, hidden)
+        feeds[layer_inputs.projection.name] = source.matrix(layer_inputs.projection)
+        feeds[layer_inputs.norm.weight.name] = source.vector(layer_inputs.norm.weight)
+    return _session_of(build, feeds, outputs, "embedding").run(outputs, feeds)
 
 
 class _LayerPass:
@@ -102,24 +112,33 @@ class _LayerPass:
         self._next = Norm(Vector("next_norm", None, decoder.spec.hidden_size), decoder.spec.norm_epsilon, "next")
         self._build = GraphBuilder()
         inputs = AttentionInputs(self._build, [])
-        normed, hidden = self._layer.build(self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next)
+        layer_input = _LAYER_INPUT if decoder.layer_inputs else ""
+        normed, hidden = self._layer.build(
+            self._build, _PRODUCTS, inputs, _NORMED, _HIDDEN, self._next, layer_input=layer_input
+        )
         self._outputs = (*(norm.output for norm in self._layer.norms[1:]), normed, hidden)
         self._fixed = first_pass(self._layer.attention.past, length)
         if rope:
             self._fixed |= dict(zip(RotaryTables(), rotary_values(rope, length), strict=True))
         self._session: Session | None = None
 
-    def run(self, source: SourceWeights, layer: Layer, next_norm: Norm, normed: Array, hidden: Array) -> list[Array]:
-        """The norms within the layer that matrices read, the next layer's norm, and the hidden state."""
-        feeds = {_NORMED: normed, _HIDDEN: hidden, self._next.weight.name: source.vector(next_norm.weight)}
+    def run(
+        self, source: SourceWeights, layer: Layer, next_norm: Norm, inputs: Mapping[str, Array]
+    ) -> tuple[list[Array], list[Array]]:
+        """The norms within the layer that matrices read, the next layer's norm, and the hidden state; and besides its
+        keys and values. Of `inputs` it takes those that it reads.
+        """
+        feeds = {**inputs, self._next.weight.name: source.vector(next_norm.weight)}
         for here, wanted in zip(self._layer.vectors, layer.vectors, strict=True):
             feeds[here.name] = source.vector(wanted)
         for here, wanted in zip(self._layer.matrices, layer.matrices, strict=True):
             feeds[here.name] = source.matrix(wanted)
         feeds = {name: values for name, values in feeds.items() if name in self._build.used} | self._fixed
+        outputs = [*self._outputs, *self._layer.attention.present]
         if self._session is None:
-            self._session = _session_of(self._build, feeds, self._outputs, "layer")
-        return self._session.run(self._outputs, feeds)
+            self._session = _session_of(self._build, feeds, outputs, "layer")
+        found = self._session.run(outputs, feeds)
+        return found[: len(self._outputs)], found[len(self._outputs) :]
 
 
 def first_pass(past: Mapping[str, Shape], length: int) -> dict[str, NDArray[Any]]:

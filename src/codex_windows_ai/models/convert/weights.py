@@ -87,17 +87,17 @@ def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
 
 
 def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
-    """Bytes of memory that the loaded model will take, without keys and values; of an embedding only rows are read."""
-    products = [decoder.head.matrix, *(matrix for layer in decoder.layers for matrix in layer.matrices)]
+    """Bytes of memory that the loaded model will take, without keys and values; of tables only rows are read."""
     loaded = sum(
-        matrix.rows * matrix.columns * forms.by_name[matrix.name].loaded_bytes_per_value for matrix in products
+        matrix.rows * matrix.columns * forms.by_name[matrix.name].loaded_bytes_per_value
+        for matrix in decoder.multiplied
     )
     return math.ceil(loaded) + _table_bytes(decoder)
 
 
 def token_bytes(decoder: Decoder) -> int:
     """Bytes of the float32 keys and values of one token."""
-    return sum(2 * attention.key_size * 4 for attention in decoder.spec.attentions)
+    return sum(4 * attention.kept_size for attention in decoder.spec.attentions)
 
 
 def state_bytes(decoder: Decoder) -> int:
@@ -154,7 +154,7 @@ class WeightWriter:
                         self._write_rounded(pool, matrix)
                     case BlockForm():
                         self._write_repacked(pool, matrix)
-        self._alias_embedding()
+        self._alias_tables()
 
     def _write_vectors(self) -> None:
         """Norms, divided by their smoothing factors, and biases, all float32."""
@@ -222,13 +222,14 @@ class WeightWriter:
         for name, of_slices in slices.items():
             self.output.add(f"{matrix.name}.{name}", np.concatenate(of_slices))
 
-    def _alias_embedding(self) -> None:
-        """Shows the embedding in the shape of GatherBlockQuantized, and a tied one again as the head's matrix."""
+    def _alias_tables(self) -> None:
+        """Shows tables in the shape of GatherBlockQuantized, and a tied embedding again as the head's matrix."""
         embedding, head = self.decoder.embedding.matrix, self.decoder.head.matrix
-        form = self.forms.by_name[embedding.name]
-        if isinstance(form, BlockForm):
-            row_bytes = embedding.columns // form.block_size * form.packed_bytes
-            self.output.alias(f"{embedding.name}.rows", f"{embedding.name}.codes", (embedding.rows, row_bytes))
+        for table in self.decoder.tables:
+            form = self.forms.by_name[table.name]
+            if isinstance(form, BlockForm):
+                row_bytes = table.columns // form.block_size * form.packed_bytes
+                self.output.alias(f"{table.name}.rows", f"{table.name}.codes", (table.rows, row_bytes))
         if self.decoder.spec.tied_embeddings:
             for tensor in self.output.tensors_of(embedding.name):
                 suffix = tensor.name.removeprefix(f"{embedding.name}.")

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import UnsupportedModelError
 from codex_windows_ai.models.blocks.decoder import Decoder, problems
 from codex_windows_ai.models.contents import shown
-from codex_windows_ai.models.families import gemma, granite, llama, mistral3, phi3, qwen2, qwen3, qwen35, smollm3
+from codex_windows_ai.models.families import (
+    gemma,
+    gemma4,
+    granite,
+    llama,
+    mistral3,
+    phi3,
+    qwen2,
+    qwen3,
+    qwen35,
+    smollm3,
+)
 from codex_windows_ai.models.families.unread import refuse_unread
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
@@ -26,6 +37,7 @@ FAMILIES: dict[str, Family] = {
         qwen35.FAMILY,
         gemma.GEMMA2,
         gemma.GEMMA3,
+        gemma4.FAMILY,
         mistral3.FAMILY,
         phi3.FAMILY,
         granite.FAMILY,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from codex_windows_ai.models.gguf.file import GgufFile
 
+_TOKENS = "tokenizer.ggml.tokens"
 _LAYER = re.compile(r"blk\.([0-9]{1,9})\.")
 _MOST_SIZE = (1 << 31) - 1
 _MOST_HEAD_SIZE = 1 << 16  # a hundred times the largest known
@@ -100,12 +101,18 @@ class Hyperparameters:
             family=self.file.architecture,
             layers=tuple(layers),
             hidden_size=self.size("embedding_length"),
-            vocabulary_size=len(self.file.texts("tokenizer.ggml.tokens")),
+            vocabulary_size=len(self.file.texts(_TOKENS)),
             context_length=self.size("context_length"),
             norm_epsilon=self.number("attention.layer_norm_rms_epsilon", _EPSILONS),
             tied_embeddings="output.weight" not in self.file.tensors,
             output_bias=bool(self.biases(None, "output")),
+            suppressed=self._suppressed(),
         )
+
+    def _suppressed(self) -> tuple[int, ...]:
+        """The tokens that a model never writes; numbers that are none of its vocabulary mean nothing."""
+        listed, vocabulary = self.file.integers("tokenizer.ggml.suppress_tokens"), self.file.texts(_TOKENS)
+        return tuple(sorted({token for token in listed if 0 <= token < len(vocabulary)}))
 
     def dense_decoder(self) -> DecoderSpec:
         """A decoder whose layers all have attention and one MLP. Raises UnsupportedModelError, as `dense_layers`."""

@@ -36,6 +36,13 @@ TENSORS: Mapping[str, str] = {
     "convolution": "ssm_conv1d",
     "context_norm": "ssm_norm",
     "linear_output": "ssm_out",
+    "layer_embedding": "per_layer_token_embd",
+    "layer_projection": "per_layer_model_proj",
+    "layer_projection_norm": "per_layer_proj_norm",
+    "input_gate": "inp_gate",
+    "input_projection": "proj",
+    "post_input_norm": "post_norm",
+    "output_scale": "layer_output_scale",
 }
 """For each part of a decoder its tensor, without `blk.N.` and without `.weight` or `.bias`."""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCALINGS = ("none", "linear", "yarn", "longrope")
 _BASES, _NUMBERS = (1.0, 1e15), (1e-6, 1e6)
 """Far beyond what models have, and near enough for all arithmetic to stay finite."""
+_UNTURNED = 1e30
+"""Factors as large as that stand for pairs that do not turn at all, as Gemma 4's files have them."""
 _FACTORS, _LONG_FACTORS, _SHORT_FACTORS = (f"rope_{kind}.weight" for kind in ("freqs", "factors_long", "factors_short"))
 
 
@@ -102,8 +104,9 @@ def _frequency_factors(metadata: Hyperparameters, count: int) -> list[float]:
         if name not in file.tensors:
             continue
         factors = [float(value) for value in file.read_rows(file.tensor(name, count))[0]]
+        factors = [math.inf if factor >= _UNTURNED else factor for factor in factors]
         least, most = _NUMBERS
-        if not all(least <= factor <= most for factor in factors):
+        if not all(least <= factor <= most or factor == math.inf for factor in factors):
             raise ModelFileError(f"{file.path}: `{name}` must hold values from {least:g} to {most:g}.")
         return factors
     return []
