@@ -22,7 +22,7 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from tests.rivals.models import llama_cpp
-from tests.rivals.models.specimens import SENTENCEPIECE, Specimen
+from tests.rivals.models.specimens import MERGED, SENTENCEPIECE, Specimen
 
 ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "build" / "rivals"
@@ -122,7 +122,7 @@ class Rig:
         model, tokens, whole = work / "model", work / "tokens.npy", work / "F32.gguf"
         recipe = specimen.recipe()
         self.ask(do="make", recipe=recipe, corpus=corpus, texts=texts, length=POSITIONS, folder=model, tokens=tokens)
-        pre = "default" if specimen.tokenizer == SENTENCEPIECE else specimen.tokenizer
+        pre = "default" if specimen.tokenizer in (SENTENCEPIECE, MERGED) else specimen.tokenizer
         self.ask(do="convert", folder=model, target=whole, tokenizer=pre)
         targets = {kind: work / f"{kind}.gguf" for kind in (*specimen.quantisations, WITHOUT_FLOATS)}
         _run_llama_cpp(do="quantize", file=whole, targets=targets)

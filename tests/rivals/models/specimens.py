@@ -14,6 +14,7 @@ FEW = ("F16", "Q4_K_M")
 """For a variant of a family: a feature does not depend on how weights are rounded."""
 
 SENTENCEPIECE = "sentencepiece"
+MERGED = "merged"
 VOCABULARY = 2048
 
 
@@ -25,7 +26,7 @@ class Specimen:
     architecture: str
     """Class of transformers."""
     tokenizer: str
-    """The pre-tokenizer, as GGUF files name it, or SENTENCEPIECE."""
+    """The pre-tokenizer, as GGUF files name it, or SENTENCEPIECE, or MERGED: the same form with merges."""
     configuration: dict[str, Any]
     """What differs from `COMMON`, as the class' configuration names it."""
     quantisations: tuple[str, ...] = QUANTISATIONS
@@ -89,6 +90,10 @@ _QWEN35 = {
         "partial_rotary_factor": 0.5,
         "mrope_section": [6, 5, 5],
     },
+}
+_GEMMA4_ROPES = {
+    "sliding_attention": _rope(5000.0),
+    "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 100000.0},
 }
 _LONGROPE_COUNT = 24  # of a head's 64 elements three quarters turn, two at a time
 
@@ -176,6 +181,43 @@ SPECIMENS = (
             "query_pre_attn_scalar": 64,
             "tie_word_embeddings": True,
             "final_logit_softcapping": 5.0,
+        },
+        FEW,
+    ),
+    Specimen(
+        "gemma4-small",  # as E2B: inputs of layers, and layers that read others' keys and values
+        "Gemma4ForCausalLM",
+        MERGED,
+        {
+            "head_dim": 64,
+            "global_head_dim": 128,
+            "num_hidden_layers": 8,
+            "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"] * 2,
+            "sliding_window": 24,
+            "num_kv_shared_layers": 4,
+            "use_double_wide_mlp": True,
+            "hidden_size_per_layer_input": 256,
+            "vocab_size_per_layer_input": VOCABULARY,
+            "final_logit_softcapping": 20.0,
+            "tie_word_embeddings": True,
+            "rope_parameters": _GEMMA4_ROPES,
+        },
+    ),
+    Specimen(
+        "gemma4-large",  # as 31B: fewer key/value heads where there is no window, whose keys are the values
+        "Gemma4ForCausalLM",
+        MERGED,
+        {
+            "head_dim": 64,
+            "global_head_dim": 128,
+            "num_global_key_value_heads": 1,
+            "attention_k_eq_v": True,
+            "num_hidden_layers": 6,
+            "sliding_window": 24,
+            "hidden_size_per_layer_input": 0,
+            "final_logit_softcapping": 20.0,
+            "tie_word_embeddings": True,
+            "rope_parameters": _GEMMA4_ROPES,
         },
         FEW,
     ),

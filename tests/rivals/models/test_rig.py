@@ -35,7 +35,11 @@ def test_float32_arithmetic_answers_as_llama_cpp_does_from_a_float16_file(rig: R
 @each_specimen
 def test_a_wrong_rotation_shows(rig: Rig, specimen: Specimen, tmp_path: Path) -> None:
     wrong = {"rope_type": "default", "rope_theta": 300.0}
-    parameters = {"full_attention": wrong, "sliding_attention": wrong} if specimen.name.startswith("gemma3") else wrong
+    parameters = (
+        {"full_attention": wrong, "sliding_attention": wrong}
+        if specimen.name.startswith(("gemma3", "gemma4"))
+        else wrong
+    )
     if specimen.architecture == "Ministral3ForCausalLM":
         parameters |= {"llama_4_scaling_beta": 0.3, "original_max_position_embeddings": 64}
 

@@ -104,9 +104,8 @@ def _frequency_factors(metadata: Hyperparameters, count: int) -> list[float]:
         if name not in file.tensors:
             continue
         factors = [float(value) for value in file.read_rows(file.tensor(name, count))[0]]
-        factors = [math.inf if factor >= _UNTURNED else factor for factor in factors]
         least, most = _NUMBERS
-        if not all(least <= factor <= most or factor == math.inf for factor in factors):
+        if not all(least <= factor <= most or _UNTURNED <= factor < math.inf for factor in factors):
             raise ModelFileError(f"{file.path}: `{name}` must hold values from {least:g} to {most:g}.")
-        return factors
+        return [math.inf if factor >= _UNTURNED else factor for factor in factors]
     return []

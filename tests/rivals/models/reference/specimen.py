@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -27,7 +27,7 @@ def make_specimen(recipe: dict[str, Any], corpus: str, texts: list[str], length:
     model = kind(configuration).float()
     _draw(model, recipe)
     model.save_pretrained(folder)
-    encode = _sentencepiece if recipe["tokenizer"] == "sentencepiece" else _byte_pairs
+    encode = {"sentencepiece": _sentencepiece, "merged": _merged}.get(recipe["tokenizer"], _byte_pairs)
     return np.array([ids[:length] for ids in encode(recipe["configuration"]["vocab_size"], corpus, texts, folder)])
 
 
@@ -38,10 +38,15 @@ def _draw(model: torch.nn.Module, recipe: dict[str, Any]) -> None:
     with has random signs, or a model whose head is its embedding would only repeat what it reads.
     """
     zero_centred = recipe["architecture"].startswith(("Gemma3", "Qwen3_5"))  # whose norms multiply by 1 + w
+    is_unscaled = "Gemma4" in recipe["architecture"]  # its scores, but by these norms
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        scalars = [each for each in model.named_buffers() if each[0].endswith("layer_scalar")]
+        for name, parameter in [*model.named_parameters(), *scalars]:
             random = np.random.default_rng(zlib.crc32(name.encode()))
-            parameter.copy_(torch.from_numpy(_values(random, name, tuple(parameter.shape), recipe["head_deviation"])))
+            values = _values(random, name, tuple(parameter.shape), recipe["head_deviation"])
+            if is_unscaled and "q_norm" in name:
+                values *= np.float32(0.3)
+            parameter.copy_(torch.from_numpy(values))
             if zero_centred and "norm" in name and "linear_attn" not in name:
                 parameter -= 1
 
@@ -53,6 +58,8 @@ def _values(random: np.random.Generator, name: str, shape: tuple[int, ...], head
             values *= random.choice([-1.0, 1.0], shape)
     elif name.endswith("A_log"):
         values = random.uniform(-4, 0, shape)  # so that heads forget at different rates
+    elif name.endswith("layer_scalar"):
+        values = random.uniform(0.5, 1.5, shape)
     elif name.endswith("bias"):
         values = random.normal(0, 0.5, shape)
     elif "embed_tokens" in name or "lm_head" in name:
@@ -87,6 +94,32 @@ def _byte_pairs(size: int, corpus: str, texts: list[str], folder: Path) -> list[
     )
     whole.save_pretrained(folder)
     _configure(folder, {"tokenizer_class": "GPT2Tokenizer"})  # what Phi's converter looks for
+    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+
+def _merged(size: int, corpus: str, texts: list[str], folder: Path) -> list[list[int]]:
+    """SentencePiece's form with a list of merges, as Gemma 4 has it."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", behavior="merged_with_next")
+    special = [*SPECIAL, "<unk>"]
+    names = [*special, *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=names, show_progress=False)
+    tokenizer.train_from_iterator([corpus], trainer)
+    values = json.loads(tokenizer.to_str())
+    values["added_tokens"] = [added for added in values["added_tokens"] if added["content"] in special]
+    decoder = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer = Tokenizer.from_str(json.dumps(values))
+    tokenizer.decoder = decoders.Sequence(decoder)
+    whole = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=SPECIAL[0],
+        bos_token=SPECIAL[1],
+        eos_token=SPECIAL[2],
+        unk_token="<unk>",
+        chat_template=TEMPLATE,
+    )
+    whole.save_pretrained(folder)
     return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
 
 

@@ -51,7 +51,8 @@ def put_weights(model: torch.nn.Module, file: Path) -> None:
     kind = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(kind, layers)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        scalars = [each for each in model.named_buffers() if each[0].endswith("layer_scalar")]
+        for name, parameter in [*model.named_parameters(), *((f"{name}.weight", value) for name, value in scalars)]:
             stored = names.get_name(name.replace(".dt_bias", ".dt_proj.bias"), try_suffixes=(".weight", ".bias"))
             if stored not in tensors:
                 raise ValueError(f"{file} has no {name} ({stored})")
