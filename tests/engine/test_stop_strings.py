@@ -11,13 +11,14 @@ letters = st.text(alphabet="ab", max_size=24)
 stops = st.lists(st.text(alphabet="ab", min_size=1, max_size=5), max_size=3)
 
 
-def cut(text: str, stop: list[str]) -> tuple[str, bool]:
-    """The text before the stop string that is complete first; of those that end together, the longest."""
+def cut(text: str, stop: list[str]) -> tuple[str, str | None]:
+    """The text before the stop string that is complete first, and that; of those that end together, the longest."""
     for end in range(1, len(text) + 1):
         complete = [word for word in stop if text[:end].endswith(word)]
         if complete:
-            return text[: end - max(map(len, complete))], True
-    return text, False
+            longest = max(complete, key=len)
+            return text[: end - len(longest)], longest
+    return text, None
 
 
 @st.composite

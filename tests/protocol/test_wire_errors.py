@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
 from codex_windows_ai.api.shared.errors import error_response
+
 from codex_windows_ai.errors import (
     AuthenticationError,
     ContextLengthExceededError,

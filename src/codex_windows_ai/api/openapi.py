@@ -11,6 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from codex_windows_ai.api.anthropic.errors import VERSION_HEADER
+from codex_windows_ai.api.anthropic.request import MessagesRequest
+from codex_windows_ai.api.anthropic.response import EVENTS, Message
 from codex_windows_ai.api.openai.chat.request import ChatRequest
 from codex_windows_ai.api.openai.chat.response import ChatCompletion, ChatCompletionChunk
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
@@ -19,7 +22,11 @@ from codex_windows_ai.version import release
 
 _Schema = dict[str, Any]
 
-_REQUESTS: dict[str, type[BaseModel]] = {"ChatRequest": ChatRequest, "ResponsesRequest": ResponsesRequest}
+_REQUESTS: dict[str, type[BaseModel]] = {
+    "ChatRequest": ChatRequest,
+    "ResponsesRequest": ResponsesRequest,
+    "MessagesRequest": MessagesRequest,
+}
 
 # What every door but /health may answer instead, each in the same shape.
 _ERRORS = {
@@ -53,6 +60,21 @@ _ERROR: _Schema = {
         }
     },
 }
+_ANTHROPIC_ERROR: _Schema = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string", "pattern": "^(request_too_large|[a-z_]+_error)$"},
+            },
+        },
+    },
+}
 _MODEL: _Schema = {
     "type": "object",
     "required": ["id", "object", "created", "owned_by", "context_window"],
@@ -77,6 +99,35 @@ _MODEL_LIST: _Schema = {
             "description": "The same models as Codex's catalogue describes them.",
         },
     },
+}
+_ANTHROPIC_MODEL: _Schema = {
+    "type": "object",
+    "required": ["type", "id", "display_name", "created_at", "lifecycle", "max_input_tokens", "max_tokens"],
+    "properties": {
+        "type": {"const": "model"},
+        "id": {"type": "string"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "max_input_tokens": {"type": ["integer", "null"]},
+    },
+}
+_ANTHROPIC_MODEL_LIST: _Schema = {
+    "type": "object",
+    "required": ["data", "has_more", "first_id", "last_id"],
+    "properties": {
+        "data": {"type": "array", "items": {"$ref": "#/components/schemas/AnthropicModel"}},
+        "has_more": {"const": False},
+    },
+}
+_TOKENS: _Schema = {
+    "type": "object",
+    "required": ["input_tokens"],
+    "properties": {"input_tokens": {"type": "integer", "minimum": 1}},
+}
+_VERSION: _Schema = {
+    "name": VERSION_HEADER,
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "Anthropic's clients send it, and get models and errors in the shape of their API.",
 }
 _OBJECT: _Schema = {"type": "object"}
 _RESPONSE: _Schema = {
@@ -114,6 +165,26 @@ _RESPONSES_EXAMPLES: _Schema = {
     },
     "tool": {"input": "What time is it?", "tools": [{"type": "function", **_FUNCTION}], "tool_choice": "required"},
 }
+_MESSAGES_EXAMPLES: _Schema = {
+    "plain": {"messages": _MESSAGES, "max_tokens": 20},
+    "stream": {
+        "messages": _MESSAGES,
+        "max_tokens": 20,
+        "stream": True,
+        "system": [{"type": "text", "text": "Be brief."}],
+    },
+    "schema": {
+        "messages": _MESSAGES,
+        "max_tokens": 20,
+        "output_config": {"format": {"type": "json_schema", "schema": _ANSWER_SCHEMA}},
+    },
+    "tool": {
+        "messages": _MESSAGES,
+        "max_tokens": 200,
+        "tools": [{"name": "time_in", "input_schema": _FUNCTION["parameters"]}],
+        "tool_choice": {"type": "any"},
+    },
+}
 
 
 async def openapi(request: Request) -> JSONResponse:
@@ -137,29 +208,9 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
         },
         "security": [{"token": []}],
         "paths": {
-            "/v1/chat/completions": {
-                "post": _door(
-                    "createChatCompletion",
-                    "Continues a conversation.",
-                    _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk"), error=_ref("Error"), end="[DONE]"),
-                    body="ChatRequest",
-                    examples=_with_model(_CHAT_EXAMPLES, models),
-                )
-            },
-            "/v1/responses": {
-                "post": _door(
-                    "createResponse",
-                    "Answers a request.",
-                    _streamed(_RESPONSE, _OBJECT),
-                    body="ResponsesRequest",
-                    examples=_with_model(_RESPONSES_EXAMPLES, models),
-                )
-            },
-            "/v1/models": {"get": _door("listModels", "The models that are served.", _json(_ref("ModelList")))},
-            "/v1/models/{model}": {
-                "parameters": [{"name": "model", "in": "path", "required": True, "schema": _model_name(models)}],
-                "get": _door("retrieveModel", "One model by its name.", _json(_ref("Model"))),
-            },
+            **_openai_paths(models),
+            **_messages_paths(models),
+            **_model_paths(models),
             "/health": {
                 "get": {**_operation("health", "The process is alive.", {"200": _json(_OBJECT)}), "security": []}
             },
@@ -170,14 +221,91 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**schemas, "Error": _ERROR, "Model": _MODEL, "ModelList": _MODEL_LIST},
+            "schemas": {
+                **schemas,
+                "Error": _ERROR,
+                "Model": _MODEL,
+                "ModelList": _MODEL_LIST,
+                "AnthropicError": _ANTHROPIC_ERROR,
+                "AnthropicModel": _ANTHROPIC_MODEL,
+                "AnthropicModelList": _ANTHROPIC_MODEL_LIST,
+            },
         },
     }
 
 
+def _openai_paths(models: tuple[str, ...]) -> _Schema:
+    """OpenAI's APIs."""
+    return {
+        "/v1/chat/completions": {
+            "post": _door(
+                "createChatCompletion",
+                "Continues a conversation.",
+                _streamed(_ref("ChatCompletion"), _ref("ChatCompletionChunk"), error=_ref("Error"), end="[DONE]"),
+                body="ChatRequest",
+                examples=_with_model(_CHAT_EXAMPLES, models),
+            )
+        },
+        "/v1/responses": {
+            "post": _door(
+                "createResponse",
+                "Answers a request.",
+                _streamed(_RESPONSE, _OBJECT),
+                body="ResponsesRequest",
+                examples=_with_model(_RESPONSES_EXAMPLES, models),
+            )
+        },
+    }
+
+
+def _model_paths(models: tuple[str, ...]) -> _Schema:
+    """What is served."""
+    return {
+        "/v1/models": {
+            "parameters": [_VERSION],
+            "get": _door("listModels", "The models that are served.", _either("ModelList")),
+        },
+        "/v1/models/{model}": {
+            "parameters": [
+                {"name": "model", "in": "path", "required": True, "schema": _model_name(models)},
+                _VERSION,
+            ],
+            "get": _door("retrieveModel", "One model by its name.", _either("Model")),
+        },
+    }
+
+
+def _messages_paths(models: tuple[str, ...]) -> _Schema:
+    """Anthropic's API."""
+    events: _Schema = {"anyOf": [_ref(event.__name__) for event in EVENTS]}
+    examples = _with_model(_MESSAGES_EXAMPLES, models)
+    create = _door(
+        "createMessage",
+        "Continues a conversation.",
+        _streamed(_ref("Message"), events, error=_ref("AnthropicError")),
+        body="MessagesRequest",
+        examples=examples,
+        error="AnthropicError",
+    )
+    count = _door(
+        "countTokens",
+        "Counts the tokens of a conversation.",
+        _json(_TOKENS),
+        body="MessagesRequest",
+        examples=examples,
+        error="AnthropicError",
+    )
+    return {"/v1/messages": {"post": create}, "/v1/messages/count_tokens": {"post": count}}
+
+
+def _either(name: str) -> _Schema:
+    """What OpenAI's clients are answered, or Anthropic's."""
+    return _json({"anyOf": [_ref(name), _ref(f"Anthropic{name}")]})
+
+
 def _component_schemas() -> dict[str, _Schema]:
     # Answers in the mode "validation" too: fields that have a default may be left out of what is sent.
-    models: list[type[BaseModel]] = [*_REQUESTS.values(), ChatCompletion, ChatCompletionChunk]
+    models: list[type[BaseModel]] = [*_REQUESTS.values(), ChatCompletion, ChatCompletionChunk, Message, *EVENTS]
     _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -209,9 +337,10 @@ def _door(
     body: str | None = None,
     examples: _Schema | None = None,
     unready: _Schema | None = None,
+    error: str = "Error",
 ) -> _Schema:
     """An operation that may fail in any of the ways above; `unready` is what it answers with the status 503."""
-    responses: _Schema = {"200": answer, **{status: _refusal(text) for status, text in _ERRORS.items()}}
+    responses: _Schema = {"200": answer, **{status: _refusal(text, error) for status, text in _ERRORS.items()}}
     if unready is not None:
         responses["503"] = unready
     operation = _operation(operation_id, summary, responses)
@@ -243,8 +372,8 @@ def _json(schema: _Schema) -> _Schema:
     return {"description": "The answer.", "content": {"application/json": {"schema": schema}}}
 
 
-def _refusal(description: str) -> _Schema:
-    return {"description": description, "content": {"application/json": {"schema": _ref("Error")}}}
+def _refusal(description: str, error: str) -> _Schema:
+    return {"description": description, "content": {"application/json": {"schema": _ref(error)}}}
 
 
 routes = [Route("/openapi.json", openapi)]

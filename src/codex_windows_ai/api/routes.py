@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from codex_windows_ai.api import openapi
+from codex_windows_ai.api import models, openapi
+from codex_windows_ai.api.anthropic import routes as messages
 from codex_windows_ai.api.native import routes as native
-from codex_windows_ai.api.openai import models
 from codex_windows_ai.api.openai.chat import routes as chat
 from codex_windows_ai.api.openai.responses import routes as responses
 
@@ -13,5 +13,6 @@ routes = [
     *openapi.routes,
     *chat.routes,
     *responses.routes,
+    *messages.routes,
     *native.routes,
 ]

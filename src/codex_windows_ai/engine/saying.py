@@ -40,8 +40,8 @@ class Saying:
         return self._preamble_tokens
 
     @property
-    def stopped(self) -> bool:
-        """A stop string ended the answer."""
+    def stopped(self) -> str | None:
+        """The stop string that ended the answer."""
         return self._stop_strings.found
 
     def begin_answer(self) -> None:

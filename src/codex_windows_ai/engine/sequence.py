@@ -356,7 +356,8 @@ class Sequence:
         rest = self._saying.finish()
         thought = self._saying.preamble_tokens
         usage = Usage(self.prompt_length, self.cached_tokens, self.output_tokens, reasoning_tokens=thought)
-        self._deliver(replace(rest, finish_reason=reason, usage=usage, timings=self.timings()))
+        stop = self._saying.stopped if reason == "stop" else None
+        self._deliver(replace(rest, finish_reason=reason, usage=usage, timings=self.timings(), stop_sequence=stop))
 
     def fail(self, error: WindowsAiError) -> None:
         """Delivers the error; the stream ends with it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codex_windows_ai.api.shared.errors import error_response
+from codex_windows_ai.api.errors import error_response
 from codex_windows_ai.errors import AccessError, AuthenticationError, ForeignOriginError
 from codex_windows_ai.host import live_page, statistics, viewing
 from codex_windows_ai.host.listener import is_loopback
@@ -22,6 +22,9 @@ DISCOVERY = ("/.well-known/", "/mcp/.well-known/")
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 API = "/v1/"
 """What needs no token where loopback is open: asking a model, and nothing that ends the host or runs commands."""
+
+_KEY_HEADER = "x-api-key"
+"""Where Anthropic's clients show the token."""
 
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?", re.IGNORECASE)
 _WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
@@ -67,7 +70,7 @@ class AccessControl:
                 return
             self._check_token(scope, headers)
         except AccessError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -97,14 +100,15 @@ class AccessControl:
         bearer = given.strip().encode() if scheme.lower() == "bearer" else b""
         if path == statistics.PATH and self._may_view(bearer):
             return
-        if hmac.compare_digest(bearer, self._token):
+        key = headers.get(_KEY_HEADER, "")
+        if any(hmac.compare_digest(shown, self._token) for shown in (bearer, key.strip().encode())):
             return
         if self._open_loopback and path.startswith(API) and self._is_program_here(scope, headers):
             return
         raise AuthenticationError(
-            "The bearer token is missing." if not given else "The bearer token is not this host's.",
+            "The bearer token is missing." if not (given or key) else "The bearer token is not this host's.",
             hint="Send the content of the file that `cwai status` names as `token_file`: "
-            "`Authorization: Bearer TOKEN` (for OpenAI clients: as the API key).",
+            "`Authorization: Bearer TOKEN`, or as `x-api-key` (for clients of OpenAI and Anthropic: the API key).",
         )
 
     def _is_program_here(self, scope: Scope, headers: Headers) -> bool:

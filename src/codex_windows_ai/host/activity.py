@@ -7,7 +7,7 @@ import asyncio
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codex_windows_ai.api.shared.errors import error_response
+from codex_windows_ai.api.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.host import control, live_page, metrics, statistics, viewing
 from codex_windows_ai.host.access import DISCOVERY
@@ -30,7 +30,7 @@ class ActivityMiddleware:
             await self._app(scope, receive, send)
             return
         if self._host.stopping.is_set():
-            await error_response(stopping_error())(scope, receive, send)
+            await error_response(stopping_error(), scope)(scope, receive, send)
             return
         await self._host.peers.name(scope)
         # A GET that stays open waits for news and takes no part in the grace that answers get at the end.

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from codex_windows_ai.api.errors import error_response, shaped
 from codex_windows_ai.api.routes import routes as api_routes
-from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.api.shared.identity import agent_of
 from codex_windows_ai.api.shared.profiles import ClientProfile
 from codex_windows_ai.api.shared.seal import ReasoningSeal
@@ -32,7 +32,7 @@ from codex_windows_ai.host.host import Host
 from codex_windows_ai.host.limits import WholeBody
 from codex_windows_ai.mcp.server import create_mcp
 from codex_windows_ai.mcp.tool import Tool
-from codex_windows_ai.protocol.wire_errors import error_body, fault_of
+from codex_windows_ai.protocol.wire_errors import fault_of
 
 _MOST_MCP_BYTES = 2 * 1024 * 1024
 
@@ -94,7 +94,7 @@ _ENDPOINTS = ("/v1/", "/mcp")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return error_response(cast("WindowsAiError", error))
+    return error_response(cast("WindowsAiError", error), request.scope)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
@@ -104,11 +104,12 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     if refusal.status_code == HTTPStatus.NOT_FOUND:
         paths = (route.path.partition("/{")[0] for route in request.app.routes if isinstance(route, Route))
         endpoints = ", ".join(dict.fromkeys(path for path in paths if path.startswith(_ENDPOINTS)))
-        reason += f" This host speaks OpenAI's API and MCP: {endpoints}."
+        reason += f" This host speaks OpenAI's and Anthropic's APIs and MCP: {endpoints}."
     codes: dict[int, str] = {HTTPStatus.NOT_FOUND: "unknown_url", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_supported"}
     code = codes.get(refusal.status_code)
     body = {"error": {"message": reason, "type": "invalid_request_error", "param": None, "code": code}}
-    return JSONResponse(body, status_code=refusal.status_code, headers=refusal.headers)
+    shape = shaped(body, refusal.status_code, request.scope)
+    return JSONResponse(shape, status_code=refusal.status_code, headers=refusal.headers)
 
 
 async def _report_fault(request: Request, error: Exception) -> Response:
@@ -116,4 +117,6 @@ async def _report_fault(request: Request, error: Exception) -> Response:
     fault, host = fault_of(error), cast("Host", request.app.state.host)
     # This answer passes no middleware any more.
     headers = host.origins.headers(request.headers.get("origin"))
-    return JSONResponse(error_body(fault), status_code=fault.http_status, headers=headers)
+    response = error_response(fault, request.scope)
+    response.headers.update(headers)
+    return response

@@ -7,8 +7,8 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codex_windows_ai.api.errors import error_response
 from codex_windows_ai.api.shared.body import read_already
-from codex_windows_ai.api.shared.errors import error_response
 from codex_windows_ai.errors import RequestTimeoutError, RequestTooLargeError, WindowsAiError
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ class WholeBody:
         try:
             body = await self._read(scope, receive)
         except WindowsAiError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         if body is not None:
             await self._app(scope, read_already(body, receive), send)

@@ -113,7 +113,8 @@ AnswerPart = TextPiece | ReasoningPiece | CallBegun | CallPiece | CallEnded
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set.
+    """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set, and `stop_sequence` where a
+    text that was asked to end the answer did.
 
     `text` is what it adds to the answer's text. Where it holds anything else, `parts` are all of it in order;
     a piece of text alone has none.
@@ -125,6 +126,7 @@ class Delta:
     usage: Usage | None = None
     timings: Timings | None = None
     parts: tuple[AnswerPart, ...] = ()
+    stop_sequence: str | None = None
 
     @property
     def pieces(self) -> tuple[AnswerPart, ...]:

@@ -84,6 +84,11 @@ class Desk:
                 with self._answering(request.agent, answer):
                     yield answer, measurement
 
+    async def count_tokens(self, request: GenerationRequest) -> int:
+        """How many tokens the prompt of a request has. Raises as `submit`, but for the queue."""
+        runtime = await self._models.runtime(request.model)
+        return await runtime.count_tokens(request)
+
     def serving(self, agent: str) -> AbstractContextManager[None]:
         """Around a request of `agent`: while it runs the host is not idle."""
         return self._activity.serving(agent)

@@ -19,7 +19,7 @@ from codex_windows_ai.protocol.request import GenerationRequest, SamplingParamet
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.windows_ai.apartment import Apartment
 from codex_windows_ai.windows_ai.app_actions import AppActions
-from codex_windows_ai.windows_ai.language_model_request import compose, estimate_tokens
+from codex_windows_ai.windows_ai.language_model_request import compose, estimate_tokens, estimate_usage
 
 __all__ = ["ActionProvider"]
 
@@ -70,6 +70,10 @@ class ActionProvider:
             task.cancel()
 
         return Generation(answer.stream, cancel=cancel, queue_position=lambda: 0)
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """About how many tokens a prompt has. Raises UnsupportedRequestError, InvalidRequestError."""
+        return estimate_usage(compose(request), "").input_tokens
 
     def close(self) -> None:
         """Ends what still runs and lets go of the actions."""

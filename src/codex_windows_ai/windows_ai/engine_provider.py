@@ -21,7 +21,13 @@ from codex_windows_ai.engine.kv.half_precision import measured_loss
 from codex_windows_ai.engine.memory_plan import MemoryPlan, plan_memory
 from codex_windows_ai.engine.model import ConfigureSession
 from codex_windows_ai.engine.request import EngineRequest
-from codex_windows_ai.errors import EngineError, ModelError, NotAvailableError, WindowsAiError
+from codex_windows_ai.errors import (
+    ContextLengthExceededError,
+    EngineError,
+    ModelError,
+    NotAvailableError,
+    WindowsAiError,
+)
 from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.graph_check import read_sizes
@@ -107,6 +113,16 @@ class EngineProvider:
             generation.read = prompt.read
         generation.left_out = (*prompt.left_out, *_clamped(request.max_output_tokens, generation.output_limit))
         return generation
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """How many tokens its prompt has; one far too long is not counted to its end, and has as many at least.
+
+        Raises as `ChatFormat.prepare`.
+        """
+        try:
+            return len(self.format.prepare(request).tokens)
+        except ContextLengthExceededError as error:
+            return error.prompt_tokens
 
     def _warm_up(self) -> None:
         """What the first prompt would wait for is done now: template, tokenizer, a pass."""

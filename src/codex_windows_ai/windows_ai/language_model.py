@@ -20,7 +20,7 @@ from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.windows_ai.apartment import Apartment, follow
 from codex_windows_ai.windows_ai.gates import NOT_READY, READY, Gate, language_model_gates
 from codex_windows_ai.windows_ai.language_model_answer import LanguageModelAnswer, TextOperation
-from codex_windows_ai.windows_ai.language_model_request import Prompt, compose, utf16_length
+from codex_windows_ai.windows_ai.language_model_request import Prompt, compose, estimate_usage, utf16_length
 
 if TYPE_CHECKING:
     from winrt.microsoft.windows.ai.text import LanguageModel, LanguageModelContext, LanguageModelOptions
@@ -84,6 +84,10 @@ class LanguageModelProvider:
         return self._answer(
             prompt, request, lambda model: model.generate_response_async(context, prompt.text, _options(prompt))
         )
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """About how many tokens a prompt has. Raises UnsupportedRequestError, InvalidRequestError."""
+        return estimate_usage(compose(request), "").input_tokens
 
     def summarise(self, text: str) -> Generation:
         """Shortens a text with Windows' own summariser.

@@ -151,7 +151,8 @@ class LanguageModelAnswer:
             total=(now - self._submitted) * 1000,
         )
         usage = estimate_usage(self._prompt, "".join(self._shown))
-        self._end(Delta(finish_reason=reason, usage=usage, timings=timings))
+        stop = self._stop.found if reason == "stop" else None
+        self._end(Delta(finish_reason=reason, usage=usage, timings=timings, stop_sequence=stop))
 
     def _end(self, item: Delta | WindowsAiError) -> None:
         """Puts the last piece, if none was yet, and stops the operation if it still runs."""

@@ -27,6 +27,13 @@ class Provider(Protocol):
         """
         ...
 
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """How many tokens its prompt has, about as many where nobody counts them.
+
+        Raises as `stream`, but for the queue.
+        """
+        ...
+
     def close(self) -> None:
         """Lets go of the model; what still runs ends with an error. Blocks until that is done."""
         ...

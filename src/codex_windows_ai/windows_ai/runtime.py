@@ -200,6 +200,14 @@ class WindowsAiRuntime:
                 return Answer(generation, replace(source, left_out=generation.left_out), observe)
         raise EngineError("The runtime has nobody to ask.")
 
+    async def count_tokens(self, request: GenerationRequest) -> int:
+        """How many tokens the prompt of a request has, by who would answer it. Raises as `stream`, without a queue."""
+        providers = [provider for provider, _ in self._asked_for(request.provider)]
+        for provider in providers[:-1]:
+            with contextlib.suppress(UnsupportedRequestError, NotAvailableError):
+                return await beside(request.size, provider.count_tokens, request)
+        return await beside(request.size, providers[-1].count_tokens, request)
+
     async def submit(self, request: GenerationRequest) -> Answer:
         """As `stream`, beside the event loop: encoding a long prompt takes a while, in which others want to be served.
 

@@ -10,10 +10,11 @@ import openai
 import pytest
 from openai import OpenAI
 
+from codex_windows_ai.api.anthropic.request import MessagesRequest
+from codex_windows_ai.api.openai.body import NOT_SUPPORTED, OpenAIBody
 from codex_windows_ai.api.openai.chat.request import ChatRequest
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.shared.body import ASKS_NOTHING
-from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED, GenerationBody
 from tests.engine.tiny_model import CONTEXT
 from tests.engine.turnstile import Turnstile
 from tests.host.live import LiveHost
@@ -154,10 +155,15 @@ def test_the_document_names_every_parameter() -> None:
     document = (Path(__file__).parents[3] / "docs" / "http.md").read_text(encoding="utf-8")
     parameters = document.partition("## Parameters")[2].partition("\n## ")[0]
 
-    named = GenerationBody.model_fields.keys() | ASKS_NOTHING.keys() | NOT_SUPPORTED.keys()
+    named = OpenAIBody.model_fields.keys() | ASKS_NOTHING.keys() | NOT_SUPPORTED.keys()
     assert [name for name in sorted(named) if f"`{name}" not in parameters] == []
-    assert NOT_SUPPORTED.keys() <= GenerationBody.model_fields.keys()
-    for body, section in ((ChatRequest, "## POST /v1/chat/completions"), (ResponsesRequest, "## POST /v1/responses")):
+    assert NOT_SUPPORTED.keys() <= OpenAIBody.model_fields.keys()
+    sections = {
+        ChatRequest: "## POST /v1/chat/completions",
+        ResponsesRequest: "## POST /v1/responses",
+        MessagesRequest: "## POST /v1/messages",
+    }
+    for body, section in sections.items():
         own = document.partition(section)[2].partition("\n## ")[0]
         assert [name for name in body.model_fields if f"`{name}" not in parameters + own] == []
 

@@ -1,40 +1,24 @@
-"""GET /v1/models: OpenAI's list, each model with its true window, and the catalogues of clients that have one."""
+"""The models that are served, as OpenAI's clients read them, each with its true window."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
 from codex_windows_ai.api.shared.profiles import ClientProfile
 from codex_windows_ai.protocol.answered_by import answered_by
-from codex_windows_ai.serving.desk import Desk
 from codex_windows_ai.serving.served_model import ServedModel
 
 
-async def list_models(request: Request) -> JSONResponse:
-    """What is served, once it is loaded, for OpenAI clients (`data`) and for others by keys of their own."""
-    desk: Desk = request.app.state.desk
-    profiles: Sequence[ClientProfile] = request.app.state.profiles
-    models = await desk.models()
-    body: dict[str, Any] = {"object": "list", "data": [_entry(model) for model in models]}
+def model_list(models: Sequence[ServedModel], profiles: Sequence[ClientProfile]) -> dict[str, Any]:
+    """All of them, for OpenAI's clients (`data`) and for others by keys of their own."""
+    body: dict[str, Any] = {"object": "list", "data": [model_entry(model) for model in models]}
     for profile in profiles:
         body |= profile.catalogue(models)
-    return JSONResponse(body)
+    return body
 
 
-async def retrieve_model(request: Request) -> JSONResponse:
-    """One model by its name; without one, as a client that ends the list's path with a slash asks, the list."""
-    if not request.path_params["model"]:
-        return await list_models(request)
-    desk: Desk = request.app.state.desk
-    return JSONResponse(_entry(await desk.model(request.path_params["model"])))
-
-
-def _entry(model: ServedModel) -> dict[str, Any]:
+def model_entry(model: ServedModel) -> dict[str, Any]:
     """OpenAI's `Model`; `context_window` in tokens, null where nobody can say."""
     entry: dict[str, Any] = {
         "id": model.name,
@@ -46,9 +30,3 @@ def _entry(model: ServedModel) -> dict[str, Any]:
     if model.source is not None:
         entry["windows_ai"] = answered_by(model.source)
     return entry
-
-
-routes = [
-    Route("/v1/models", list_models),
-    Route("/v1/models/{model:path}", retrieve_model),
-]

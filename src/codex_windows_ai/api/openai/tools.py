@@ -7,21 +7,17 @@ Tools in a namespace (an MCP server's, as Codex sends them) are shown to the mod
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from codex_windows_ai.api.shared.body import unknown_keys
+from codex_windows_ai.api.shared.conversation_body import ConversationBody
+from codex_windows_ai.api.shared.tools import OfferedTools, name_of, some, text_of
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.tools import Tool, ToolMode, ToolSet
-
-NAME = r"[A-Za-z0-9_./-]{1,128}"
-"""A tool's name by MCP's rule: https://modelcontextprotocol.io/specification/draft/server/tools (tool names)."""
-
-_NAME = re.compile(NAME)
 
 _KNOWN = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 
@@ -44,6 +40,11 @@ def read_tools(items: Sequence[Any], param: str = "tools", *, left_out: list[str
     return tuple(named.values())
 
 
+def tool_set_of(body: ConversationBody, items: Sequence[Any], left_out: list[str]) -> ToolSet:
+    """The tools that a request brings, with its choice. Raises as `read_tools` and `make_tool_set`."""
+    return make_tool_set(read_tools(items, left_out=left_out), body.tool_choice, parallel=body.parallel_tool_calls)
+
+
 def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: bool | None = None) -> ToolSet:
     """The tools with a request's `tool_choice`, in the shape of either API; None means "auto".
 
@@ -57,17 +58,19 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
     if item.keys() == {"type"}:
         choice = item["type"]
     if item.get("type") in ("function", "custom"):
-        return ToolSet(tools, "required", frozenset({_Offered(tools).chosen(item, "tool_choice")}), parallel or False)
+        return ToolSet(
+            tools, "required", frozenset({OfferedTools(tools).chosen(item, "tool_choice")}), parallel or False
+        )
     parallel = parallel is not False
     if choice is None:
         return ToolSet(tools, parallel=parallel)
     if choice in ("auto", "none"):
         return ToolSet(tools, mode=cast("ToolMode", choice), parallel=parallel)
     if choice in ("required", "any"):
-        return ToolSet(_some(tools, "required"), mode="required", parallel=parallel)
+        return ToolSet(some(tools, "required"), mode="required", parallel=parallel)
     if item.get("type") == "allowed_tools" and item.get("mode") in ("auto", "required"):
         listed = cast("list[Any]", item["tools"]) if isinstance(item.get("tools"), list) else []
-        offered = _Offered(tools)
+        offered = OfferedTools(tools)
         names = [offered.chosen(_flat(entry)[0], f"{place}.tools[{n}]") for n, entry in enumerate(listed)]
         if not names:
             raise InvalidRequestError(f"`{place}.tools` must name a tool that may be called.", param=f"{place}.tools")
@@ -77,34 +80,6 @@ def make_tool_set(tools: tuple[Tool, ...], choice: object = None, *, parallel: b
         hint='Supported: "auto", "none", "required", a named function or custom tool, and `allowed_tools`.',
         param="tool_choice",
     )
-
-
-def _some(values: Any, choice: str) -> Any:
-    if not values:
-        raise InvalidRequestError(f"`tool_choice` is `{choice}`, but no tool is offered.", param="tool_choice")
-    return values
-
-
-class _Offered:
-    """The tools that a choice may name, each by its own name and namespace, or by both in one."""
-
-    def __init__(self, tools: tuple[Tool, ...]) -> None:
-        self._tools = tools
-        self._named: dict[tuple[object, object], str] = {}
-        for tool in tools:
-            self._named.setdefault((tool.name, tool.namespace), tool.qualified_name)
-            self._named.setdefault((tool.qualified_name, None), tool.qualified_name)
-
-    def chosen(self, item: dict[str, Any], param: str) -> str:
-        """The qualified name. Raises InvalidRequestError: there is no such tool."""
-        name, namespace = item.get("name"), item.get("namespace")
-        words = isinstance(name, str) and isinstance(namespace, str | None)
-        if words and (found := self._named.get((name, namespace))):
-            return found
-        offered = ", ".join(f"`{tool.qualified_name}`" for tool in self._tools) or "none"
-        if not isinstance(name, str):
-            raise InvalidRequestError(f"`{param}` must name a tool; offered: {offered}.", param=param)
-        raise InvalidRequestError(f"There is no tool `{name}` to choose; offered: {offered}.", param=param)
 
 
 def _flat(item: object, param: str = "") -> tuple[dict[str, Any], str]:
@@ -138,11 +113,11 @@ def _read_item(item: object, param: str, left_out: list[str]) -> list[Tool]:
 
 def _read_namespace(fields: dict[str, Any], param: str, left_out: list[str]) -> list[Tool]:
     """The tools of one MCP server; what the server says of itself goes before its first tool's description."""
-    namespace = _name(fields, param)
+    namespace = name_of(fields, param)
     members = fields.get("tools")
     if not isinstance(members, list):
         raise InvalidRequestError(f"`{param}.tools` must be a list of tools.", param=f"{param}.tools")
-    preface = _text(fields, "description", param)
+    preface = text_of(fields, "description", param)
     tools: list[Tool] = []
     for index, member in enumerate(cast("list[Any]", members)):
         inner, place = _flat(member, f"{param}.tools[{index}]")
@@ -169,8 +144,8 @@ def _read_function(fields: dict[str, Any], param: str) -> Tool:
         raise InvalidRequestError(f"`{param}.strict` must be true or false.", param=f"{param}.strict")
     return Tool(
         kind="function",
-        name=_name(fields, param),
-        description=_text(fields, "description", param),
+        name=name_of(fields, param),
+        description=text_of(fields, "description", param),
         parameters=cast("dict[str, Any]", parameters),
         strict=strict or False,
     )
@@ -192,31 +167,14 @@ def _read_custom(fields: dict[str, Any], param: str) -> Tool:
         )
     return Tool(
         kind="custom",
-        name=_name(fields, param),
-        description=_text(fields, "description", param),
+        name=name_of(fields, param),
+        description=text_of(fields, "description", param),
         parameters={"type": "object", "properties": {}},
         grammar=grammar,
     )
 
 
 _READERS = {"function": _read_function, "custom": _read_custom}
-
-
-def _name(fields: dict[str, Any], param: str) -> str:
-    name = fields.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidRequestError(
-            f"`{param}.name` must be 1 to 128 letters, digits, `_`, `-`, `.` or `/` (found: {json.dumps(name)[:100]}).",
-            param=f"{param}.name",
-        )
-    return name
-
-
-def _text(fields: dict[str, Any], name: str, param: str) -> str:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidRequestError(f"`{param}.{name}` must be text.", param=f"{param}.{name}")
-    return value or ""
 
 
 def _join(preface: str, text: str) -> str:

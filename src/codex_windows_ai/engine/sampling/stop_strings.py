@@ -16,7 +16,7 @@ class StopStrings:
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = tuple(stop)
         self._held: str = ""
-        self.found = False
+        self.found: str | None = None
 
     def push(self, text: str) -> str:
         """The part of what came so far that may be shown; nothing after a stop string ever is."""
@@ -25,9 +25,10 @@ class StopStrings:
         text = self._held + text
         found = [(position + len(stop), position) for stop in self._stop if (position := text.find(stop)) >= 0]
         if found:
-            self.found = True
+            end, begin = min(found)
+            self.found = text[begin:end]
             self._held = ""
-            return text[: min(found)[1]]
+            return text[:begin]
         keep = max(overlap(text, stop) for stop in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from codex_windows_ai.api.openai.chat.request import ChatRequest, JsonObjectFormat, JsonSchemaFormat
-from codex_windows_ai.api.openai.question import ANY_OBJECT, AnswerSchema, make_question
+from codex_windows_ai.api.openai.tools import tool_set_of
 from codex_windows_ai.api.shared.body import unknown_keys
 from codex_windows_ai.api.shared.conversation import Conversation
 from codex_windows_ai.api.shared.endpoint import Question
+from codex_windows_ai.api.shared.question import ANY_OBJECT, AnswerSchema, make_question
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.tools import ToolKind
@@ -28,10 +29,13 @@ def read_chat(chat: ChatRequest, *, agent: str) -> Question:
     """
     if chat.top_logprobs and not chat.logprobs:
         raise InvalidRequestError("`top_logprobs` needs `logprobs` to be true.", param="top_logprobs")
+    left_out: list[str] = []
+    tools = tool_set_of(chat, chat.tools or (), left_out)
     return make_question(
         chat,
         _conversation(chat.messages),
-        chat.tools or (),
+        tools,
+        left_out=left_out,
         schema=_schema(chat),
         top_logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
         agent=agent,

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from codex_windows_ai.api.openai.body import OpenAIBody
 from codex_windows_ai.api.shared.body import BodyPart
-from codex_windows_ai.api.shared.parameters import GenerationBody
 
 
 class PlainTextFormat(BodyPart):
@@ -50,7 +50,7 @@ class StreamOptions(BodyPart):
     include_obfuscation: bool | None = None
 
 
-class ChatRequest(GenerationBody):
+class ChatRequest(OpenAIBody):
     """A conversation to be continued."""
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, fail_fast=True)]

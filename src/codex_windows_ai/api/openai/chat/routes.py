@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from codex_windows_ai.api.openai.body import NOT_SUPPORTED
 from codex_windows_ai.api.openai.chat.read import read_chat
 from codex_windows_ai.api.openai.chat.request import ChatRequest
 from codex_windows_ai.api.openai.chat.writer import CompletionWriter
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
-from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
 from codex_windows_ai.protocol.large_requests import beside
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from codex_windows_ai.api.openai.question import make_question
 from codex_windows_ai.api.openai.responses.input import read_input
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
+from codex_windows_ai.api.openai.tools import tool_set_of
 from codex_windows_ai.api.shared.endpoint import Question
+from codex_windows_ai.api.shared.question import make_question
 from codex_windows_ai.api.shared.seal import ReasoningSeal
 
 
@@ -18,10 +19,13 @@ def read_response(body: ResponsesRequest, *, agent: str, seal: ReasoningSeal | N
     that cannot be followed.
     """
     conversation, additional = read_input(body.input, body.instructions, seal)
+    left_out: list[str] = []
+    tools = tool_set_of(body, [*(body.tools or ()), *additional], left_out)
     return make_question(
         body,
         conversation,
-        [*(body.tools or ()), *additional],
+        tools,
+        left_out=left_out,
         schema=body.text.format.answer_schema if body.text and body.text.format else None,
         top_logprobs=body.wanted_logprobs,
         agent=agent,

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from codex_windows_ai.api.openai.question import ANY_OBJECT, AnswerSchema
+from codex_windows_ai.api.openai.body import OpenAIBody
 from codex_windows_ai.api.shared.body import BodyPart
-from codex_windows_ai.api.shared.parameters import GenerationBody, ReasoningOptions
+from codex_windows_ai.api.shared.conversation_body import ReasoningOptions
+from codex_windows_ai.api.shared.question import ANY_OBJECT, AnswerSchema
 
 _LOGPROBS, _SEALED = "message.output_text.logprobs", "reasoning.encrypted_content"
 
@@ -49,7 +50,7 @@ class TextOptions(BodyPart):
     format: TextFormat | None = None
 
 
-class ResponsesRequest(GenerationBody):
+class ResponsesRequest(OpenAIBody):
     """A conversation to be continued; `input` is its items, or what a user says."""
 
     input: str | Annotated[list[dict[str, Any]], Field(fail_fast=True)]

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from codex_windows_ai.api.openai.body import NOT_SUPPORTED
 from codex_windows_ai.api.openai.responses.read import read_response
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.openai.responses.response import new_response
@@ -13,7 +14,6 @@ from codex_windows_ai.api.openai.responses.writer import ResponseWriter
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import answer
 from codex_windows_ai.api.shared.identity import agent_of
-from codex_windows_ai.api.shared.parameters import NOT_SUPPORTED
 from codex_windows_ai.api.shared.profiles import profile_of
 from codex_windows_ai.protocol.large_requests import beside
 

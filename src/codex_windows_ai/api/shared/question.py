@@ -1,4 +1,4 @@
-"""A request of either of OpenAI's APIs as a question, once its conversation is read."""
+"""A request as a question, once its conversation and its tools are read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
 from codex_windows_ai.api.shared.body import each_once, unknown_fields
 from codex_windows_ai.api.shared.conversation import Conversation
+from codex_windows_ai.api.shared.conversation_body import ConversationBody
 from codex_windows_ai.api.shared.endpoint import Question
-from codex_windows_ai.api.shared.parameters import GenerationBody
 from codex_windows_ai.chat.grammar import check_answer, closest_json_grammar
 from codex_windows_ai.errors import InvalidGrammarError
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.request import GenerationRequest
+from codex_windows_ai.protocol.tools import ToolSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,29 @@ ANY_OBJECT = AnswerSchema({"type": "object"})
 
 
 def make_question(
-    body: GenerationBody,
+    body: ConversationBody,
     conversation: Conversation,
-    tools: Sequence[Any],
+    tools: ToolSet,
     *,
+    left_out: Sequence[str] = (),
     schema: AnswerSchema | None,
-    top_logprobs: int | None,
+    top_logprobs: int | None = None,
     agent: str,
 ) -> Question:
-    """The question, with what of it is not done as asked.
+    """The question, with what of it is not done as asked; `left_out` is what a reader left out besides.
 
-    Raises InvalidRequestError: a tool or a choice between them that is malformed or impossible, a conversation that
-    cannot be answered. InvalidGrammarError: a schema that cannot be followed.
+    Raises InvalidRequestError: a choice between tools that is impossible, a conversation that cannot be answered.
+    InvalidGrammarError: a schema that cannot be followed.
     """
-    left_out = [*unknown_fields(body), *body.foreign, *conversation.left_out]
-    tool_set = make_tool_set(read_tools(tools, left_out=left_out), body.tool_choice, parallel=body.parallel_tool_calls)
-    loosened = check_answer(tool_set)
+    places = [*unknown_fields(body), *body.foreign, *conversation.left_out, *left_out]
+    loosened = check_answer(tools)
     grammar = None
     if schema is not None:
         grammar, reason = schema.grammar()
         loosened += [{"format": "json_schema", "reason": reason}] if reason else []
     request = GenerationRequest(
         messages=conversation.messages(),
-        tools=tool_set,
+        tools=tools,
         sampling=body.sampling,
         max_output_tokens=body.output_limit,
         stop=body.stop_strings,
@@ -79,4 +79,4 @@ def make_question(
         template_options=body.template_options,
         reasoning_budget=body.reasoning_budget,
     )
-    return Question(request, {"left_out": each_once(left_out), "loosened": loosened})
+    return Question(request, {"left_out": each_once(places), "loosened": loosened})
