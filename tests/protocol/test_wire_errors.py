@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from codex_windows_ai.api.shared.errors import error_response
 
+from codex_windows_ai.api.errors import error_response
 from codex_windows_ai.errors import (
     AuthenticationError,
     ContextLengthExceededError,
@@ -19,6 +19,9 @@ from codex_windows_ai.errors import (
     WindowsAiError,
 )
 from codex_windows_ai.protocol.wire_errors import error_body, error_from_body
+
+CHAT: dict[str, Any] = {"type": "http", "path": "/v1/chat/completions", "headers": []}
+"""A request of OpenAI's API."""
 
 ERRORS = [
     WindowsAiError("It broke."),
@@ -58,7 +61,7 @@ def test_an_error_comes_back_as_it_was(error: WindowsAiError) -> None:
 def test_status_type_and_code_are_those_that_clients_know(
     error: WindowsAiError, status: int, kind: str, code: str
 ) -> None:
-    response = error_response(error)
+    response = error_response(error, CHAT)
     described = json.loads(bytes(response.body))["error"]
 
     assert (response.status_code, described["type"], described["code"]) == (status, kind, code)
@@ -72,7 +75,7 @@ def test_the_message_that_clients_show_ends_with_the_hint() -> None:
 
 
 def test_a_busy_host_says_in_whole_seconds_when_to_come_back() -> None:
-    assert error_response(ERRORS[4]).headers["retry-after"] == "3"
+    assert error_response(ERRORS[4], CHAT).headers["retry-after"] == "3"
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"error": "text"}, {"error": {}}, {"error": {"message": 1}}])
@@ -90,6 +93,6 @@ def test_an_error_of_another_version_keeps_its_message() -> None:
 def test_what_an_error_quotes_of_a_request_can_be_sent() -> None:
     error = InvalidRequestError("\udc80 is wrong.", hint="\ud800", param="\ud800")
 
-    sent = error_response(error).body.decode("utf-8")
+    sent = error_response(error, CHAT).body.decode("utf-8")
 
     assert sent.count("\ufffd") == 4
