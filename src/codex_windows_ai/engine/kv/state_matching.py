@@ -102,9 +102,11 @@ class StateMatcher(PrefixMatcher):
 
     @staticmethod
     def _parts(other: Sequence, sequence: Sequence, end: int) -> bool:
-        """Whether another prompt that is being read goes on differently from where this sequence is."""
+        """Whether another prompt that is being read has no use for what this one reads next, up to `end`."""
         at, tokens = sequence.computed, sequence.tokens
-        return other.computed < at and other.begins_with(tokens[:at]) and not other.begins_with(tokens[:end])
+        if other.computed >= at or not other.begins_with(tokens[:at]):
+            return False
+        return not other.begins_with(tokens[:end]) or (other.exact and end % GRID_TOKENS > 0)
 
     def _take(self, sequence: Sequence) -> None:
         """Takes a checkpoint where the sequence is."""
