@@ -292,3 +292,15 @@ def test_no_draft_is_tried_whose_tokens_a_state_could_not_forget(hybrid: ModelFo
     client = asked(core, repeating, output=40)
     assert client.error is None
     assert core.statistics().drafted_tokens == 0
+
+
+def test_a_device_that_is_handed_copies_answers_as_the_processor_does(hybrid: ModelFolder) -> None:
+    said: list[list[int]] = []
+    for configure in (None, lambda options: options.add_provider("CPUExecutionProvider", {})):
+        core = EngineCore(hybrid, EngineConfiguration(threads=1), configure_session=configure)
+        requests = [EngineRequest(text(100 * number, 90) + ASKS, max_output_tokens=12) for number in range(3)]
+        clients = [Client(core, request) for request in requests * 2]
+        run_to_the_end(core, clients)
+        assert core.statistics().cached_tokens > 0
+        said += [client.tokens for client in clients]
+    assert said[:6] == said[6:]

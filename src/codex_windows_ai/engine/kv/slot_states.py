@@ -35,6 +35,8 @@ class SlotStates:
 
     def resize(self, slots: int, kept: int) -> None:
         """Has so many slots, the first `kept` as they were. Raises MemoryError: nothing has changed."""
+        if slots == len(self.lengths):
+            return  # slots that grow longer have the states they had
         now = [_room(part, slots) for part in self._parts]
         following = [same if part.in_place else _room(part, slots) for part, same in zip(self._parts, now, strict=True)]
         for new, old in zip(now, self.now, strict=True):
