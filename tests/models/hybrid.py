@@ -52,12 +52,17 @@ class TinyQwen35(Tiny):
                 shapes[f"{block}.attn_q.weight"] = (2 * self.heads * self.head_size, self.hidden)
             else:
                 shapes = {name: shape for name, shape in shapes.items() if not _is_attention(name, block)}
-                shapes |= {f"{block}.{name}": shape for name, shape in self._state_shapes().items()}
+                shapes |= {f"{block}.{name}": shape for name, shape in self._layer_with_state().items()}
         if self.drafts:
             shapes[f"blk.{self.layers}.nextn.eh_proj.weight"] = (self.hidden, 2 * self.hidden)
         return shapes
 
-    def _state_shapes(self) -> dict[str, tuple[int, ...]]:
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Of each layer without attention, one sequence's."""
+        channels = 2 * self.key_heads * self.state_size + self.value_heads * self.value_size
+        return [(self.kernel - 1, channels), (self.value_heads, self.state_size, self.value_size)]
+
+    def _layer_with_state(self) -> dict[str, tuple[int, ...]]:
         heads, width, hidden = self.value_heads, self.value_heads * self.value_size, self.hidden
         channels = 2 * self.key_heads * self.state_size + width
         return {
@@ -71,6 +76,42 @@ class TinyQwen35(Tiny):
             "ssm_norm.weight": (self.value_size,),
             "ssm_out.weight": (hidden, width),
         }
+
+
+@dataclass
+class TinyLfm2(Tiny):
+    """Short convolutions in all layers but those of `attention_at`."""
+
+    architecture: str = "lfm2"
+    pre: str | None = "lfm2"
+    layers: int = 3
+    attention_at: tuple[int, ...] = (1,)
+    head_norms: bool = True
+    kernel: int = 3
+
+    def write_metadata(self, writer: gguf.GGUFWriter) -> None:
+        super().write_metadata(writer)
+        kept = [self.kv_heads if layer in self.attention_at else 0 for layer in range(self.layers)]
+        del writer.kv_data[0]["lfm2.attention.head_count_kv"]
+        writer.add_head_count_kv(kept)
+        writer.add_shortconv_l_cache(self.kernel)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = super().shapes()
+        shapes["token_embd_norm.weight"] = shapes.pop("output_norm.weight")
+        for layer in set(range(self.layers)) - set(self.attention_at):
+            block = f"blk.{layer}"
+            shapes = {name: shape for name, shape in shapes.items() if not _is_attention(name, block)}
+            shapes |= {
+                f"{block}.shortconv.in_proj.weight": (3 * self.hidden, self.hidden),
+                f"{block}.shortconv.conv.weight": (self.hidden, self.kernel),
+                f"{block}.shortconv.out_proj.weight": (self.hidden, self.hidden),
+            }
+        return shapes
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Of each layer without attention, one sequence's."""
+        return [(self.kernel - 1, self.hidden)]
 
 
 def _is_attention(name: str, block: str) -> bool:

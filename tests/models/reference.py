@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from codex_windows_ai.models.families.registry import read_spec
-from codex_windows_ai.models.spec import LinearAttentionSpec
+from codex_windows_ai.models.spec import LinearAttentionSpec, ShortConvolutionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
-ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "gemma2", "gemma3", "gemma4", "phi3"})
+ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "lfm2", "gemma2", "gemma3", "gemma4", "phi3"})
 GEMMA = frozenset({"gemma2", "gemma3", "gemma4"})
 
 
@@ -66,6 +66,8 @@ def final_states(
         observe(f"{block}.attn_norm", normed)
         if isinstance(layer.attention, LinearAttentionSpec):
             attended = _delta_net(file, block, normed)
+        elif isinstance(layer.attention, ShortConvolutionSpec):
+            attended = _short_convolution(file, block, normed)
         else:
             attended = _attention(file, layer.attention, number, normed, kept)
         if file.architecture in GEMMA:
@@ -83,8 +85,9 @@ def final_states(
             hidden += _norm(file, f"{block}.post_norm", _product(file, f"{block}.proj", weighed))
         if f"{block}.layer_output_scale.weight" in file.tensors:
             hidden *= _weight(file, f"{block}.layer_output_scale")[0, 0]
-    normed = _norm(file, "output_norm", hidden)
-    observe("output_norm", normed)
+    last = "token_embd_norm" if file.architecture == "lfm2" else "output_norm"
+    normed = _norm(file, last, hidden)
+    observe(last, normed)
     return normed
 
 
@@ -180,9 +183,7 @@ def _delta_net(file: GgufFile, block: str, normed: Array) -> Array:
     """The gated delta rule (arXiv 2412.06464), token by token; value head h has the key head h modulo their number."""
     heads, key_heads = int(_number(file, "ssm.time_step_rank", 0)), int(_number(file, "ssm.group_count", 0))
     size, (batch, length, _) = int(_number(file, "ssm.state_size", 0)), normed.shape
-    read, taps = _product(file, f"{block}.attn_qkv", normed), _weight(file, f"{block}.ssm_conv1d")
-    seen = np.concatenate([np.zeros((batch, taps.shape[1] - 1, read.shape[2]), np.float32), read], axis=1)
-    mixed = np.stack([(seen[:, at : at + taps.shape[1]] * taps.T).sum(axis=1) for at in range(length)], axis=1)
+    mixed = _convolution(_product(file, f"{block}.attn_qkv", normed), _weight(file, f"{block}.ssm_conv1d"))
     mixed = mixed / (1 + np.exp(-mixed))
     query, key, value = np.split(mixed, [key_heads * size, 2 * key_heads * size], axis=-1)
     query, key = (_unit(part.reshape(batch, length, key_heads, size)) for part in (query, key))
@@ -201,6 +202,19 @@ def _delta_net(file: GgufFile, block: str, normed: Array) -> Array:
     gate = _product(file, f"{block}.attn_gate", normed)
     context = _norm(file, f"{block}.ssm_norm", context).reshape(gate.shape)
     return _product(file, f"{block}.ssm_out", np.asarray(context * gate / (1 + np.exp(-gate)), np.float32))
+
+
+def _short_convolution(file: GgufFile, block: str, normed: Array) -> Array:
+    before, after, value = np.split(_product(file, f"{block}.shortconv.in_proj", normed), 3, axis=-1)
+    mixed = after * _convolution(before * value, _weight(file, f"{block}.shortconv.conv"))
+    return _product(file, f"{block}.shortconv.out_proj", mixed)
+
+
+def _convolution(values: Array, taps: Array) -> Array:
+    """Each channel by itself over what came before; `taps` [channels, kernel] begin with that of the oldest."""
+    batch, length, channels = values.shape
+    seen = np.concatenate([np.zeros((batch, taps.shape[1] - 1, channels), np.float32), values], axis=1)
+    return np.stack([(seen[:, at : at + taps.shape[1]] * taps.T).sum(axis=1) for at in range(length)], axis=1)
 
 
 def _unit(values: Array) -> Array:

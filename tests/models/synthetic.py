@@ -11,6 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 CONTROL, NORMAL, USER_DEFINED = 3, 1, 4
 MERGES = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "1 2"]
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CONVOLUTIONS = ("ssm_conv1d.weight", "shortconv.conv.weight")
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
@@ -147,7 +148,7 @@ class Tiny:
             return random.uniform(0.5, 2.0, shape).astype(np.float32)
         if name.endswith("ssm_a"):
             return -random.uniform(0.05, 1.0, shape).astype(np.float32)
-        if "ssm_conv1d" in name:
+        if name.endswith(CONVOLUTIONS):
             return random.normal(0, 0.5, shape).astype(np.float32)
         if len(shape) == 1:
             return random.normal(0, 0.5, shape).astype(np.float32)
@@ -156,7 +157,7 @@ class Tiny:
         return random.normal(0, scale, shape).astype(np.float32)
 
     def _add(self, writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
-        if values.ndim == 1 or self.kind is Kind.F32 or "ssm_conv1d" in name:
+        if values.ndim == 1 or self.kind is Kind.F32 or name.endswith(CONVOLUTIONS):
             writer.add_tensor(name, values)
         elif self.kind is Kind.F16:
             writer.add_tensor(name, values.astype(np.float16))

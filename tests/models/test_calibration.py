@@ -12,11 +12,11 @@ from codex_windows_ai.models.convert.source import SourceWeights
 from codex_windows_ai.models.families.registry import family_of, read_spec
 from codex_windows_ai.models.gguf.file import GgufFile
 from tests.models import reference
-from tests.models.hybrid import TinyQwen35
+from tests.models.hybrid import TinyLfm2, TinyQwen35
 from tests.models.synthetic import Tiny
 from tests.models.test_convert import SHAPES
 
-HYBRIDS = {"qwen35": TinyQwen35(attention_at=(1, 3))}
+HYBRIDS = {"qwen35": TinyQwen35(attention_at=(1, 3)), "lfm2": TinyLfm2()}
 
 
 @pytest.mark.parametrize("tiny", (SHAPES | HYBRIDS).values(), ids=(SHAPES | HYBRIDS).keys())

@@ -1,6 +1,7 @@
 """Graphs of decoders whose layers are not all attention: their states carry what keys and values do elsewhere."""
 
 import shutil
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +16,24 @@ from codex_windows_ai.models.gguf.file import GgufFile
 from codex_windows_ai.models.graph_check import check_graphs, past_bytes, read_sizes
 from codex_windows_ai.models.precision import Precision
 from tests.models import reference
-from tests.models.hybrid import TinyQwen35
+from tests.models.hybrid import TinyLfm2, TinyQwen35
 from tests.models.test_convert import EXACT, converted, relative_error, session_of, some_tokens
 
 MODELS = {
     "qwen35": TinyQwen35(),
     "qwen35, as many key heads": TinyQwen35(value_heads=2, tied=False),
     "qwen35, another order": TinyQwen35(attention_at=(0, 2), key_heads=1, value_size=32, drafts=True),
+    "lfm2": TinyLfm2(),
 }
 ROUNDED = 0.25
 """Relative error, of which activations of 8 bits make a half in models as small, and a wrong order of heads 0.7."""
+TinyHybrid = TinyQwen35 | TinyLfm2
 State = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=MODELS.keys())
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyQwen35, Path]:
-    tiny: TinyQwen35 = request.param
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyHybrid, Path]:
+    tiny: TinyHybrid = request.param
     return tiny, converted(tiny, tmp_path_factory.mktemp("hybrid"), Precision.FLOAT)
 
 
@@ -58,7 +61,7 @@ def equal(one: State, other: State) -> bool:
     return all(np.array_equal(values, other[name]) for name, values in one.items())
 
 
-def test_logits_follow_the_recurrence(model: tuple[TinyQwen35, Path]):
+def test_logits_follow_the_recurrence(model: tuple[TinyHybrid, Path]):
     tiny, folder = model
     tokens = np.random.default_rng(3).integers(0, len(tiny.vocabulary()), (2, 24))
     with GgufFile(folder.parent / "tiny.gguf") as file:
@@ -92,7 +95,7 @@ def test_quantised_weights_follow_the_recurrence(kind: Kind, precision: Precisio
 
 
 @pytest.mark.parametrize("cuts", [(1,), (2, 3), (7, 8, 20), tuple(range(1, 24))])
-def test_a_prompt_may_be_cut_anywhere(cuts: tuple[int, ...], model: tuple[TinyQwen35, Path]):
+def test_a_prompt_may_be_cut_anywhere(cuts: tuple[int, ...], model: tuple[TinyHybrid, Path]):
     tiny, folder = model
     session = session_of(folder, CPU_MODEL)
     tokens = some_tokens(tiny)
@@ -106,7 +109,7 @@ def test_a_prompt_may_be_cut_anywhere(cuts: tuple[int, ...], model: tuple[TinyQw
         assert relative_error(values, expected_state[name]) < EXACT
 
 
-def test_the_same_cuts_give_the_same_bits_from_a_copy_of_the_state(model: tuple[TinyQwen35, Path]):
+def test_the_same_cuts_give_the_same_bits_from_a_copy_of_the_state(model: tuple[TinyHybrid, Path]):
     tiny, folder = model
     session = session_of(folder, CPU_MODEL)
     head, tail, other = np.split(some_tokens(tiny, 40), [16, 28], axis=1)
@@ -118,7 +121,7 @@ def test_the_same_cuts_give_the_same_bits_from_a_copy_of_the_state(model: tuple[
     assert equal(after, once_more)
 
 
-def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyQwen35, Path]):
+def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyHybrid, Path]):
     """Behind a past of as many tokens each, in memory that past and present share; padding changes nothing."""
     tiny, folder = model
     session, before = session_of(folder, CPU_MODEL), 9
@@ -158,25 +161,23 @@ def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyQwen35, Path]):
             assert relative_error(found, values) < EXACT
 
 
-def test_a_folder_says_what_a_token_takes_and_what_a_sequence(model: tuple[TinyQwen35, Path]):
+def test_a_folder_says_what_a_token_takes_and_what_a_sequence(model: tuple[TinyHybrid, Path]):
     tiny, path = model
     folder = read_model_folder(path)
     check_graphs(folder)
     sizes, attention = read_sizes(folder), len(tiny.attention_at)
     assert sizes.token == 4 * attention * 2 * tiny.kv_heads * tiny.head_size
-    width = tiny.value_heads * tiny.value_size
-    convolution = (tiny.kernel - 1) * (2 * tiny.key_heads * tiny.state_size + width)
-    assert sizes.state == 4 * (tiny.layers - attention) * (convolution + tiny.state_size * width)
+    assert sizes.state == 4 * (tiny.layers - attention) * sum(prod(shape) for shape in tiny.state_shapes())
     assert past_bytes(folder, 100) == sizes.state + 100 * sizes.token
 
 
-def test_states_of_other_shapes_are_refused_by_name(model: tuple[TinyQwen35, Path], tmp_path: Path):
+def test_states_of_other_shapes_are_refused_by_name(model: tuple[TinyHybrid, Path], tmp_path: Path):
     tiny, path = model
     copy = shutil.copytree(path, tmp_path / "copy")
     graph, layer = DecoderGraph(copy / MODEL), min(set(range(tiny.layers)) - set(tiny.attention_at))
-    graph.inputs[f"past_state.{layer}"].type.tensor_type.shape.dim[1].dim_param = "heads"
+    graph.inputs[f"past_conv.{layer}"].type.tensor_type.shape.dim[1].dim_param = "heads"
     (copy / MODEL).write_bytes(graph.model.SerializeToString())
-    with pytest.raises(UnsupportedModelError, match=rf"`past_state.{layer}` is .*'heads'"):
+    with pytest.raises(UnsupportedModelError, match=rf"`past_conv.{layer}` is .*'heads'"):
         check_graphs(read_model_folder(copy))
 
 
@@ -186,6 +187,8 @@ def test_states_of_other_shapes_are_refused_by_name(model: tuple[TinyQwen35, Pat
         (TinyQwen35(value_heads=3), UnsupportedModelError, "3 value heads do not share 2 key heads evenly"),
         (TinyQwen35(kernel=1), UnsupportedModelError, "more than one token"),
         (TinyQwen35(attention_at=()), UnsupportedModelError, "no layer has attention"),
+        (TinyLfm2(kernel=1), UnsupportedModelError, "more than one token"),
+        (TinyLfm2(more={"blk.0.shortconv.conv.bias": (64,)}), UnsupportedModelError, "shortconv.conv.bias"),
         (TinyQwen35(said_width=70), UnsupportedModelError, "`qwen35.ssm.inner_size` is 70"),
         (TinyQwen35(left_out="blk.1.ssm_a"), ModelFileError, "blk.1.ssm_a"),
         (TinyQwen35(misshapen="blk.1.ssm_conv1d.weight"), ModelFileError, "ssm_conv1d.weight.*found"),
@@ -193,6 +196,6 @@ def test_states_of_other_shapes_are_refused_by_name(model: tuple[TinyQwen35, Pat
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_no_hybrid_is_like_is_said(tiny: TinyQwen35, error: type[Exception], said: str, tmp_path: Path):
+def test_what_no_hybrid_is_like_is_said(tiny: TinyHybrid, error: type[Exception], said: str, tmp_path: Path):
     with pytest.raises(error, match=said):
         converted(tiny, tmp_path)

@@ -108,7 +108,7 @@ def _require_decoder(file: Path, model: dict[str, Any]) -> None:
     if "past_key_names" not in inputs and (state := next((name for name in inputs if "past" in name), None)):
         raise UnsupportedModelError(
             f"{file} describes other states than keys and values of each layer (`model.decoder.inputs.{state}`).",
-            hint="Take the GGUF file of Qwen3.5, or a model whose layers are all attention, such as Qwen3 or Llama 3.",
+            hint="Take a GGUF file of the model, or one whose layers are all attention, such as Qwen3 or Llama 3.",
         )
 
 

@@ -34,9 +34,7 @@ _FOR_PROCESSORS = (
     "Take its folder for processors: `…-generic-cpu` in Foundry Local's catalogue, or build it with GenAI's model "
     "builder by `-e cpu -p int4` (or `fp32`)."
 )
-_ANOTHER = (
-    "Take the GGUF file of Qwen3.5, or a model whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini."
-)
+_ANOTHER = "Take a GGUF file of the model, or one whose layers are all attention, such as Qwen3, Llama 3 or Phi-4-mini."
 _STATES = {PAST_CONV: (PRESENT_CONV, 3), PAST_STATE: (PRESENT_STATE, 4)}
 """Patterns of states that the engine carries from pass to pass: the pattern of what becomes of each, and its rank."""
 _STRANGE_INPUTS = (

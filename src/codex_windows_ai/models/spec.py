@@ -3,10 +3,10 @@
 A `DecoderSpec` says nothing about files. Which tensors hold the weights, and in which order of rows, is the
 `gguf.layout.Layout` of a family; how a block computes is `blocks`. Sizes count elements.
 
-Layers need not be alike: each names its own attention and MLP. A new kind of either (short convolutions, experts) is
-a new class here beside `AttentionSpec`, `LinearAttentionSpec` or `MlpSpec`; a variant (a window, norms of queries and
-keys) is a new field with a default that leaves the other families as they are. Parts of a layer go by their names in
-the blocks.
+Layers need not be alike: each names its own attention and MLP. A new kind of either (experts) is a new class here
+beside `AttentionSpec`, `LinearAttentionSpec`, `ShortConvolutionSpec` or `MlpSpec`; a variant (a window, norms of
+queries and keys) is a new field with a default that leaves the other families as they are. Parts of a layer go by
+their names in the blocks.
 """
 
 from __future__ import annotations
@@ -115,6 +115,14 @@ class LinearAttentionSpec:
         return 2 * self.key_size + self.value_size
 
 
+@dataclass(frozen=True, slots=True)
+class ShortConvolutionSpec:
+    """A short causal convolution of each channel between two gates, in the place of attention (LFM2)."""
+
+    kernel: int
+    """Tokens that it sees, its own included."""
+
+
 class Activation(Enum):
     """What a gate goes through."""
 
@@ -138,7 +146,7 @@ class MlpSpec:
 class LayerSpec:
     """One layer: attention, then an MLP, each behind a norm and added to what it reads."""
 
-    attention: AttentionSpec | LinearAttentionSpec
+    attention: AttentionSpec | LinearAttentionSpec | ShortConvolutionSpec
     mlp: MlpSpec
     post_norms: bool = False
     """What attention and MLP give is normalised, too, before it is added."""

@@ -270,6 +270,20 @@ SPECIMENS = (
         head_deviation=0.4,
     ),
     Specimen(
+        "lfm2",
+        "Lfm2ForCausalLM",
+        "lfm2",
+        {
+            "num_hidden_layers": 5,
+            "layer_types": ["conv", "full_attention", "conv", "conv", "full_attention"],
+            "conv_L_cache": 4,
+            "block_auto_adjust_ff_dim": False,
+            "norm_eps": 1e-6,
+            "tie_word_embeddings": True,
+            "rope_parameters": _rope(5e5),
+        },
+    ),
+    Specimen(
         "smollm3",
         "SmolLM3ForCausalLM",
         "smaug-bpe",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.models.blocks.attention import Attention, AttentionInputs
+from codex_windows_ai.models.blocks.convolution import ShortConvolution
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS, Embedding, Head, keep_positions
 from codex_windows_ai.models.blocks.layer_inputs import LayerInput, LayerInputs
 from codex_windows_ai.models.blocks.linear_attention import LinearAttention
@@ -13,7 +14,7 @@ from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE
 from codex_windows_ai.models.blocks.rope import RotaryTables, build_tables, rotary_tables
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
-from codex_windows_ai.models.spec import AttentionSpec, LinearAttentionSpec
+from codex_windows_ai.models.spec import AttentionSpec, LinearAttentionSpec, ShortConvolutionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.products import Products
     from codex_windows_ai.models.spec import DecoderSpec, LayerSpec, RopeSpec
 
+_SHORTEST = "a convolution must see more than one token"
 _HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention asks of heads that it turns, and of the part of them that it turns
 
 
@@ -41,6 +43,8 @@ class Layer:
         self.attention_norm = norm("attention_norm", "attention_input")
         if isinstance(spec.attention, LinearAttentionSpec):
             self.attention = LinearAttention(number, spec.attention, self.attention_norm)
+        elif isinstance(spec.attention, ShortConvolutionSpec):
+            self.attention = ShortConvolution(number, spec.attention, self.attention_norm)
         else:
             tables = rotary[spec.attention.rope] if spec.attention.rope else None
             self.attention = Attention(number, spec.attention, self.attention_norm, tables)
@@ -198,6 +202,8 @@ def problems(spec: DecoderSpec) -> list[str]:
 def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
     if isinstance(layer.attention, LinearAttentionSpec):
         width, found = layer.attention.value_size, _linear_problems(layer.attention)
+    elif isinstance(layer.attention, ShortConvolutionSpec):
+        width, found = spec.hidden_size, [] if layer.attention.kernel > 1 else [_SHORTEST]
     else:
         width, found = layer.attention.query_size, _attention_problems(layer.attention)
     if min(spec.hidden_size, layer.mlp.size) < 1:
@@ -209,9 +215,12 @@ def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
 
 def _linear_problems(linear: LinearAttentionSpec) -> list[str]:
     heads, key_heads = linear.value_heads, linear.key_heads
-    if min(heads, key_heads, linear.key_head_size, linear.value_head_size, linear.kernel - 1) < 1:
-        return ["layers, widths and heads must be positive, and a convolution see more than one token"]
-    return [f"{heads} value heads do not share {key_heads} key heads evenly"] if heads % key_heads else []
+    found = [] if linear.kernel > 1 else [_SHORTEST]
+    if min(heads, key_heads, linear.key_head_size, linear.value_head_size) < 1:
+        found.append("layers, widths and heads must be positive")
+    elif heads % key_heads:
+        found.append(f"{heads} value heads do not share {key_heads} key heads evenly")
+    return found
 
 
 def _attention_problems(attention: AttentionSpec) -> list[str]:

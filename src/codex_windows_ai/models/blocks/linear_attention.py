@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from codex_windows_ai.models.blocks.convolution import CausalConvolution
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
-from codex_windows_ai.models.decoder_graph import PAST_CONV, PAST_STATE, PRESENT_CONV, PRESENT_STATE
+from codex_windows_ai.models.decoder_graph import PAST_STATE, PRESENT_STATE
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.attention import AttentionInputs, Shape
@@ -43,17 +44,16 @@ class LinearAttention:
         self._decay, self._beta = (read(part, spec.value_heads, keeps_floats=True) for part in ("decay", "beta"))
         self._output = Matrix("linear_output", layer, hidden_size, spec.value_size)
         self.matrices = (self._input, self._gate, self._decay, self._beta, self._output)
-        self._taps = Vector("convolution", layer, spec.channels, taps=spec.kernel)
+        self._convolution = CausalConvolution(layer, spec.channels, spec.kernel)
         self._step, self._scale = (Vector(part, layer, spec.value_heads) for part in ("step.bias", "decay_scale"))
         self._norm = Norm(
             Vector("context_norm", layer, spec.value_head_size), norm.epsilon, f"{self._at}.context.heads.normed"
         )
         self.norms = (self._norm,)
-        self.vectors = (self._taps, self._step, self._scale)
-        seen: Shape = ("batch", spec.kernel - 1, spec.channels)
+        self.vectors = (self._convolution.taps, self._step, self._scale)
         state: Shape = ("batch", spec.value_heads, spec.key_head_size, spec.value_head_size)
-        self.past = {PAST_CONV % layer: seen, PAST_STATE % layer: state}
-        self.present = {PRESENT_CONV % layer: seen, PRESENT_STATE % layer: state}
+        self.past = self._convolution.past | {PAST_STATE % layer: state}
+        self.present = self._convolution.present | {PRESENT_STATE % layer: state}
 
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, gated: [batch, sequence, value_size]."""
@@ -99,40 +99,9 @@ class LinearAttention:
             f"sizes_{spec.key_size}_{spec.value_size}", [spec.key_size, spec.key_size, spec.value_size]
         )
         parts = [f"{at}.{part}" for part in ("query", "key", "value")]
-        build.nodes_of("Split", [_silu(build, self._convolved(build, inputs, read)), sizes], parts, axis=-1)
+        build.nodes_of("Split", [_silu(build, self._convolution.apply(build, inputs, read)), sizes], parts, axis=-1)
         query, key = (self._by_value_head(build, self._unit(build, part)) for part in parts[:2])
         return query, key, parts[2]
-
-    def _convolved(self, build: GraphBuilder, inputs: AttentionInputs, read: str) -> str:
-        """The sum of the last `kernel` tokens, each times its tap; what the next pass needs becomes present."""
-        kernel, at = self._spec.kernel, self._at
-        seen = build.node("Concat", [PAST_CONV % self._layer, read], f"{at}.seen", axis=1)
-        axis, total = build.constant("axis_1", [1]), ""
-        for place in range(kernel):
-            start = build.constant(f"from_{place}", [place])
-            end = build.constant(f"to_{place - kernel + 1}", [place - kernel + 1 or np.iinfo(np.int64).max])
-            shifted = build.node("Slice", [seen, start, end, axis], f"{at}.shift_{place}")
-            tap = build.node(
-                "Gather", [self._taps.name, build.array(f"tap_{place}", np.array(place))], f"{at}.tap_{place}"
-            )
-            tapped = build.node("Mul", [shifted, tap], f"{at}.tapped_{place}")
-            total = build.node("Add", [total, tapped], f"{at}.sum_{place}") if total else tapped
-        self._remember(build, inputs, seen)
-        return total
-
-    def _remember(self, build: GraphBuilder, inputs: AttentionInputs, seen: str) -> None:
-        """Of the past and the new tokens the last ones that are no padding."""
-        kept, present = self._spec.kernel - 1, PRESENT_CONV % self._layer
-        if not inputs.ragged:
-            end = build.constant("end", [np.iinfo(np.int64).max])
-            build.node(
-                "Slice", [seen, build.constant(f"last_{kept}", [-kept]), end, build.constant("axis_1", [1])], present
-            )
-            return
-        ends = build.once("Unsqueeze", [inputs.new_lengths, build.constant("axis_1", [1])], "new_ends")
-        places = build.once("Add", [ends, build.constant(f"first_{kept}", range(kept))], f"kept_places_{kept}")
-        places = build.once("Unsqueeze", [places, build.constant("last_axis", [-1])], f"kept_places_{kept}.column")
-        build.node("GatherND", [seen, places], present, batch_dims=1)
 
     def _unit(self, build: GraphBuilder, source: str) -> str:
         """Each head of queries or keys with the length 1."""

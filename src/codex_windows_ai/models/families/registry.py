@@ -12,6 +12,7 @@ from codex_windows_ai.models.families import (
     gemma,
     gemma4,
     granite,
+    lfm2,
     llama,
     mistral3,
     phi3,
@@ -42,6 +43,7 @@ FAMILIES: dict[str, Family] = {
         phi3.FAMILY,
         granite.FAMILY,
         smollm3.FAMILY,
+        lfm2.FAMILY,
     )
 }
 

@@ -36,6 +36,8 @@ TENSORS: Mapping[str, str] = {
     "convolution": "ssm_conv1d",
     "context_norm": "ssm_norm",
     "linear_output": "ssm_out",
+    "short_input": "shortconv.in_proj",
+    "short_output": "shortconv.out_proj",
     "layer_embedding": "per_layer_token_embd",
     "layer_projection": "per_layer_model_proj",
     "layer_projection_norm": "per_layer_proj_norm",

@@ -54,7 +54,7 @@ def _draw(model: torch.nn.Module, recipe: dict[str, Any]) -> None:
 def _values(random: np.random.Generator, name: str, shape: tuple[int, ...], head_deviation: float) -> np.ndarray:
     if "norm" in name:
         values = random.uniform(0.5, 2.0, shape)
-        if name == "model.norm.weight":
+        if name in ("model.norm.weight", "model.embedding_norm.weight"):
             values *= random.choice([-1.0, 1.0], shape)
     elif name.endswith("A_log"):
         values = random.uniform(-4, 0, shape)  # so that heads forget at different rates
