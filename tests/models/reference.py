@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
-ROTATES_HALVES = frozenset({"qwen2", "qwen3", "qwen35", "lfm2", "gemma2", "gemma3", "gemma4", "phi3"})
+ROTATES_HALVES = frozenset(
+    {"qwen2", "qwen3", "qwen3moe", "qwen35", "lfm2", "gemma2", "gemma3", "gemma4", "phi3", "gpt-oss"}
+)
 GEMMA = frozenset({"gemma2", "gemma3", "gemma4"})
 
 
@@ -73,10 +75,13 @@ def final_states(
         if file.architecture in GEMMA:
             attended = _norm(file, f"{block}.post_attention_norm", attended)
         hidden += residual_scale * attended
-        name = f"{block}.{'post_attention_norm' if file.architecture == 'qwen35' else 'ffn_norm'}"
+        name = f"{block}.post_attention_norm"
+        if file.architecture not in ("gpt-oss", "qwen35"):
+            name = f"{block}.ffn_norm"
         normed = _norm(file, name, hidden)
         observe(name, normed)
-        fed = _mlp(file, block, normed)
+        mixed = f"{block}.ffn_gate_inp.weight" in file.tensors
+        fed = _mixture(file, block, normed) if mixed else _mlp(file, block, normed)
         if file.architecture in GEMMA:
             fed = _norm(file, f"{block}.post_ffw_norm", fed)
         hidden += residual_scale * fed
@@ -142,6 +147,32 @@ def _gelu(gate: Array) -> Array:
     return gate / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (gate + 0.044715 * gate**3)))
 
 
+def _mixture(file: GgufFile, block: str, normed: Array) -> Array:
+    """Each token by the experts with the highest scores, which a softmax over these weighs."""
+    scores, used = _product(file, f"{block}.ffn_gate_inp", normed), int(_number(file, "expert_used_count", 0))
+    gates, ups, downs = (_experts(file, f"{block}.ffn_{part}_exps") for part in ("gate", "up", "down"))
+    mixed = np.zeros_like(normed)
+    for place in np.ndindex(normed.shape[:-1]):
+        chosen = np.argsort(-scores[place], kind="stable")[:used]
+        shares = np.exp(scores[place][chosen] - scores[place][chosen].max())
+        for expert, share in zip(chosen, shares / shares.sum(), strict=True):
+            gate, up = (weights[expert] @ normed[place] + bias[expert] for weights, bias in (gates, ups))
+            if file.architecture == "gpt-oss":
+                gate, up = np.minimum(gate, 7), np.clip(up, -7, 7)
+                inner = gate / (1 + np.exp(-1.702 * gate)) * (up + 1)
+            else:
+                inner = gate / (1 + np.exp(-gate)) * up
+            mixed[place] += share * (downs[0][expert] @ inner + downs[1][expert])
+    return mixed
+
+
+def _experts(file: GgufFile, name: str) -> tuple[Array, Array]:
+    """Weights [experts, rows, columns] and biases [experts, rows]."""
+    weights = _weight(file, name).reshape(file.tensors[f"{name}.weight"].shape)
+    biases = _weight(file, name, "bias") if f"{name}.bias" in file.tensors else np.zeros(weights.shape[:2], np.float32)
+    return weights, biases
+
+
 def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array, kept: dict[int, list[Array]]) -> Array:
     """Causal attention in which several query heads share a key/value head (arXiv 2305.13245).
 
@@ -173,8 +204,12 @@ def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array, 
     scores = _soft_capped(scores, _number(file, "attn_logit_softcapping", 50) if file.architecture == "gemma2" else 0)
     behind = np.arange(length)[:, None] - np.arange(length)
     scores = np.where((behind >= 0) & (behind < (_window(file, number) or length)), scores, -np.inf)
+    if f"{block}.attn_sinks.weight" in file.tensors:
+        sinks = np.broadcast_to(_weight(file, f"{block}.attn_sinks")[0][:, None, None], (*scores.shape[:3], 1))
+        scores = np.concatenate([scores, sinks], axis=-1)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
+    weights = weights[..., :length]  # nothing is read of a sink
     context = np.einsum("bhqk,bkhd->bqhd", weights, value).reshape(batch, length, -1).astype(np.float32)
     return _product(file, f"{block}.attn_output", context * gate)
 
@@ -226,7 +261,7 @@ def _window(file: GgufFile, number: int) -> int:
     pattern = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
     if isinstance(pattern, list):
         return int(_number(file, "attention.sliding_window", 0)) if pattern[number] else 0
-    every = {"gemma2": 2, "gemma3": 6, "phi3": 0}.get(file.architecture)
+    every = {"gemma2": 2, "gemma3": 6, "phi3": 0, "gpt-oss": 2}.get(file.architecture)
     if every is None:
         return 0
     every = int(_number(file, "attention.sliding_window_pattern", every))

@@ -47,6 +47,12 @@ class Tiny:
     tokenizer: str = "gpt2"
     pre: str | None = "smollm"
     rope_factors: tuple[str, ...] = ()
+    experts: int = 0
+    """In place of an MLP, of which `used` read a token; of the width `feed_forward`."""
+    used: int = 2
+    expert_kind: Kind | None = None
+    """None: as all others."""
+    sinks: bool = False
     turned: int = 0
     """Elements of a head that are turned; 0: all."""
     left_out: str = ""
@@ -109,6 +115,10 @@ class Tiny:
             float: writer.add_float32,
             list: writer.add_array,
         }
+        if self.experts:
+            writer.add_expert_count(self.experts)
+            writer.add_expert_used_count(self.used)
+            writer.add_expert_feed_forward_length(self.feed_forward)
         if self.turned:
             writer.add_rope_dimension_count(self.turned)
         for key, value in (self.extra or {}).items():
@@ -136,12 +146,19 @@ class Tiny:
             rows = {"attn_qkv": query + 2 * key, "ffn_up": 2 * width}
         shapes = {f"{name}.weight": (count, hidden) for name, count in rows.items()}
         shapes |= {"attn_output.weight": (hidden, query), "ffn_down.weight": (hidden, width)}
+        if self.experts:
+            shapes = {name: shape for name, shape in shapes.items() if "ffn" not in name}
+            shapes |= {f"ffn_{part}_exps.weight": (self.experts, width, hidden) for part in ("gate", "up")}
+            shapes |= {"ffn_down_exps.weight": (self.experts, hidden, width)}
+            shapes |= {"ffn_gate_inp.weight": (self.experts, hidden)}
         norms = ["attn_norm", "ffn_norm"] + (["post_attention_norm", "post_ffw_norm"] if self.post_norms else [])
         shapes |= {f"{name}.weight": (hidden,) for name in norms}
         if self.head_norms:
             shapes |= {f"attn_{part}_norm.weight": (self.head_size,) for part in "qk"}
+        if self.sinks:
+            shapes["attn_sinks.weight"] = (self.heads,)
         biased = (*(("attn_q", "attn_k", "attn_v") if self.bias else ()), *self.biases)
-        return shapes | {f"{name}.bias": shapes[f"{name}.weight"][:1] for name in biased}
+        return shapes | {f"{name}.bias": shapes[f"{name}.weight"][:-1] for name in biased}
 
     def _values(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if "norm" in name or name.startswith("rope"):
@@ -154,24 +171,28 @@ class Tiny:
             return random.normal(0, 0.5, shape).astype(np.float32)
         # Queries and keys are large, so that attention is far from uniform and a wrong rotation shows.
         scale = 0.15 if ".attn_q." in name or ".attn_k." in name else 0.1
+        # So is the router, so that no two experts are about equally good.
+        scale = 0.5 if ".ffn_gate_inp." in name else scale
         return random.normal(0, scale, shape).astype(np.float32)
 
     def _add(self, writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
-        if values.ndim == 1 or self.kind is Kind.F32 or name.endswith(CONVOLUTIONS):
+        kind = (self.expert_kind or self.kind) if name.endswith("_exps.weight") else self.kind
+        in_floats = name.endswith((".bias", *CONVOLUTIONS)) or "ffn_gate_inp" in name
+        if values.ndim == 1 or kind is Kind.F32 or in_floats:
             writer.add_tensor(name, values)
-        elif self.kind is Kind.F16:
+        elif kind is Kind.F16:
             writer.add_tensor(name, values.astype(np.float16))
-        elif self.kind is Kind.Q6_K:
-            writer.add_tensor(name, _random_q6_k(values.shape), raw_dtype=self.kind)
+        elif kind is Kind.Q6_K:
+            writer.add_tensor(name, _random_q6_k(values.shape), raw_dtype=kind)
         else:
-            writer.add_tensor(name, gguf.quants.quantize(values, self.kind), raw_dtype=self.kind)
+            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
 
 def _random_q6_k(shape: tuple[int, ...]) -> np.ndarray:
     """Blocks of 256 values in 210 bytes: random codes, small random scales (the writer cannot quantise this type)."""
     random = np.random.default_rng(11)
-    rows, blocks = shape[0], shape[1] // 256
+    rows, blocks = int(np.prod(shape[:-1])), shape[-1] // 256
     raw = random.integers(0, 256, (rows, blocks, 210), dtype=np.uint8)
     raw[..., 192:208] = random.integers(1, 40, (rows, blocks, 16), dtype=np.uint8)
     raw[..., 208:] = np.array([2e-4], np.float16).view(np.uint8)
-    return raw.reshape(rows, -1)
+    return raw.reshape(*shape[:-1], -1)

@@ -67,6 +67,8 @@ class AttentionSpec:
     temperature: TemperatureSpec | None = None
     gated: bool = False
     """What the heads read is multiplied by the sigmoid of a gate, whose rows follow each query head's."""
+    sinks: bool = False
+    """Each head has one score more, which nothing is read of, beside those of the keys (arXiv 2309.17453)."""
 
     @property
     def query_size(self) -> int:
@@ -143,11 +145,42 @@ class MlpSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ClampedSpec:
+    """The gated unit of gpt-oss: gate * sigmoid(slope * gate) * (up + 1), both kept within a limit before."""
+
+    limit: float = 7.0
+    """Gates are at most so large, and what they gate so far from 0."""
+    slope: float = 1.702
+
+
+@dataclass(frozen=True, slots=True)
+class MoeSpec:
+    """A mixture of experts (arXiv 2101.03961): gated MLPs, of which a router has each token read by a few.
+
+    What these give is weighed by a softmax over their scores alone.
+    """
+
+    size: int
+    """Width of an expert's gate."""
+    experts: int
+    used: int
+    """Experts that read a token."""
+    biases: frozenset[str] = frozenset()
+    """Parts of an expert (`gate` and `up` together, `down`), or `router`, that have one."""
+    clamped: ClampedSpec | None = None
+    """None: SwiGLU."""
+    scale: float = 1.0
+    """Times what the experts give."""
+    shared: MlpSpec | None = None
+    """An MLP that reads every token, and whose share a sigmoid says (Qwen2-MoE, Qwen3.5-MoE)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """One layer: attention, then an MLP, each behind a norm and added to what it reads."""
+    """One layer: attention, then an MLP or experts, each behind a norm and added to what it reads."""
 
     attention: AttentionSpec | LinearAttentionSpec | ShortConvolutionSpec
-    mlp: MlpSpec
+    mlp: MlpSpec | MoeSpec
     post_norms: bool = False
     """What attention and MLP give is normalised, too, before it is added."""
     residual_scale: float = 1.0
@@ -203,4 +236,6 @@ class DecoderSpec:
         """Whether every token reads all before it, and by a plain softmax; so a prefix may be read apart."""
         if self.is_recurrent:
             return False
-        return not any(each.window or each.softcap or each.reads_layer is not None for each in self.attentions)
+        return not any(
+            each.window or each.softcap or each.sinks or each.reads_layer is not None for each in self.attentions
+        )

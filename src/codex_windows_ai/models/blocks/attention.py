@@ -196,8 +196,8 @@ class Attention:
         }
         self._gate = f"layers.{layer}.query.gate"
         self.matrices = (*self._read, self._output)
+        self.vectors: tuple[Vector, ...] = (Vector("sinks", layer, spec.heads),) if spec.sinks else ()
         self.norms = tuple(self._head_norms.values())
-        self.vectors: tuple[Vector, ...] = ()
         self.past = self._keys_and_values(PAST_KEY, PAST_VALUE, "batch", spec.kv_heads, "past", head_size)
         self.present = self._keys_and_values(PRESENT_KEY, PRESENT_VALUE, "batch", spec.kv_heads, "total", head_size)
         self.shared = self._keys_and_values(SHARED_KEY, SHARED_VALUE, spec.kv_heads, "shared", head_size)
@@ -337,6 +337,8 @@ class Attention:
             attributes["local_window_size"] = spec.window
         if spec.softcap:
             attributes["softcap"] = spec.softcap
+        if spec.sinks:  # behind positions and a bias of scores
+            more = ("", "", self.vectors[0].name)
         if inputs.ragged:
             more = (*more, *[""] * (_QUERY_LENGTHS - _MORE - len(more)), inputs.query_lengths)
         return build.nodes_of(

@@ -10,18 +10,19 @@ from codex_windows_ai.models.blocks.embedding import INPUT_IDS, Embedding, Head,
 from codex_windows_ai.models.blocks.layer_inputs import LayerInput, LayerInputs
 from codex_windows_ai.models.blocks.linear_attention import LinearAttention
 from codex_windows_ai.models.blocks.mlp import Mlp
+from codex_windows_ai.models.blocks.moe import Moe
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE
 from codex_windows_ai.models.blocks.rope import RotaryTables, build_tables, rotary_tables
-from codex_windows_ai.models.blocks.weights import Matrix, Vector
-from codex_windows_ai.models.spec import AttentionSpec, LinearAttentionSpec, ShortConvolutionSpec
+from codex_windows_ai.models.blocks.weights import Experts, Matrix, Vector
+from codex_windows_ai.models.spec import AttentionSpec, LinearAttentionSpec, MoeSpec, ShortConvolutionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
     from codex_windows_ai.models.blocks.products import Products
-    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec, RopeSpec
+    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec, MlpSpec, RopeSpec
 
 _SHORTEST = "a convolution must see more than one token"
 _HEAD_SIZE_MULTIPLE = 16  # what GroupQueryAttention asks of heads that it turns, and of the part of them that it turns
@@ -49,7 +50,7 @@ class Layer:
             tables = rotary[spec.attention.rope] if spec.attention.rope else None
             self.attention = Attention(number, spec.attention, self.attention_norm, tables)
         self.feed_forward_norm = norm("feed_forward_norm", "feed_forward_input")
-        self.mlp = Mlp(number, spec.mlp, self.feed_forward_norm)
+        self.mlp = _mlp(number, spec.mlp, self.feed_forward_norm)
         self._post_norms = (
             (norm("post_attention_norm", "attention_normed"), norm("post_feed_forward_norm", "feed_forward_normed"))
             if spec.post_norms
@@ -74,7 +75,8 @@ class Layer:
         """The weights of its norms and the biases of its products."""
         norms = (*self.norms, *self.attention.norms, *self._post_norms, *([self._input.norm] if self._input else ()))
         scales = [self._output_scale] if self._output_scale else ()
-        return *(norm.weight for norm in norms), *self.attention.vectors, *scales, *biases_of(self.matrices)
+        others = (*self.attention.vectors, *self.mlp.vectors, *scales)
+        return *(norm.weight for norm in norms), *others, *biases_of(self.matrices)
 
     def build(
         self,
@@ -151,6 +153,11 @@ class Decoder:
         return [*projections, *(matrix for layer in self.layers for matrix in layer.matrices)]
 
     @property
+    def experts(self) -> list[Experts]:
+        """The matrices of all experts, each once for a layer; they have biases of their own."""
+        return [experts for layer in self.layers for experts in layer.mlp.experts]
+
+    @property
     def vectors(self) -> list[Vector]:
         """All vectors that a model file holds."""
         ends = [self.final_norm.weight, *biases_of([self.head.matrix])]
@@ -184,6 +191,10 @@ class Decoder:
         self.head.build(build, products, normed)
 
 
+def _mlp(number: int, spec: MlpSpec | MoeSpec, norm: Norm) -> Mlp | Moe:
+    return Moe(number, spec, norm) if isinstance(spec, MoeSpec) else Mlp(number, spec, norm)
+
+
 def biases_of(matrices: Iterable[Matrix]) -> list[Vector]:
     """The biases of those that have one."""
     return [matrix.bias for matrix in matrices if matrix.bias]
@@ -206,6 +217,8 @@ def _layer_problems(spec: DecoderSpec, layer: LayerSpec) -> list[str]:
         width, found = spec.hidden_size, [] if layer.attention.kernel > 1 else [_SHORTEST]
     else:
         width, found = layer.attention.query_size, _attention_problems(layer.attention)
+    if isinstance(layer.mlp, MoeSpec) and not 1 <= layer.mlp.used <= layer.mlp.experts:
+        found.append(f"of {layer.mlp.experts} experts {layer.mlp.used} cannot read a token")
     if min(spec.hidden_size, layer.mlp.size) < 1:
         found.append("layers, widths and heads must be positive")
     if any(size % BLOCK_SIZE for size in (spec.hidden_size, layer.mlp.size, width, spec.layer_input_size)):

@@ -62,6 +62,6 @@ class LayerInput:
         """The hidden state with it, [batch, sequence, hidden_size]."""
         at = f"layers.{self._layer}.input"
         gate = products.multiply(build, self._gate, hidden, f"{at}_gate.output")
-        weighed = build.node("Mul", [activated(build, self._activation, gate, at), layer_input], f"{at}_weighed")
+        weighed = build.node("Mul", [activated(build, self._activation, gate, f"{at}_"), layer_input], f"{at}_weighed")
         brought = products.multiply(build, self._projection, weighed, f"{at}_projection.output")
         return build.node("Add", [hidden, self.norm.apply(build, brought)], f"{at}_added")

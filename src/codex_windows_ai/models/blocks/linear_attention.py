@@ -37,11 +37,11 @@ class LinearAttention:
         self._at = f"layers.{layer}"
         hidden_size = norm.weight.size
 
-        def read(part: str, rows: int, *, keeps_floats: bool = False) -> Matrix:
-            return Matrix(part, layer, rows, hidden_size, norm=norm.weight, keeps_floats=keeps_floats)
+        def read(part: str, rows: int, *, chooses: bool = False) -> Matrix:
+            return Matrix(part, layer, rows, hidden_size, norm=norm.weight, chooses=chooses)
 
         self._input, self._gate = read("linear_input", spec.channels), read("linear_gate", spec.value_size)
-        self._decay, self._beta = (read(part, spec.value_heads, keeps_floats=True) for part in ("decay", "beta"))
+        self._decay, self._beta = (read(part, spec.value_heads, chooses=True) for part in ("decay", "beta"))
         self._output = Matrix("linear_output", layer, hidden_size, spec.value_size)
         self.matrices = (self._input, self._gate, self._decay, self._beta, self._output)
         self._convolution = CausalConvolution(layer, spec.channels, spec.kernel)

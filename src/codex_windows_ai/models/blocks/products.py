@@ -18,7 +18,7 @@ from codex_windows_ai.models.blocks.spreading import spread
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from codex_windows_ai.models.blocks.weights import Matrix
+    from codex_windows_ai.models.blocks.weights import Experts, Matrix
 
 BLOCK_SIZE = 32
 """Columns of a block, where nothing else is said; widths are multiples of it."""
@@ -91,7 +91,20 @@ class FloatForm:
         return 4
 
 
-Form = BlockForm | FloatForm
+@dataclass(frozen=True, slots=True)
+class Fp4Form:
+    """How experts are stored as MXFP4 has them: floating-point numbers of 4 bits, and a power of two for each 32.
+
+    `.codes` uint8, two neighbours a byte, the first in its low half; `.scales` float8e8m0. They are read where they
+    lie in the mapped file.
+    """
+
+    bytes_per_value: float = 17 / 32
+    loaded_bytes_per_value: float = 17 / 32
+
+
+Form = BlockForm | FloatForm | Fp4Form
+"""Of a matrix it is a `BlockForm` or a `FloatForm`."""
 
 
 class Products(Protocol):
@@ -103,6 +116,14 @@ class Products(Protocol):
 
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows `ids` of the matrix: [batch, sequence, columns]."""
+        ...
+
+    def expert_form(self, experts: Experts) -> Form:
+        """How the experts of a layer are stored."""
+        ...
+
+    def expert_values(self, build: GraphBuilder, experts: Experts, part: str) -> str:
+        """An initializer of the experts, as it is read."""
         ...
 
 
@@ -120,7 +141,7 @@ class QuantizedProducts:
 
     def multiply(self, build: GraphBuilder, matrix: Matrix, source: str, output: str) -> str:
         """The product with codes and scales, and that of each block's sum with the block's offset."""
-        form = self.forms[matrix.name]
+        form = self._form(matrix)
         if matrix.name in self.whole_rows:
             source = spread(build, source)
         if matrix.name in self.integers:
@@ -155,7 +176,7 @@ class QuantizedProducts:
 
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows; those of a matrix that is also the head are smoothed for that, which is undone here."""
-        form = self.forms[matrix.name]
+        form = self._form(matrix)
         if isinstance(form, FloatForm):
             rows = build.node("Gather", [f"{matrix.name}.values", ids], f"{matrix.name}.gathered", axis=0)
             return _as_float(build, rows, form)
@@ -163,6 +184,20 @@ class QuantizedProducts:
         if self.smoothed and matrix.norm:
             return build.node("Mul", [rows, f"{matrix.name}.unsmoothing"], f"{matrix.name}.plain")
         return rows
+
+    def expert_form(self, experts: Experts) -> Form:
+        """As they were written."""
+        return self.forms[experts.name]
+
+    def expert_values(self, build: GraphBuilder, experts: Experts, part: str) -> str:
+        """Floating-point numbers are computed with in float32."""
+        name, form = f"{experts.name}.{part}", self.forms[experts.name]
+        return _as_float(build, name, form) if isinstance(form, FloatForm) else name
+
+    def _form(self, matrix: Matrix) -> BlockForm | FloatForm:
+        form = self.forms[matrix.name]
+        assert not isinstance(form, Fp4Form), f"{matrix.name} is no matrix of experts"
+        return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +291,14 @@ class FloatProducts:
     def embed(self, build: GraphBuilder, matrix: Matrix, ids: str) -> str:
         """The rows."""
         return build.node("Gather", [matrix.name, ids], f"{matrix.name}.gathered", axis=0)
+
+    def expert_form(self, experts: Experts) -> Form:
+        """All are of float32."""
+        return FloatForm(TensorProto.FLOAT)
+
+    def expert_values(self, build: GraphBuilder, experts: Experts, part: str) -> str:
+        """As they are given."""
+        return f"{experts.name}.{part}"
 
 
 def _multiply_floats(build: GraphBuilder, matrix: Matrix, values: str, source: str, output: str) -> str:

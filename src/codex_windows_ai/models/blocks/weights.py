@@ -45,10 +45,38 @@ class Matrix:
     bias: Vector | None = None
     head_size: int = 1
     """Rows that may change places among themselves, where a file stores heads in another order."""
-    keeps_floats: bool = False
-    """What a file has as floats is not rounded: its few rows are small, and steer all that others compute."""
+    chooses: bool = False
+    """What it gives decides, and is not added up: which expert reads, what a state keeps. It stays in float32."""
 
     @property
     def name(self) -> str:
         """Its name in the graph."""
         return weight_name(self.part, self.layer)
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """A matrix [rows, columns] of each expert of a layer: together [experts, rows, columns].
+
+    Of two `members`, which are parts in the file, the rows take turns. Its initializers, named behind its own name:
+    `.codes` and `.scales`, or `.values`, and `.bias` float32 [experts, rows].
+    """
+
+    part: str
+    members: tuple[str, ...]
+    layer: int
+    count: int
+    rows: int
+    """Of an expert, of all members together."""
+    columns: int
+    biased: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the graph."""
+        return weight_name(self.part, self.layer)
+
+    @property
+    def size(self) -> int:
+        """Numbers in it."""
+        return self.count * self.rows * self.columns

@@ -25,6 +25,7 @@ from codex_windows_ai.models.convert.weights import (
     WeightWriter,
     check_window,
     choose_forms,
+    matrix_count,
     memory_bytes,
     state_bytes,
     stored_bytes,
@@ -71,7 +72,7 @@ def convert(
         memory = memory_bytes(decoder, forms) + state_bytes(decoder)
         require_memory(memory, token_bytes(decoder), source.name, decoder.spec.context_length)
         require_space(target, stored_bytes(decoder, forms) + _SMALL_FILES, f"The conversion of {source.name}")
-        matrices = len(decoder.matrices)
+        matrices = matrix_count(decoder)
         write_configuration(target, decoder.spec, tokenizer)
         if try_chat:
             try_chat(target)
@@ -81,15 +82,15 @@ def convert(
         truth = head_logits(weights, calibration.final[:_PROOF_TOKENS]) if calibration and forms.whole_rows else None
         output = ExternalDataWriter(target / WEIGHTS)
         try:
-            WeightWriter(weights, forms, calibration.factors if calibration else {}, output).write(progress)
+            factors = calibration.factors if calibration else {}
+            remarks = WeightWriter(weights, forms, factors, output).write(progress)
         finally:
             output.close()
     for name, form in ((MODEL, graph.portable(forms)), (folder.CPU_MODEL, graph.for_cpu(forms))):
         (target / name).write_bytes(graph.build_model(decoder, form, output.tensors).SerializeToString())
-    remarks: tuple[str, ...] = ()
     if truth is not None:
         choice = IntegerChoice(target, decoder, forms, output.tensors).choose(sample[:_PROOF_TOKENS], truth)
-        remarks = (choice.remark,)
+        remarks += (choice.remark,)
     progress("convert", matrices, matrices)
     return remarks
 

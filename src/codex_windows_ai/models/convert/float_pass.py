@@ -20,6 +20,7 @@ from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.products import FloatProducts
 from codex_windows_ai.models.blocks.rope import RotaryTables, rotary_values
 from codex_windows_ai.models.blocks.weights import Vector
+from codex_windows_ai.models.convert.experts import expert_arrays
 from codex_windows_ai.models.convert.graph import model_of
 from codex_windows_ai.models.convert.session import Session
 from codex_windows_ai.models.convert.source import SourceWeights
@@ -133,6 +134,8 @@ class _LayerPass:
             feeds[here.name] = source.vector(wanted)
         for here, wanted in zip(self._layer.matrices, layer.matrices, strict=True):
             feeds[here.name] = source.matrix(wanted)
+        for here, wanted in zip(self._layer.mlp.experts, layer.mlp.experts, strict=True):
+            feeds |= {f"{here.name}.{part}": values for part, values in expert_arrays(source, wanted).items()}
         feeds = {name: values for name, values in feeds.items() if name in self._build.used} | self._fixed
         outputs = [*self._outputs, *self._layer.attention.present]
         if self._session is None:

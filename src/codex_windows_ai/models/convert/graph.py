@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.convert.weights import StoredForms
 
 _OPSET, _MICROSOFT_OPSET, _IR_VERSION = 21, 1, 10
+_IR_VERSION_OF_POWERS = 12
+"""The first with the type of the scales of MXFP4, which are powers of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,11 @@ def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto
 
 def model_of(graph: GraphProto) -> ModelProto:
     """The graph as a model, with the versions of the operators that the blocks use."""
+    has_powers = any(tensor.data_type == TensorProto.FLOAT8E8M0 for tensor in graph.initializer)
     return helper.make_model(
         graph,
         producer_name="codex-windows-ai",
-        ir_version=_IR_VERSION,
+        ir_version=_IR_VERSION_OF_POWERS if has_powers else _IR_VERSION,
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, _MICROSOFT_OPSET)],
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gguf.constants import GGMLQuantizationType as Kind
+from onnx import TensorProto, helper
 
 from codex_windows_ai.models.blocks.products import BlockForm
 
@@ -187,6 +188,13 @@ def _mxfp4(raw: Bytes) -> Blocks:
     exponent, codes = _fields(raw, 1, 16)
     scales = np.ldexp(np.float32(1), exponent[..., 0].astype(np.int32) - 128)
     return Blocks(_rows((_FP4 + 128).astype(np.uint8)[_nibbles(codes, 16)]), scales)
+
+
+def repack_mxfp4(raw: Bytes) -> tuple[Bytes, NDArray[Any]]:
+    """Rows of MXFP4 as experts have them: codes of two neighbours a byte, and a float8e8m0 for each block."""
+    exponent, codes = _fields(raw, 1, 16)
+    kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E8M0)
+    return pack(_rows(_nibbles(codes, 16)), BlockForm(4, 32)), np.ascontiguousarray(exponent[..., 0]).view(kind)
 
 
 REPACKINGS: Mapping[Kind, Repacking] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from codex_windows_ai.errors import ModelFileError
-from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.blocks.weights import Experts, Matrix, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,11 @@ class SourceWeights:
         """Looks for all weights. Raises ModelFileError: a tensor is missing or of another shape."""
         for weight in (*self.decoder.vectors, *self.decoder.matrices):
             self._place(weight)
+        for experts in self.decoder.experts:
+            for member in experts.members:
+                self._expert_place(experts, member)
+                if experts.biased:
+                    self._expert_place(experts, f"{member}.bias")
 
     def vector(self, vector: Vector) -> Array:
         """All values, [size], or [taps, size]. Raises ModelFileError: values that are not finite."""
@@ -86,6 +91,37 @@ class SourceWeights:
         tensor, first = self._place(matrix)
         return np.concatenate([self._read(tensor, first + number, first + number + 1) for number in numbers])
 
+    def expert_tensor(self, experts: Experts, member: str) -> GgufTensor:
+        """The tensor that holds a member of all experts of a layer."""
+        return self._expert_place(experts, member).tensor
+
+    def expert_raw(self, experts: Experts, member: str, number: int) -> NDArray[np.uint8]:
+        """A member of one expert in the file's own format: [rows, row bytes]."""
+        tensor, start = self._expert_place(experts, member)
+        first = number * tensor.shape[1] + start
+        return self.file.read_raw(tensor, first, first + experts.rows // len(experts.members))
+
+    def expert_values(self, experts: Experts, member: str, raw: NDArray[np.uint8]) -> Array:
+        """What `expert_raw` gave as float32 [rows, columns]; without reading the file. Raises as `slices`."""
+        tensor = self.expert_tensor(experts, member)
+        return self._finite(tensor, self.file.values_of(tensor, raw))
+
+    def expert_biases(self, experts: Experts) -> Array:
+        """Those of all experts of a layer, in the order of their rows: [experts, rows]."""
+        members: list[Array] = []
+        for member in experts.members:
+            tensor, start = self._expert_place(experts, f"{member}.bias")
+            size = experts.rows // len(experts.members)
+            members.append(self._read(tensor, 0, experts.count)[:, start : start + size])
+        return np.stack(members, axis=-1).reshape(experts.count, experts.rows)
+
+    def _expert_place(self, experts: Experts, part: str) -> _Place:
+        """Where a member, or its bias, begins within each expert. Raises ModelFileError: as `_place`."""
+        name, parts = self.layout.place(part, experts.layer, self.file.tensors)
+        size = experts.rows // len(experts.members)
+        columns = () if part.endswith(".bias") else (experts.columns,)
+        return _Place(self.file.tensor(name, experts.count, size * len(parts), *columns), size * parts.index(part))
+
     def _spans(self, matrix: Matrix) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
         """From which row to which a slice goes, and the order of its rows."""
         order = self._order(matrix.part, matrix.rows, matrix.head_size)
@@ -96,7 +132,9 @@ class SourceWeights:
 
     def _read(self, tensor: GgufTensor, start: int, stop: int) -> Array:
         """Rows [rows, columns] as they are stored; all of them numbers that are far from the ends of float32."""
-        values = self.file.read_rows(tensor, start, stop)
+        return self._finite(tensor, self.file.read_rows(tensor, start, stop))
+
+    def _finite(self, tensor: GgufTensor, values: Array) -> Array:
         if not (np.abs(values) <= MOST_VALUE).all():  # nor what is no number
             raise self._not_finite(tensor)
         return values
@@ -104,6 +142,10 @@ class SourceWeights:
     def not_finite(self, matrix: Matrix) -> ModelFileError:
         """The error for a matrix in which something is no number, or as good as infinite."""
         return self._not_finite(self._place(matrix).tensor)
+
+    def expert_not_finite(self, experts: Experts, member: str) -> ModelFileError:
+        """As `not_finite`."""
+        return self._not_finite(self.expert_tensor(experts, member))
 
     def _not_finite(self, tensor: GgufTensor) -> ModelFileError:
         return ModelFileError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gguf.constants import GGMLQuantizationType as Kind
@@ -15,7 +15,9 @@ from onnx import TensorProto, helper
 
 from codex_windows_ai.errors import ModelFileError
 from codex_windows_ai.models.blocks import spreading
-from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm, FloatForm, Form
+from codex_windows_ai.models.blocks.products import ROUNDED, BlockForm, FloatForm, Form, Fp4Form
+from codex_windows_ai.models.convert.ahead import WORKERS, ahead
+from codex_windows_ai.models.convert.experts import FLOATS, ExpertWriter, choose_expert_forms
 from codex_windows_ai.models.convert.external_data import ALIGNMENT, ExternalDataWriter
 from codex_windows_ai.models.convert.quantization import QuantizedRows, quantize_rows, quantize_whole_rows
 from codex_windows_ai.models.convert.repacking import REPACKINGS, pack
@@ -29,18 +31,8 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.weights import Matrix, Vector
     from codex_windows_ai.models.progress import Progress
 
-    _Item = TypeVar("_Item")
-    _Result = TypeVar("_Result")
-
 _SPARE_TABLE_BYTES = 1 << 29
 """Enough for a window of a million tokens beside weights of any size."""
-_WORKERS = 2  # numpy lets other threads run
-
-FLOATS: Mapping[Kind, Form] = {
-    Kind.F32: FloatForm(TensorProto.FLOAT),
-    Kind.F16: FloatForm(TensorProto.FLOAT16),
-    Kind.BF16: FloatForm(TensorProto.BFLOAT16),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +54,22 @@ def choose_forms(source: SourceWeights, precision: Precision) -> StoredForms:
         known |= {kind: repacking.form for kind, repacking in REPACKINGS.items()}
     if precision is Precision.FLOAT:
         known |= FLOATS
-    kept = {matrix.name for matrix in decoder.matrices if matrix.keeps_floats and source.kind(matrix) in FLOATS}
     forms = {
-        matrix.name: FLOATS[Kind.F32] if matrix.name in kept else known.get(source.kind(matrix), ROUNDED)
+        matrix.name: FloatForm(TensorProto.FLOAT) if matrix.chooses else known.get(source.kind(matrix), ROUNDED)
         for matrix in decoder.matrices
     }
-    smoothed = all(form == ROUNDED for name, form in forms.items() if name not in kept)
+    smoothed = all(forms[matrix.name] == ROUNDED or matrix.chooses for matrix in decoder.matrices)
+    forms |= choose_expert_forms(source, precision)
     forms.setdefault(decoder.head.matrix.name, forms[decoder.embedding.matrix.name])  # tied
-    return StoredForms(forms, smoothed, _whole_rows(decoder) if precision is Precision.EIGHT_BITS else frozenset())
+    is_dense = not decoder.experts  # the norms that experts read keep their scale, and so do all
+    whole_rows = _whole_rows(decoder) if precision is Precision.EIGHT_BITS and is_dense else frozenset[str]()
+    return StoredForms(forms, smoothed and is_dense, whole_rows)
 
 
 def _whole_rows(decoder: Decoder) -> frozenset[str]:
     """All of the layers; but a single block, turned for a single token, has other bits than for several."""
     matrices = (matrix for layer in decoder.layers for matrix in layer.matrices)
-    return frozenset(matrix.name for matrix in matrices if matrix.columns > spreading.BLOCK and not matrix.keeps_floats)
+    return frozenset(matrix.name for matrix in matrices if matrix.columns > spreading.BLOCK and not matrix.chooses)
 
 
 def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
@@ -83,7 +77,15 @@ def stored_bytes(decoder: Decoder, forms: StoredForms) -> int:
     return sum(
         math.ceil(matrix.rows * matrix.columns * forms.by_name[matrix.name].bytes_per_value) + 6 * ALIGNMENT
         for matrix in decoder.matrices
+    ) + sum(
+        math.ceil(experts.size * forms.by_name[experts.name].bytes_per_value) + 4 * ALIGNMENT
+        for experts in decoder.experts
     )
+
+
+def matrix_count(decoder: Decoder) -> int:
+    """How many matrices are written; those of a layer's experts count as one."""
+    return len(decoder.matrices) + len(decoder.experts)
 
 
 def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
@@ -92,6 +94,7 @@ def memory_bytes(decoder: Decoder, forms: StoredForms) -> int:
         matrix.rows * matrix.columns * forms.by_name[matrix.name].loaded_bytes_per_value
         for matrix in decoder.multiplied
     )
+    loaded += sum(experts.size * forms.by_name[experts.name].loaded_bytes_per_value for experts in decoder.experts)
     return math.ceil(loaded) + _table_bytes(decoder)
 
 
@@ -140,13 +143,14 @@ class WeightWriter:
         """Whose weights these are."""
         return self.source.decoder
 
-    def write(self, progress: Progress) -> None:
-        """Writes everything; `progress` counts matrices."""
+    def write(self, progress: Progress) -> tuple[str, ...]:
+        """Writes everything; `progress` counts matrices. Returns what who uses the model should know."""
         self._write_vectors()
-        matrices = self.decoder.matrices
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="convert") as pool:
+        matrices, total = self.decoder.matrices, matrix_count(self.decoder)
+        experts = ExpertWriter(self.source, self.forms.by_name, self.output)
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="convert") as pool:
             for done, matrix in enumerate(matrices):
-                progress("convert", done, len(matrices))
+                progress("convert", done, total)
                 match self.forms.by_name[matrix.name]:
                     case FloatForm() as form:
                         self._write_floats(matrix, form)
@@ -154,7 +158,13 @@ class WeightWriter:
                         self._write_rounded(pool, matrix)
                     case BlockForm():
                         self._write_repacked(pool, matrix)
+                    case Fp4Form():
+                        raise AssertionError(f"{matrix.name} is no matrix of experts")
+            for done, matrix in enumerate(self.decoder.experts, len(matrices)):
+                progress("convert", done, total)
+                experts.write(pool, matrix)
         self._alias_tables()
+        return experts.remarks
 
     def _write_vectors(self) -> None:
         """Norms, divided by their smoothing factors, and biases, all float32."""
@@ -193,7 +203,7 @@ class WeightWriter:
         scales: list[NDArray[np.float32]] = []
         zero_points: list[NDArray[np.uint8]] = []
         self._begin_codes(matrix, ROUNDED)
-        for quantized in _ahead(pool, rounded, self.source.slices(matrix)):
+        for quantized in ahead(pool, rounded, self.source.slices(matrix)):
             self.output.write(quantized.codes)
             scales.append(quantized.scales)
             zero_points.append(quantized.zero_points)
@@ -213,7 +223,7 @@ class WeightWriter:
 
         slices: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
         self._begin_codes(matrix, form)
-        for codes, of_blocks in _ahead(pool, packed, self.source.raw_slices(matrix)):
+        for codes, of_blocks in ahead(pool, packed, self.source.raw_slices(matrix)):
             self.output.write(codes)
             for name, values in of_blocks.items():
                 if not (np.abs(values.astype(np.float32)) <= MOST_VALUE).all():
@@ -235,14 +245,3 @@ class WeightWriter:
                 suffix = tensor.name.removeprefix(f"{embedding.name}.")
                 if suffix not in ("rows", "unsmoothing"):
                     self.output.alias(f"{head.name}.{suffix}", tensor.name, tuple(tensor.dims))
-
-
-def _ahead(pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """What `function` makes of each item, in order, a few of them ahead of who asks."""
-    waiting: deque[Future[_Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > _WORKERS:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

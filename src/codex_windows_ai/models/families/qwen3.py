@@ -1,4 +1,4 @@
-"""Qwen3: Qwen2 without biases, and with a norm of each query and key head."""
+"""Qwen3: Qwen2 without biases, and with a norm of each query and key head; of MLPs, or of experts."""
 
 from __future__ import annotations
 
@@ -11,4 +11,9 @@ def _read(metadata: Hyperparameters) -> DecoderSpec:
     return metadata.decoder(metadata.with_head_norms(metadata.dense_layers()))
 
 
+def _read_experts(metadata: Hyperparameters) -> DecoderSpec:
+    return metadata.decoder(metadata.with_head_norms(metadata.layers_of_experts()))
+
+
 FAMILY = Family("qwen3", ("Qwen3",), _read)
+EXPERTS = Family("qwen3moe", ("Qwen3-30B-A3B", "Qwen3-Coder-30B-A3B"), _read_experts)

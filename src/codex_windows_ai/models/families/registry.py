@@ -35,6 +35,7 @@ FAMILIES: dict[str, Family] = {
         llama.FAMILY,
         qwen2.FAMILY,
         qwen3.FAMILY,
+        qwen3.EXPERTS,
         qwen35.FAMILY,
         gemma.GEMMA2,
         gemma.GEMMA3,

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
 _NONE, _PLAIN, _YES = (0,), (0, 1), (1,)
+_SOFTMAX = (0, 1, 3)  # of all experts, of which the chosen ones' shares are made 1 again, or of those at once
 _CHANGES_ARITHMETIC: Mapping[str, tuple[int, ...]] = {
     "expert_count": _NONE,
     "expert_shared_count": _NONE,
+    "expert_gating_func": _SOFTMAX,
+    "expert_group_count": _PLAIN,
+    "expert_group_used_count": _PLAIN,
+    "expert_weights_scale": _PLAIN,
+    "leading_dense_block_count": _NONE,
+    "interleave_moe_layer_step": _PLAIN,
+    "moe_every_n_layers": _PLAIN,
     "adapters.count": _NONE,
     "embedding_length_per_layer_input": _NONE,
     "full_attention_interval": _PLAIN,
@@ -88,6 +96,9 @@ def _refuse_tensors(metadata: Hyperparameters, decoder: Decoder, hint: str) -> N
     read = set(metadata.asked)
     for weight in (*decoder.vectors, *decoder.matrices):
         read.add(metadata.layout.place(weight.part, weight.layer, file.tensors).tensor)
+    for experts in decoder.experts:
+        for part in (*experts.members, *(f"{member}.bias" for member in experts.members if experts.biased)):
+            read.add(metadata.layout.place(part, experts.layer, file.tensors).tensor)
     drafts = tuple(f"blk.{number}." for number in range(layers, metadata.size("block_count")))
     unread = [name for name in file.tensors if name not in read and not name.startswith(drafts)]
     if unread:

@@ -169,10 +169,12 @@ class GgufFile:
 
         Raises UnsupportedModelError: the `gguf` package cannot dequantise this type.
         """
+        return self.values_of(tensor, self.read_raw(tensor, start, tensor.rows if stop is None else stop))
+
+    def values_of(self, tensor: GgufTensor, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Rows of a tensor as `read_raw` gives them, as float32 [rows, columns]. Raises as `read_rows`."""
         from gguf.quants import dequantize
 
-        stop = tensor.rows if stop is None else stop
-        raw = self.read_raw(tensor, start, stop)
         try:
             if tensor.kind is GGMLQuantizationType.F32:
                 values = raw.view("<f4")
@@ -186,7 +188,7 @@ class GgufFile:
                 f"{self.path}: the tensor `{tensor.name}` is of type {tensor.kind.name}, which cannot be dequantised.",
                 hint="Use a GGUF file with another quantisation, such as Q8_0, Q4_1 or Q4_K.",
             ) from error
-        return values.reshape(stop - start, tensor.columns)
+        return values.reshape(len(raw), tensor.columns)
 
     def read_raw(self, tensor: GgufTensor, start: int, stop: int) -> NDArray[np.uint8]:
         """Rows `start` to `stop` of a tensor as they are stored, [rows, row_bytes]."""

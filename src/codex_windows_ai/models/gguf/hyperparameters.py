@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.gguf.layout import Layout
 from codex_windows_ai.models.gguf.rope_scaling import read_rope
-from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, LayerSpec, MlpSpec, RopeSpec
+from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, LayerSpec, MlpSpec, MoeSpec, RopeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,3 +180,22 @@ class Hyperparameters:
     def mlp(self, layer: int) -> MlpSpec:
         """The MLP of one layer."""
         return MlpSpec(self.size("feed_forward_length", layer=layer), biases=self.biases(layer, "gate", "up", "down"))
+
+    def mixture(self, layer: int) -> MoeSpec:
+        """The experts of one layer, and the one that reads all tokens where the file has that."""
+        parts = {"gate": "experts.gate", "down": "experts.down", "router": "router"}
+        found = self.biases(layer, *parts.values())
+        has_shared = self.layout.place("shared.share", layer, self.file.tensors).tensor in self.file.tensors
+        return MoeSpec(
+            self.size("expert_feed_forward_length"),
+            self.size("expert_count"),
+            self.size("expert_used_count"),
+            biases=frozenset(part for part, name in parts.items() if name in found),
+            scale=self.scale("expert_weights_scale", 1),
+            shared=MlpSpec(self.size("expert_shared_feed_forward_length")) if has_shared else None,
+        )
+
+    def layers_of_experts(self) -> list[LayerSpec]:
+        """Layers of attention and experts. Raises UnsupportedModelError, as `dense_layers`."""
+        rope = read_rope(self)
+        return [LayerSpec(self.attention(layer, rope), self.mixture(layer)) for layer in range(self.layer_count())]

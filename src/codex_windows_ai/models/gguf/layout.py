@@ -38,6 +38,15 @@ TENSORS: Mapping[str, str] = {
     "linear_output": "ssm_out",
     "short_input": "shortconv.in_proj",
     "short_output": "shortconv.out_proj",
+    "sinks": "attn_sinks",
+    "router": "ffn_gate_inp",
+    "experts.gate": "ffn_gate_exps",
+    "experts.up": "ffn_up_exps",
+    "experts.down": "ffn_down_exps",
+    "shared.share": "ffn_gate_inp_shexp",
+    "shared.gate": "ffn_gate_shexp",
+    "shared.up": "ffn_up_shexp",
+    "shared.down": "ffn_down_shexp",
     "layer_embedding": "per_layer_token_embd",
     "layer_projection": "per_layer_model_proj",
     "layer_projection_norm": "per_layer_proj_norm",
@@ -48,7 +57,11 @@ TENSORS: Mapping[str, str] = {
 }
 """For each part of a decoder its tensor, without `blk.N.` and without `.weight` or `.bias`."""
 
-FUSED: Mapping[str, tuple[str, ...]] = {"attn_qkv": ("query", "key", "value"), "ffn_up": ("gate", "up")}
+FUSED: Mapping[str, tuple[str, ...]] = {
+    "attn_qkv": ("query", "key", "value"),
+    "ffn_up": ("gate", "up"),
+    "ffn_gate_up_exps": ("experts.gate", "experts.up"),
+}
 """Tensors that hold these parts one after the other, in files that lack the first part's own."""
 
 _BIAS, _NORM = ".bias", "_norm"
