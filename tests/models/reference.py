@@ -163,7 +163,11 @@ def _mixture(file: GgufFile, block: str, normed: Array) -> Array:
             else:
                 inner = gate / (1 + np.exp(-gate)) * up
             mixed[place] += share * (downs[0][expert] @ inner + downs[1][expert])
-    return mixed
+    if f"{block}.ffn_up_shexp.weight" not in file.tensors:
+        return mixed
+    gate, up = (_product(file, f"{block}.ffn_{part}_shexp", normed) for part in ("gate", "up"))
+    shared = _product(file, f"{block}.ffn_down_shexp", gate / (1 + np.exp(-gate)) * up)
+    return mixed + shared / (1 + np.exp(-_product(file, f"{block}.ffn_gate_inp_shexp", normed)))
 
 
 def _experts(file: GgufFile, name: str) -> tuple[Array, Array]:
@@ -357,6 +361,10 @@ def _yarn_mix(file: GgufFile, size: int, base: float) -> NDArray[np.float64]:
     def correction(turns: float) -> float:
         return size * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
 
-    low = max(0, math.floor(correction(_number(file, "rope.scaling.yarn_beta_fast", 32))))
-    high = min(size - 1, math.ceil(correction(_number(file, "rope.scaling.yarn_beta_slow", 1))))
+    low, high = (
+        correction(_number(file, f"rope.scaling.yarn_beta_{key}", n)) for key, n in (("fast", 32), ("slow", 1))
+    )
+    if file.architecture != "gpt-oss":  # whose own configuration says that `truncate` is false
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(0, low), min(size - 1, high)
     return 1 - np.clip((np.arange(size // 2) - low) / max(0.001, high - low), 0, 1)

@@ -52,9 +52,13 @@ class Tiny:
     used: int = 2
     expert_kind: Kind | None = None
     """None: as all others."""
+    fuses_experts: bool = False
+    """Gates and ups of an expert are one tensor."""
     sinks: bool = False
     turned: int = 0
     """Elements of a head that are turned; 0: all."""
+    renamed: dict[str, str] | None = None
+    """Tensors of layers by other names, without `blk.N.` and `.weight`."""
     left_out: str = ""
     misshapen: str = ""
     user_defined: tuple[str, ...] = ()
@@ -72,11 +76,17 @@ class Tiny:
         writer = gguf.GGUFWriter(path, self.architecture)
         self.write_metadata(writer)
         random = np.random.default_rng(7)
+        values: dict[str, np.ndarray] = {}
         for name, shape in self.shapes().items():
             if name == self.left_out:
                 continue
             wanted = (shape[0] + 32, *shape[1:]) if name == self.misshapen else shape
-            self._add(writer, name, self._values(random, name, wanted))
+            values[name] = self._values(random, name, wanted)
+        for layer in range(self.layers) if self.fuses_experts else ():
+            both = [values.pop(f"blk.{layer}.ffn_{part}_exps.weight") for part in ("gate", "up")]
+            values[f"blk.{layer}.ffn_gate_up_exps.weight"] = np.concatenate(both, axis=1)
+        for name, array in values.items():
+            self._add(writer, name, array)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -135,8 +145,10 @@ class Tiny:
             shapes["output.weight"] = (vocabulary, self.hidden)
         for name in self.rope_factors:
             shapes[f"{name}.weight"] = ((self.turned or self.head_size) // 2,)
+        renamed = {f"{name}.weight": f"{other}.weight" for name, other in (self.renamed or {}).items()}
         for layer in range(self.layers):
-            shapes |= {f"blk.{layer}.{name}": shape for name, shape in self._layer_shapes(query, key).items()}
+            for name, shape in self._layer_shapes(query, key).items():
+                shapes[f"blk.{layer}.{renamed.get(name, name)}"] = shape
         return shapes | (self.more or {})
 
     def _layer_shapes(self, query: int, key: int) -> dict[str, tuple[int, ...]]:
@@ -158,7 +170,7 @@ class Tiny:
         if self.sinks:
             shapes["attn_sinks.weight"] = (self.heads,)
         biased = (*(("attn_q", "attn_k", "attn_v") if self.bias else ()), *self.biases)
-        return shapes | {f"{name}.bias": shapes[f"{name}.weight"][:-1] for name in biased}
+        return shapes | {f"{name}.bias": _bias_shape(shapes[f"{name}.weight"]) for name in biased}
 
     def _values(self, random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if "norm" in name or name.startswith("rope"):
@@ -188,6 +200,10 @@ class Tiny:
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
 
+def _bias_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[:-1] or shape
+
+
 def _random_q6_k(shape: tuple[int, ...]) -> np.ndarray:
     """Blocks of 256 values in 210 bytes: random codes, small random scales (the writer cannot quantise this type)."""
     random = np.random.default_rng(11)
@@ -196,3 +212,28 @@ def _random_q6_k(shape: tuple[int, ...]) -> np.ndarray:
     raw[..., 192:208] = random.integers(1, 40, (rows, blocks, 16), dtype=np.uint8)
     raw[..., 208:] = np.array([2e-4], np.float16).view(np.uint8)
     return raw.reshape(*shape[:-1], -1)
+
+
+MIXTURE = Tiny(architecture="qwen3moe", pre="qwen2", head_norms=True, head_size=32, experts=8, used=3)
+CLAMPED_MIXTURE = Tiny(
+    architecture="gpt-oss",
+    pre="gpt-4o",
+    tied=False,
+    head_size=32,
+    layers=3,
+    experts=8,
+    sinks=True,
+    renamed={"ffn_norm": "post_attention_norm"},
+    biases=(
+        *(f"attn_{part}" for part in ("q", "k", "v", "output")),
+        *(f"ffn_{part}" for part in ("gate_inp", "gate_exps", "up_exps", "down_exps")),
+    ),
+    extra={
+        ".attention.sliding_window": 8,
+        ".rope.scaling.type": "yarn",
+        ".rope.scaling.factor": 8.0,
+        ".rope.scaling.original_context_length": 8,
+        ".rope.scaling.yarn_beta_fast": 0.5,
+        ".rope.scaling.yarn_beta_slow": 0.05,
+    },
+)

@@ -111,7 +111,13 @@ def test_a_tokenizer_of_another_kind_is_told_the_same_models(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("architecture", "kin"),
-    [("qwen3moe", "Qwen3"), ("gemma3n", "Gemma 3"), ("granitehybrid", "Granite 3"), ("phi2", "Phi-4"), ("mamba", None)],
+    [
+        ("qwen3moevl", "Qwen3-30B-A3B"),
+        ("gemma3n", "Gemma 3"),
+        ("granitehybrid", "Granite 3"),
+        ("phi2", "Phi-4"),
+        ("mamba", None),
+    ],
 )
 def test_an_unknown_family_is_told_its_kin(architecture: str, kin: str | None, tmp_path: Path):
     with pytest.raises(UnsupportedModelError) as caught:

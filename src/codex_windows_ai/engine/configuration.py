@@ -25,7 +25,8 @@ class EngineConfiguration:
     and all, of which the others are parts (`memory_plan.py`); 0 where nobody planned.
     `default_output_tokens` ends an answer whose request sets no limit: small models that fall
     into a loop would otherwise go on to the end of the window. `prefill_chunk` is the most prompt
-    tokens read in one pass, `prefill_seconds` what one step spends on reading. With `half_precision` keys
+    tokens read in one pass, `prefill_pairs` the most of them times the tokens that they see (0: any), and
+    `prefill_seconds` what one step spends on reading. With `half_precision` keys
     and values are float16 where the graph has them as float32.
     """
 
@@ -41,6 +42,7 @@ class EngineConfiguration:
     shared_saving: int = 1500
     default_output_tokens: int = 2048
     prefill_chunk: int = 256
+    prefill_pairs: int = 0
     prefill_seconds: float = 0.12
     speculating_sequences: int = 2
     half_precision: bool = False

@@ -45,6 +45,8 @@ class MemoryPlan:
     shared_prefix: int
     checkpoints: int = 0
     """Of recurrent states; 0 where the model has none."""
+    pairs: int = 0
+    """Tokens of a piece of a prompt, times those they see, for which `scratch` is enough; 0: any."""
 
     @property
     def parts(self) -> dict[str, int]:
@@ -69,6 +71,7 @@ class MemoryPlan:
             scratch_bytes=self.scratch,
             budget_bytes=self.budget,
             half_precision=self.half_precision,
+            prefill_pairs=self.pairs,
         )
 
 
@@ -118,7 +121,8 @@ def plan_memory(
         cache, shared, checkpoints = (cache + shared) // 2, 0, (cache + shared) // 2
     # Bounds of weights and scratch are generous: a model that needs less is not refused for them.
     weights = min(int(sizes.weights * _LOADED), (memory or total) - rest - sizes.scratch)
-    return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, slots, cache, shared, checkpoints)
+    kept = slots, cache, shared, checkpoints
+    return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, *kept, sizes.pairs)
 
 
 def _rest(sizes: ModelSizes, memory: int | None, total: int) -> int:

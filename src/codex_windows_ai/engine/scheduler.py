@@ -216,7 +216,12 @@ class Scheduler:
         if sequence.phase is not Phase.PREFILL:
             return None
         budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining, alone=alone)
-        return PrefillChunk(sequence, sequence.next_chunk(budget), agent)
+        return PrefillChunk(sequence, sequence.next_chunk(self._bounded(budget, sequence.computed)), agent)
+
+    def _bounded(self, tokens: int, behind: int) -> int:
+        """As many of these tokens as a pass has memory for, behind so many."""
+        pairs = self._configuration.prefill_pairs
+        return min(tokens, pairs // (behind + tokens)) if pairs else tokens
 
     def _next_to_prefill(self) -> Sequence | None:
         """The sequence whose prompt is read next."""

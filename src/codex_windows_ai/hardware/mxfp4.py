@@ -52,20 +52,11 @@ def _session(quantisation: str) -> Any:
         else:
             scales = numpy_helper.from_array(np.ones(shape, np.float32), f"{name}.scales")
         initializers.append(scales)
-    node = helper.make_node(
-        "QMoE",
-        ["routes", "told", "in.codes", "in.scales", "", "out.codes", "out.scales", ""],
-        ["found"],
-        domain="com.microsoft",
-        k=1,
-        activation_type="swiglu",
-        swiglu_fusion=1,
-        expert_weight_bits=4,
-        block_size=_BLOCK,
-        quant_type=quantisation,
-        weights_prepacked=int(is_fp4),
-        **({} if is_fp4 else {"accuracy_level": 4}),
-    )
+    attributes: dict[str, Any] = {"quant_type": quantisation, "expert_weight_bits": 4, "block_size": _BLOCK}
+    attributes |= {"weights_prepacked": 1} if is_fp4 else {"weights_prepacked": 0, "accuracy_level": 4}
+    attributes |= {"k": 1, "activation_type": "swiglu", "swiglu_fusion": 1}
+    inputs = ["routes", "told", "in.codes", "in.scales", "", "out.codes", "out.scales", ""]
+    node = helper.make_node("QMoE", inputs, ["found"], domain="com.microsoft", **attributes)
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ("routes", size))
         for name, size in (("routes", _SIZE), ("told", 1), ("found", _SIZE))

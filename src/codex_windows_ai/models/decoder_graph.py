@@ -21,6 +21,8 @@ KEY, PAST_KEY, PAST_VALUE = 1, 3, 4
 """Which input of ATTENTION is which: the keys (none where the query is packed with them), and the past."""
 NORMS = (14, 15)
 """Inputs of ATTENTION: weights of the norms of queries and keys, which it has on some devices only."""
+SINKS = 11
+"""Input of ATTENTION: for each head a score that nothing is read of."""
 EVICTS = "sliding_window_cache"
 """ATTENTION's attribute: past and present are as long as the window, and forget what lies before it."""
 
@@ -88,7 +90,7 @@ class DecoderGraph:
                 place = {entry.key: entry.value for entry in tensor.external_data}
                 length = int(place["length"]) if "length" in place else len(tensor.raw_data)
                 region = (place["location"], place.get("offset", "0")) if place else ("", name)
-                share = max(_used_share(node, tensor) for node in nodes)
+                share = max(self._used_share(node, tensor) for node in nodes)
                 regions[region] = max(regions.get(region, 0), length * share)
         return round(sum(regions.values()))
 
@@ -96,6 +98,21 @@ class DecoderGraph:
     def evicting(self) -> list[NodeProto]:
         """The attention that forgets what lies before its window."""
         return [node for node in self.nodes if node.op_type == ATTENTION and attribute(node, EVICTS)]
+
+    @cached_property
+    def scored_heads(self) -> int:
+        """Heads whose scores of all a pass's tokens with all before them lie in memory at once; of one layer, at most.
+
+        ONNX Runtime's processors go through them block by block, but not with sinks, nor with scores that are capped.
+        """
+        return max(
+            (
+                attribute(node, "num_heads")
+                for node in self.nodes
+                if node.op_type == ATTENTION and (len(node.input) > SINKS or _has(node, "softcap"))
+            ),
+            default=0,
+        )
 
     @cached_property
     def rotation_rows(self) -> list[int]:
@@ -160,6 +177,23 @@ class DecoderGraph:
     def _makers(self) -> dict[str, NodeProto]:
         return {name: node for node in self.nodes for name in node.output}
 
+    def _used_share(self, node: NodeProto, tensor: TensorProto) -> float:
+        """The share of a tensor that a token needs of it: of experts, which are its first axis, as many as it has."""
+        if node.op_type not in {"MoE", "QMoE"} or len(tensor.dims) < 2:
+            return 1.0
+        return min(1.0, self._routes(node) * (attribute(node, "k") or 1) / tensor.dims[0])
+
+    def _routes(self, node: NodeProto) -> int:
+        """Rows of a mixture of experts that a token has, where the graph itself chooses the experts, as ours does."""
+        from onnx import numpy_helper
+
+        told = self._makers.get(node.input[1])
+        while told is not None and told.op_type in {"OneHot", "Reshape"}:
+            told = self._makers.get(told.input[0])
+        if told is None or told.op_type != "TopK" or told.input[1] not in self._initializers:
+            return 1
+        return int(numpy_helper.to_array(self._initializers[told.input[1]]).item())
+
     def _rows(self, name: str) -> list[int]:
         if tensor := self._initializers.get(name):
             return [tensor.dims[0]] if len(tensor.dims) == 2 else []
@@ -196,11 +230,9 @@ def attribute(node: NodeProto, name: str) -> int:
     return next((entry.i for entry in node.attribute if entry.name == name), 0)
 
 
-def _used_share(node: NodeProto, tensor: TensorProto) -> float:
-    """The share of a tensor that a token needs of it: of experts, which are its first axis, `k`."""
-    if node.op_type not in {"MoE", "QMoE"} or len(tensor.dims) < 2:
-        return 1.0
-    return min(1.0, (attribute(node, "k") or 1) / tensor.dims[0])
+def _has(node: NodeProto, name: str) -> bool:
+    """Whether a node has an attribute that is a number other than 0."""
+    return any(entry.f for entry in node.attribute if entry.name == name)
 
 
 def _read(file: Path) -> ModelProto:

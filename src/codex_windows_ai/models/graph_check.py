@@ -62,6 +62,8 @@ _PASS_TOKENS, _PASS_SEQUENCES = 256, 16
 _PASS_WIDTH = 32
 """Numbers that are held for each token and channel, in all buffers that live at once."""
 _PASS_LEAST = 16 << 20
+_SCORES = 512 << 20
+"""Bytes of the scores of a pass, where they lie in memory: 256 tokens of gpt-oss behind 8,000, or 64 behind 32,000."""
 _DRIVEN = {"input_ids", "attention_mask", "position_ids"}
 _NEEDED = {"input_ids", "attention_mask"}
 
@@ -78,6 +80,8 @@ class ModelSizes:
     """Bytes that a pass needs meanwhile, at most."""
     state: int = 0
     """Bytes that a sequence takes however long it is, where layers have states instead of keys and values."""
+    pairs: int = 0
+    """Tokens of a pass, times those they see, for which that holds; 0: any."""
 
 
 def check_graphs(folder: ModelFolder) -> None:
@@ -129,8 +133,9 @@ def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFold
         weights=sum(file.stat().st_size for file in (graph.file, *weights)),
         token=sum(_token_bytes(value, graph, folder) for value in past),
         can_be_halved=all(value.type.tensor_type.elem_type == TensorProto.FLOAT for value in past),
-        scratch=_scratch(graph, folder),
+        scratch=_scratch(graph, folder) + (_SCORES if graph.scored_heads else 0),
         state=_state_bytes(graph, folder),
+        pairs=_SCORES // (4 * graph.scored_heads) if graph.scored_heads else 0,
     )
 
 

@@ -337,7 +337,7 @@ class Attention:
             attributes["local_window_size"] = spec.window
         if spec.softcap:
             attributes["softcap"] = spec.softcap
-        if spec.sinks:  # behind positions and a bias of scores
+        if self.vectors:  # behind positions and a bias of scores
             more = ("", "", self.vectors[0].name)
         if inputs.ragged:
             more = (*more, *[""] * (_QUERY_LENGTHS - _MORE - len(more)), inputs.query_lengths)

@@ -196,7 +196,8 @@ class QuantizedProducts:
 
     def _form(self, matrix: Matrix) -> BlockForm | FloatForm:
         form = self.forms[matrix.name]
-        assert not isinstance(form, Fp4Form), f"{matrix.name} is no matrix of experts"
+        if isinstance(form, Fp4Form):
+            raise TypeError(f"{matrix.name} is no matrix of experts")
         return form
 
 

@@ -159,7 +159,7 @@ class WeightWriter:
                     case BlockForm():
                         self._write_repacked(pool, matrix)
                     case Fp4Form():
-                        raise AssertionError(f"{matrix.name} is no matrix of experts")
+                        raise TypeError(f"{matrix.name} is no matrix of experts")
             for done, matrix in enumerate(self.decoder.experts, len(matrices)):
                 progress("convert", done, total)
                 experts.write(pool, matrix)

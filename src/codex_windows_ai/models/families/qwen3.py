@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from codex_windows_ai.models.families.family import Family
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 from codex_windows_ai.models.spec import DecoderSpec
@@ -12,7 +14,7 @@ def _read(metadata: Hyperparameters) -> DecoderSpec:
 
 
 def _read_experts(metadata: Hyperparameters) -> DecoderSpec:
-    return metadata.decoder(metadata.with_head_norms(metadata.layers_of_experts()))
+    return replace(metadata.decoder(metadata.with_head_norms(metadata.layers_of_experts())), family="qwen3")
 
 
 FAMILY = Family("qwen3", ("Qwen3",), _read)

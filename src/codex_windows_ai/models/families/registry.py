@@ -11,6 +11,7 @@ from codex_windows_ai.models.contents import shown
 from codex_windows_ai.models.families import (
     gemma,
     gemma4,
+    gpt_oss,
     granite,
     lfm2,
     llama,
@@ -43,6 +44,7 @@ FAMILIES: dict[str, Family] = {
         mistral3.FAMILY,
         phi3.FAMILY,
         granite.FAMILY,
+        gpt_oss.FAMILY,
         smollm3.FAMILY,
         lfm2.FAMILY,
     )

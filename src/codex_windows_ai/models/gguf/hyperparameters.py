@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.gguf.layout import Layout
 from codex_windows_ai.models.gguf.rope_scaling import read_rope
-from codex_windows_ai.models.spec import AttentionSpec, DecoderSpec, LayerSpec, MlpSpec, MoeSpec, RopeSpec
+from codex_windows_ai.models.spec import AttentionSpec, ClampedSpec, DecoderSpec, LayerSpec, MlpSpec, MoeSpec, RopeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +181,7 @@ class Hyperparameters:
         """The MLP of one layer."""
         return MlpSpec(self.size("feed_forward_length", layer=layer), biases=self.biases(layer, "gate", "up", "down"))
 
-    def mixture(self, layer: int) -> MoeSpec:
+    def mixture(self, layer: int, clamped: ClampedSpec | None = None) -> MoeSpec:
         """The experts of one layer, and the one that reads all tokens where the file has that."""
         parts = {"gate": "experts.gate", "down": "experts.down", "router": "router"}
         found = self.biases(layer, *parts.values())
@@ -191,11 +191,13 @@ class Hyperparameters:
             self.size("expert_count"),
             self.size("expert_used_count"),
             biases=frozenset(part for part, name in parts.items() if name in found),
+            clamped=clamped,
             scale=self.scale("expert_weights_scale", 1),
             shared=MlpSpec(self.size("expert_shared_feed_forward_length")) if has_shared else None,
         )
 
-    def layers_of_experts(self) -> list[LayerSpec]:
+    def layers_of_experts(self, *, clamped: ClampedSpec | None = None, whole_pairs: bool = True) -> list[LayerSpec]:
         """Layers of attention and experts. Raises UnsupportedModelError, as `dense_layers`."""
-        rope = read_rope(self)
-        return [LayerSpec(self.attention(layer, rope), self.mixture(layer)) for layer in range(self.layer_count())]
+        rope = read_rope(self, whole_pairs=whole_pairs)
+        layers = range(self.layer_count())
+        return [LayerSpec(self.attention(layer, rope), self.mixture(layer, clamped)) for layer in layers]

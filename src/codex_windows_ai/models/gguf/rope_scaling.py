@@ -38,8 +38,11 @@ def read_size(metadata: Hyperparameters) -> int:
     return size
 
 
-def read_rope(metadata: Hyperparameters) -> RopeSpec:
-    """The rotary embedding. Raises UnsupportedModelError: a scaling that is not built. ModelFileError: bad values."""
+def read_rope(metadata: Hyperparameters, *, whole_pairs: bool = True) -> RopeSpec:
+    """The rotary embedding; YaRN's ramp goes from one of its `whole_pairs` to another, or begins and ends between them.
+
+    Raises UnsupportedModelError: a scaling that is not built. ModelFileError: bad values.
+    """
     scaling = metadata.file.text(metadata.key("rope.scaling.type"), "linear")
     if scaling not in SCALINGS:
         raise UnsupportedModelError(
@@ -53,7 +56,7 @@ def read_rope(metadata: Hyperparameters) -> RopeSpec:
     if scaling == "linear":
         divisors = [divisor * factor for divisor in divisors]
     elif scaling == "yarn":
-        steps = _yarn_divisors(metadata, size, base, factor)
+        steps = _yarn_divisors(metadata, size, base, factor, whole_pairs=whole_pairs)
         divisors = [divisor * step for divisor, step in zip(divisors, steps, strict=True)]
         magnitude *= _yarn_magnitude(metadata, factor)
     return RopeSpec(size, base, tuple(divisors) if any(divisor != 1 for divisor in divisors) else (), magnitude)
@@ -73,7 +76,9 @@ def trained_length(metadata: Hyperparameters) -> int:
     return metadata.size("rope.scaling.original_context_length", metadata.size("context_length"))
 
 
-def _yarn_divisors(metadata: Hyperparameters, size: int, base: float, factor: float) -> list[float]:
+def _yarn_divisors(
+    metadata: Hyperparameters, size: int, base: float, factor: float, *, whole_pairs: bool
+) -> list[float]:
     """YaRN's (arXiv 2309.00071, section 3.2): `factor` for slow frequencies, 1 for fast ones, between them a ramp."""
     length = trained_length(metadata)
 
@@ -81,8 +86,10 @@ def _yarn_divisors(metadata: Hyperparameters, size: int, base: float, factor: fl
         turns = metadata.number(f"rope.scaling.yarn_{key}", _NUMBERS, often)
         return size * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(max(base, 1 + 1e-6)))
 
-    first = max(math.floor(pair_that_turns("beta_fast", 32.0)), 0)
-    last = min(math.ceil(pair_that_turns("beta_slow", 1.0)), size - 1)
+    first, last = pair_that_turns("beta_fast", 32.0), pair_that_turns("beta_slow", 1.0)
+    if whole_pairs:
+        first, last = math.floor(first), math.ceil(last)
+    first, last = max(first, 0), min(last, size - 1)
     slow = (min(max((pair - first) / max(last - first, 0.001), 0.0), 1.0) for pair in range(size // 2))
     return [1 / (1 - share * (1 - 1 / factor)) for share in slow]
 

@@ -1,0 +1,81 @@
+"""Mixtures of experts in the engine: many at once get what each would get alone, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from gguf import GGMLQuantizationType as Kind
+
+from codex_windows_ai.engine.configuration import EngineConfiguration
+from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.request import EngineRequest
+from codex_windows_ai.engine.scheduler import PrefillChunk
+from codex_windows_ai.models.folder import ModelFolder, read_model_folder
+from codex_windows_ai.protocol.request import SamplingParameters
+from tests.engine.clients import Client, chosen_in, run
+from tests.engine.oracle import Oracle
+from tests.models.synthetic import CLAMPED_MIXTURE, MIXTURE
+from tests.models.test_convert import converted
+
+
+@pytest.fixture(scope="module", params=[MIXTURE, CLAMPED_MIXTURE], ids=lambda tiny: tiny.architecture)
+def mixture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    tiny = replace(request.param, kind=Kind.Q8_0, context=512)
+    return read_model_folder(converted(tiny, tmp_path_factory.mktemp("mixture")))
+
+
+def asked(agent: int, length: int) -> EngineRequest:
+    prompt = tuple((7 * n + agent * (n > 40)) % 250 for n in range(length))
+    sampling = SamplingParameters(temperature=1.0, seed=agent, logprobs=0)
+    return EngineRequest(prompt, agent=str(agent), max_output_tokens=12, sampling=sampling)
+
+
+def core_of(folder: ModelFolder, **configuration: int) -> EngineCore:
+    return EngineCore(folder, EngineConfiguration(threads=1, prefill_chunk=32, **configuration))
+
+
+def test_seeded_answers_are_those_of_the_oracle_however_busy_the_engine_is(mixture: ModelFolder) -> None:
+    core = core_of(mixture)
+    requests = [asked(agent, 60 + 13 * agent) for agent in range(5)]
+    expected = [chosen_in(Oracle(core).answer(request)) for request in requests]
+    clients = [Client(core, request) for request in requests]
+    run(core)
+    assert [client.said for client in clients] == expected
+    again = [Client(core, request) for request in reversed(requests)]  # behind cached prefixes
+    run(core)
+    assert [client.said for client in reversed(again)] == expected
+
+
+def test_pieces_shrink_with_what_they_see(mixture: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores beside sinks lie in memory, each token's with all before it."""
+    core = core_of(mixture, prefill_pairs=32 * 100)
+    expected = chosen_in(Oracle(core).answer(asked(1, 300)))
+    pieces: list[tuple[int, int]] = []
+    execute = core.execute
+
+    def noted(step: object) -> None:
+        if isinstance(step, PrefillChunk):
+            pieces.append((step.sequence.computed, step.tokens))
+        execute(step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(core, "execute", noted)
+    client = Client(core, asked(1, 300))
+    run(core)
+    assert client.said == expected
+    assert {tokens for behind, tokens in pieces if behind < 60} == {32}
+    assert all(tokens <= 18 for behind, tokens in pieces if behind > 200)  # a step of 16, and two that stay together
+
+
+def test_a_graph_with_sinks_says_how_many_pairs_fit(mixture: ModelFolder, tmp_path: Path) -> None:
+    from codex_windows_ai.engine.memory_plan import plan_memory
+    from codex_windows_ai.models.graph_check import check_graphs, read_sizes
+
+    check_graphs(mixture)
+    sizes = read_sizes(mixture)
+    has_sinks = "gptoss" in (mixture.path / "genai_config.json").read_text(encoding="utf-8")
+    assert (sizes.pairs > 0) == has_sinks
+    if has_sinks:
+        assert sizes.pairs * 4 * CLAMPED_MIXTURE.heads <= 1 << 29
+    assert plan_memory(sizes, 512).configure(1, 0.1).prefill_pairs == sizes.pairs
