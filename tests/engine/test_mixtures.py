@@ -28,8 +28,8 @@ def mixture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def asked(agent: int, length: int) -> EngineRequest:
     prompt = tuple((7 * n + agent * (n > 40)) % 250 for n in range(length))
-    sampling = SamplingParameters(temperature=1.0, seed=agent, logprobs=0)
-    return EngineRequest(prompt, agent=str(agent), max_output_tokens=12, sampling=sampling)
+    sampling = SamplingParameters(temperature=1.0, seed=agent)
+    return EngineRequest(prompt, agent=str(agent), max_output_tokens=12, sampling=sampling, top_logprobs=0)
 
 
 def core_of(folder: ModelFolder, **configuration: int) -> EngineCore:
