@@ -11,6 +11,7 @@ import pytest
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
 from codex_windows_ai.models.convert.configuration import MODEL
 from codex_windows_ai.models.families.family import Family
+from codex_windows_ai.models.families.refused import REFUSALS
 from codex_windows_ai.models.families.registry import FAMILIES, read_spec
 from codex_windows_ai.models.folder import CPU_MODEL
 from codex_windows_ai.models.gguf.file import GgufFile
@@ -114,9 +115,9 @@ def test_a_tokenizer_of_another_kind_is_told_the_same_models(tmp_path: Path):
     [
         ("qwen3moevl", "Qwen3-30B-A3B"),
         ("gemma3n", "Gemma 3"),
-        ("granitehybrid", "Granite 3"),
+        ("granitemoe", "Granite 3"),
         ("phi2", "Phi-4"),
-        ("mamba", None),
+        ("rwkv6", None),
     ],
 )
 def test_an_unknown_family_is_told_its_kin(architecture: str, kin: str | None, tmp_path: Path):
@@ -125,6 +126,22 @@ def test_an_unknown_family_is_told_its_kin(architecture: str, kin: str | None, t
     hint = str(caught.value.hint)
     assert hint.startswith("Use a GGUF file" if kin is None else "Of its kind ")
     assert kin is None or kin in hint.partition(" work. ")[0]
+
+
+@pytest.mark.parametrize("architecture", REFUSALS)
+def test_what_is_known_not_to_run_is_refused_with_the_reason_and_the_nearest(architecture: str, tmp_path: Path):
+    models, reason, nearest, only_with = REFUSALS[architecture]
+    extra = {f".{only_with}": 8} if only_with else {}
+    with pytest.raises(UnsupportedModelError) as caught:
+        converted(Tiny(architecture=architecture, layers=1, extra=extra), tmp_path)
+    assert f"`{architecture}` ({models})" in caught.value.message
+    assert reason in caught.value.message
+    assert str(caught.value.hint).startswith(f"The nearest that runs: {' or '.join(nearest)}. Use a GGUF file of ")
+
+
+def test_the_nearest_of_what_is_refused_runs():
+    assert {model for refusal in REFUSALS.values() for model in refusal.nearest} <= {*models()}
+    assert not [name for name, refusal in REFUSALS.items() if name in FAMILIES and not refusal.only_with]
 
 
 def spec_of(tiny: Tiny, tmp_path: Path) -> DecoderSpec:

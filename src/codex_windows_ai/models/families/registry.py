@@ -22,6 +22,7 @@ from codex_windows_ai.models.families import (
     qwen35,
     smollm3,
 )
+from codex_windows_ai.models.families.refused import refuse_known
 from codex_windows_ai.models.families.unread import refuse_unread
 from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
 
@@ -55,6 +56,7 @@ _LEAST_LIKENESS = 3  # letters with which the names of two architectures begin a
 
 def family_of(file: GgufFile) -> Family:
     """The family of a file. Raises UnsupportedModelError: none that exists here."""
+    refuse_known(file, _known())
     family = FAMILIES.get(file.architecture)
     if family is None:
         raise UnsupportedModelError(
@@ -87,11 +89,15 @@ def read_spec(file: GgufFile) -> DecoderSpec:
 
 def _hint(architecture: str) -> str:
     """What to use instead: the nearest of kin first."""
-    hint = f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format."
+    hint = _known()
     kin = max(FAMILIES.values(), key=lambda family: _likeness(family.name, architecture))
     if _likeness(kin.name, architecture) < _LEAST_LIKENESS:
         return hint
     return f"Of its kind {' and '.join(kin.models)} work. {hint}"
+
+
+def _known() -> str:
+    return f"Use a GGUF file of {known_models('or')}, or a model folder in the ONNX Runtime GenAI format."
 
 
 def _likeness(one: str, other: str) -> int:
