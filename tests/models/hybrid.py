@@ -25,29 +25,39 @@ class TinyQwen35(Tiny):
     said_width: int = 0
     """What the metadata says of all value heads together; 0: what is true."""
     kernel: int = 4
+    shared: int = 64
+    """Width of the expert that all tokens share, where there are experts."""
     drafts: bool = False
     """A block that drafts follows the layers."""
 
     def write_metadata(self, writer: gguf.GGUFWriter) -> None:
         super().write_metadata(writer)
         if self.drafts:
-            writer.kv_data[0]["qwen35.block_count"].value += 1
+            writer.kv_data[0][f"{self.architecture}.block_count"].value += 1
             writer.add_nextn_predict_layers(1)
+        if self.experts:
+            writer.add_expert_shared_feed_forward_length(self.shared)
         writer.add_rope_dimension_sections([2, 1, 1, 0])
         writer.add_ssm_conv_kernel(self.kernel)
         writer.add_ssm_state_size(self.state_size)
         writer.add_ssm_group_count(self.key_heads)
         writer.add_ssm_time_step_rank(self.value_heads)
         writer.add_ssm_inner_size(self.said_width or self.value_heads * self.value_size)
-        writer.add_uint32("qwen35.full_attention_interval", 4)  # whatever the layers are, as llama.cpp's converter does
+        writer.add_uint32(
+            f"{self.architecture}.full_attention_interval", 4
+        )  # whatever the layers are, as llama.cpp's converter does
         recurrent = [layer not in self.attention_at for layer in range(self.layers)]
-        writer.add_array("qwen35.attention.recurrent_layers", recurrent + [False] * self.drafts)
+        writer.add_array(f"{self.architecture}.attention.recurrent_layers", recurrent + [False] * self.drafts)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = super().shapes()
         for layer in range(self.layers):
             block = f"blk.{layer}"
             shapes[f"{block}.post_attention_norm.weight"] = shapes.pop(f"{block}.ffn_norm.weight")
+            if self.experts:
+                shapes |= {f"{block}.ffn_{part}_shexp.weight": (self.shared, self.hidden) for part in ("gate", "up")}
+                shapes[f"{block}.ffn_down_shexp.weight"] = (self.hidden, self.shared)
+                shapes[f"{block}.ffn_gate_inp_shexp.weight"] = (self.hidden,)
             if layer in self.attention_at:
                 shapes[f"{block}.attn_q.weight"] = (2 * self.heads * self.head_size, self.hidden)
             else:

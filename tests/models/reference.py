@@ -28,7 +28,7 @@ ROTATES_NEIGHBOURS = frozenset({"llama", "mistral3", "granite", "smollm3"})
 """Architectures whose query and key rows llama.cpp rotates as neighbours (`LLAMA_ROPE_TYPE_NORM` in its
 src/llama-model.cpp); those of all others it rotates as halves. Not read from a family's layout, which it checks."""
 ROTATES_HALVES = frozenset(
-    {"qwen2", "qwen3", "qwen3moe", "qwen35", "lfm2", "gemma2", "gemma3", "gemma4", "phi3", "gpt-oss"}
+    {"qwen2", "qwen3", "qwen3moe", "qwen35", "qwen35moe", "lfm2", "gemma2", "gemma3", "gemma4", "phi3", "gpt-oss"}
 )
 GEMMA = frozenset({"gemma2", "gemma3", "gemma4"})
 
@@ -76,7 +76,7 @@ def final_states(
             attended = _norm(file, f"{block}.post_attention_norm", attended)
         hidden += residual_scale * attended
         name = f"{block}.post_attention_norm"
-        if file.architecture not in ("gpt-oss", "qwen35"):
+        if file.architecture not in ("gpt-oss", "qwen35", "qwen35moe"):
             name = f"{block}.ffn_norm"
         normed = _norm(file, name, hidden)
         observe(name, normed)
@@ -191,7 +191,7 @@ def _attention(file: GgufFile, spec: AttentionSpec, number: int, normed: Array, 
         named = [part if f"{block}.attn_{part}.weight" in file.tensors else "k" for part in wanted]
         read = [_product(file, f"{block}.attn_{part}", normed) for part in named]
     gate = np.float32(1)
-    if file.architecture == "qwen35":
+    if file.architecture.startswith("qwen35"):
         read[0], closed = np.split(read[0].reshape(batch, length, spec.heads, -1), 2, axis=-1)
         gate = (1 / (1 + np.exp(-closed))).reshape(batch, length, -1)
     query, *own = (part.reshape(batch, length, -1, spec.head_size) for part in read)

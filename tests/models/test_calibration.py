@@ -15,8 +15,9 @@ from tests.models import reference
 from tests.models.hybrid import TinyLfm2, TinyQwen35
 from tests.models.synthetic import Tiny
 from tests.models.test_convert import SHAPES
+from tests.models.test_hybrids import MODELS
 
-HYBRIDS = {"qwen35": TinyQwen35(attention_at=(1, 3)), "lfm2": TinyLfm2()}
+HYBRIDS = {"qwen35": TinyQwen35(attention_at=(1, 3)), "qwen35moe": MODELS["qwen35moe"], "lfm2": TinyLfm2()}
 
 
 @pytest.mark.parametrize("tiny", (SHAPES | HYBRIDS).values(), ids=(SHAPES | HYBRIDS).keys())

@@ -23,6 +23,7 @@ MODELS = {
     "qwen35": TinyQwen35(),
     "qwen35, as many key heads": TinyQwen35(value_heads=2, tied=False),
     "qwen35, another order": TinyQwen35(attention_at=(0, 2), key_heads=1, value_size=32, drafts=True),
+    "qwen35moe": TinyQwen35(architecture="qwen35moe", experts=8, used=3),
     "lfm2": TinyLfm2(),
 }
 ROUNDED = 0.25

@@ -1,4 +1,5 @@
-"""Qwen3.5, 3.6 and 3.8: most layers are gated delta nets, the others attention whose output is gated.
+"""Qwen3.5, 3.6 and 3.8: most layers are gated delta nets, the others attention whose output is gated; of MLPs, or of
+experts beside one that all tokens share.
 
 llama.cpp's converter has added the 1 to the weights of the norms, and put value heads in an order in which all key
 heads take turns.
@@ -16,23 +17,34 @@ from codex_windows_ai.models.gguf.rope_scaling import read_rope
 from codex_windows_ai.models.spec import DecoderSpec, LayerSpec, LinearAttentionSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codex_windows_ai.models.gguf.hyperparameters import Hyperparameters
+    from codex_windows_ai.models.spec import MlpSpec, MoeSpec
 
 _RECURRENT = "attention.recurrent_layers"
 
 
 def _read(metadata: Hyperparameters) -> DecoderSpec:
+    return replace(_decoder(metadata, metadata.mlp), family="qwen3_5_text")
+
+
+def _read_experts(metadata: Hyperparameters) -> DecoderSpec:
+    return replace(_decoder(metadata, metadata.mixture), family="qwen3_5_moe_text")
+
+
+def _decoder(metadata: Hyperparameters, feed_forward: Callable[[int], MlpSpec | MoeSpec]) -> DecoderSpec:
     rope, linear = read_rope(metadata), _linear_attention(metadata)
     layers = [
         LayerSpec(
             linear
             if is_recurrent
             else replace(metadata.attention(layer, rope), head_norms=frozenset({"query", "key"}), gated=True),
-            metadata.mlp(layer),
+            feed_forward(layer),
         )
         for layer, is_recurrent in enumerate(_recurrent_layers(metadata))
     ]
-    return replace(metadata.decoder(layers), family="qwen3_5_text")
+    return metadata.decoder(layers)
 
 
 def _linear_attention(metadata: Hyperparameters) -> LinearAttentionSpec:
@@ -62,9 +74,7 @@ def _recurrent_layers(metadata: Hyperparameters) -> list[bool]:
     return [bool(value) for value in listed[:count]]
 
 
-FAMILY = Family(
-    "qwen35",
-    ("Qwen3.5", "Qwen3.6 (dense)", "Qwen3.8"),
-    _read,
-    Layout({**TENSORS, "feed_forward_norm": "post_attention_norm"}),
-)
+_LAYOUT = Layout({**TENSORS, "feed_forward_norm": "post_attention_norm"})
+
+FAMILY = Family("qwen35", ("Qwen3.5", "Qwen3.6-27B", "Qwen3.8-27B"), _read, _LAYOUT)
+EXPERTS = Family("qwen35moe", ("Qwen3.5-35B-A3B", "Qwen3.6-35B-A3B"), _read_experts, _LAYOUT)

@@ -39,6 +39,7 @@ FAMILIES: dict[str, Family] = {
         qwen3.FAMILY,
         qwen3.EXPERTS,
         qwen35.FAMILY,
+        qwen35.EXPERTS,
         gemma.GEMMA2,
         gemma.GEMMA3,
         gemma4.FAMILY,
