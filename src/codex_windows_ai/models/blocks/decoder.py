@@ -57,7 +57,7 @@ class Layer:
             else ()
         )
         self._residual_scale = spec.residual_scale
-        self._input = LayerInput(number, spec, decoder) if decoder.layer_input_size else None
+        self._input = LayerInput(number, decoder) if decoder.layer_input_size else None
         self._output_scale = Vector("output_scale", number, 1) if spec.output_scale else None
 
     @property

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from codex_windows_ai.models.blocks.mlp import activated
 from codex_windows_ai.models.blocks.norm import Norm
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
+from codex_windows_ai.models.spec import Activation
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.graph_builder import GraphBuilder
     from codex_windows_ai.models.blocks.products import Products
-    from codex_windows_ai.models.spec import DecoderSpec, LayerSpec
+    from codex_windows_ai.models.spec import DecoderSpec
+
+_ACTIVATION = Activation.GELU_TANH  # of all families that have such inputs
 
 
 class LayerInputs:
@@ -50,9 +53,9 @@ class LayerInputs:
 class LayerInput:
     """What one layer makes of its input."""
 
-    def __init__(self, layer: int, spec: LayerSpec, decoder: DecoderSpec) -> None:
+    def __init__(self, layer: int, decoder: DecoderSpec) -> None:
         size, hidden_size = decoder.layer_input_size, decoder.hidden_size
-        self._layer, self._activation = layer, spec.mlp.activation
+        self._layer = layer
         self._gate = Matrix("input_gate", layer, size, hidden_size)
         self._projection = Matrix("input_projection", layer, hidden_size, size)
         self.norm = Norm(Vector("post_input_norm", layer, hidden_size), decoder.norm_epsilon, f"layers.{layer}.brought")
@@ -62,6 +65,6 @@ class LayerInput:
         """The hidden state with it, [batch, sequence, hidden_size]."""
         at = f"layers.{self._layer}.input"
         gate = products.multiply(build, self._gate, hidden, f"{at}_gate.output")
-        weighed = build.node("Mul", [activated(build, self._activation, gate, f"{at}_"), layer_input], f"{at}_weighed")
+        weighed = build.node("Mul", [activated(build, _ACTIVATION, gate, f"{at}_"), layer_input], f"{at}_weighed")
         brought = products.multiply(build, self._projection, weighed, f"{at}_projection.output")
         return build.node("Add", [hidden, self.norm.apply(build, brought)], f"{at}_added")
