@@ -6,6 +6,7 @@ What keys and tensors mean is what llama.cpp's src/llama-context.cpp and ggml's 
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 SCALINGS = ("none", "linear", "yarn", "longrope")
 _BASES, _NUMBERS = (1.0, 1e15), (1e-6, 1e6)
 """Far beyond what models have, and near enough for all arithmetic to stay finite."""
-_UNTURNED = 1e30
-"""Factors as large as that stand for pairs that do not turn at all, as Gemma 4's files have them."""
+_UNTURNED = struct.unpack("f", struct.pack("f", 1e30))[0]
+"""The factor that stands for pairs that do not turn at all in Gemma 4's files, as float32 has it."""
 _FACTORS, _LONG_FACTORS, _SHORT_FACTORS = (f"rope_{kind}.weight" for kind in ("freqs", "factors_long", "factors_short"))
 
 
@@ -112,7 +113,7 @@ def _frequency_factors(metadata: Hyperparameters, count: int) -> list[float]:
             continue
         factors = [float(value) for value in file.read_rows(file.tensor(name, count))[0]]
         least, most = _NUMBERS
-        if not all(least <= factor <= most or _UNTURNED <= factor < math.inf for factor in factors):
+        if not all(least <= factor <= most or factor == _UNTURNED for factor in factors):
             raise ModelFileError(f"{file.path}: `{name}` must hold values from {least:g} to {most:g}.")
-        return [math.inf if factor >= _UNTURNED else factor for factor in factors]
+        return [math.inf if factor == _UNTURNED else factor for factor in factors]
     return []
