@@ -9,7 +9,8 @@ from codex_windows_ai.chat.answer_reader import CallReader, Steps
 from codex_windows_ai.chat.call_grammar import Rules, add_start, several, without_text
 from codex_windows_ai.chat.conversation import identifier
 from codex_windows_ai.chat.format import AnswerParser
-from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
+from codex_windows_ai.chat.spelling_format import SpellingFormat
+from codex_windows_ai.chat.tool_format import custom_as_function
 from codex_windows_ai.chat.written import Obeyed, Written, chained
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call
@@ -70,7 +71,7 @@ class JsonForm:
         return f" {_IDENTIFIER} ".join(rules.literal(one) for one in around)
 
 
-class JsonFormat(ToolFormat):
+class JsonFormat(SpellingFormat):
     """A format whose calls have a `JsonForm`, of which the first marker is the form's."""
 
     form: JsonForm

@@ -1,10 +1,9 @@
-"""What formats with calls have in common: the conversation, and the tools, by the model's template or in words."""
+"""What formats with calls have in common: the conversation and the tools, by the model's template."""
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -34,8 +33,8 @@ CUSTOM_PARAMETERS: dict[str, Any] = {
 class ToolFormat(ChatFormat):
     """A format that calls tools in a form of its own.
 
-    Where the model's template writes calls in that form, it is given tools, calls and results. Where it does not, the
-    tools are told of in words, in the system message, and calls are spelled as the model is told to.
+    The model's template is given tools, calls and results, and writes calls in that form. A format that can do without
+    such a template is a `SpellingFormat`.
     """
 
     markers: ClassVar[tuple[str, ...]]
@@ -43,8 +42,6 @@ class ToolFormat(ChatFormat):
     control: ClassVar[tuple[str, ...]] = ()
     """What else the format writes that may be a token."""
 
-    only_native: ClassVar[bool] = False
-    """Only a template can write calls, not the format itself."""
     spells_words: ClassVar[bool] = False
     """Words that a template leaves out beside calls stand before them in one turn, as the model wrote them."""
     custom_as_text: bool = False
@@ -55,16 +52,17 @@ class ToolFormat(ChatFormat):
         take_control_tokens((*self.markers, *self.control), (), tokenizer)
         self.native = self.written_in(template.calls.written)
         """The model's template writes calls in this form."""
-        if self.only_native and not self.native:
+        if self.speller is None and not self.takes_tools:
             raise SettingsError(
-                f"The chat format `{self.name}` does not fit this model: its template writes no calls in that form.",
+                f"The chat format `{self.name}` does not fit this model: its template takes no tools, or writes no "
+                "calls in that form.",
                 hint="Leave the setting `chat_format` at `auto`.",
             )
         between = template.calls.between
         opening = self.opening(PROBE)
         self._writer = TurnWriter(
             style=template.calls,
-            spell=None if self.only_native else self.spell,
+            spell=self.speller,
             native=self.native,
             separator=between.removesuffix(opening) if between.endswith(opening) else "",
             alternates=template.alternates,
@@ -100,9 +98,10 @@ class ToolFormat(ChatFormat):
     def opening(cls, name: str) -> str:
         """What the first call of an answer begins with, up to the tool's name."""
 
-    @abstractmethod
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """Calls that follow on each other, as the model writes them."""
+    @property
+    def speller(self) -> Callable[[Sequence[Call]], Written] | None:
+        """What writes calls that follow on each other, as the model does; None: only the template can."""
+        return None
 
     @abstractmethod
     def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
@@ -152,18 +151,7 @@ class ToolFormat(ChatFormat):
     def conversation(self, messages: Sequence[Message], tools: ToolSet) -> tuple[Turns, list[dict[str, Any]] | None]:
         """The turns, and the tools that the template is told of."""
         turns = self._writer.turns(messages if self.custom_as_text else [_with_functions(one) for one in messages])
-        if not tools.tools:
-            return turns, None
-        if self.takes_tools:
-            return turns, [self.described(tool) for tool in tools.tools]
-        return self.told(turns, tools), None
-
-    def told(self, turns: Turns, tools: ToolSet) -> Turns:
-        """The conversation with the tools in words at the end of its system message."""
-        words = self.instructions(tools)
-        if turns and turns[0]["role"] == "system":
-            return [{"role": "system", "content": f"{turns[0]['content']}\n\n{words}"}, *turns[1:]]
-        return [{"role": "system", "content": words}, *turns]
+        return turns, [self.described(tool) for tool in tools.tools] if tools.tools else None
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match, so that every call is well formed.
@@ -181,24 +169,6 @@ class ToolFormat(ChatFormat):
         if tool.kind == "function":
             return as_function(tool.qualified_name, tool.description, tool.parameters)
         return as_function(tool.qualified_name, custom_description(tool), CUSTOM_PARAMETERS)
-
-    def instructions(self, tools: ToolSet) -> str:
-        """What a model is told of its tools in words."""
-        example = Call("function", "function_name", '{"argument": "value"}', "")
-        definitions = (json.dumps(self.described(tool), ensure_ascii=False) for tool in tools.tools)
-        return _INSTRUCTIONS.format(definitions="\n".join(definitions), example=self.spell((example,)).text)
-
-
-_INSTRUCTIONS = """# Tools
-
-You can call these functions, each described as JSON:
-<tools>
-{definitions}
-</tools>
-
-To call one, answer with its name and its arguments as JSON, like this:
-{example}
-What it returns comes back to you in <tool_response></tool_response>."""
 
 
 def _with_functions(message: Message) -> Message:

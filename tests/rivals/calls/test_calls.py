@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from codex_windows_ai.chat.formats import FORMATS, chat_format
-from codex_windows_ai.chat.tool_format import ToolFormat
+from codex_windows_ai.chat.spelling_format import SpellingFormat
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.engine import Engine
 from codex_windows_ai.engine.request import EngineRequest
@@ -25,7 +25,7 @@ from tests.rivals.calls.mcp_tools import TOOLS
 
 pytestmark = pytest.mark.slow
 
-IN_WORDS = [kind.name for kind in FORMATS if issubclass(kind, ToolFormat) and not kind.only_native]
+IN_WORDS = [kind.name for kind in FORMATS if issubclass(kind, SpellingFormat)]
 MOST_TOKENS = 300
 SEEDS = 5
 

@@ -7,7 +7,6 @@ it). Only the template can write calls, as they, and what they returned, stand w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, cast
 
 from codex_windows_ai.chat.answer_reader import CallReader, Steps
@@ -18,11 +17,9 @@ from codex_windows_ai.chat.schema import FollowedSchema, closest_schema
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
 from codex_windows_ai.chat.value_kinds import Schema, kinds_of, resolved
-from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.json_values import as_object
-from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import Tool, ToolSet
 
 MARKER, END, QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
@@ -37,7 +34,6 @@ class Gemma4(ToolFormat):
     name = "gemma4"
     markers = (MARKER,)
     control = (END, QUOTE)
-    only_native = True
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         super().__init__(template, tokenizer)
@@ -52,10 +48,6 @@ class Gemma4(ToolFormat):
     def opening(cls, name: str) -> str:
         """As all formats."""
         return f"{MARKER}{_CALL}"
-
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """As all formats; the template writes them instead."""
-        raise NotImplementedError
 
     def call_grammar(self, rules: Rules, tool_set: ToolSet, text: Grammar | None) -> None:
         """As all formats."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +21,9 @@ from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
-from codex_windows_ai.chat.written import Written
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.answer import ReasoningPiece
 from codex_windows_ai.protocol.grammar import Grammar
-from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import ToolName, ToolSet
 
 START, CHANNEL, MESSAGE, CONSTRAIN = "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>"
@@ -45,7 +42,6 @@ class Harmony(ToolFormat):
     name = "harmony"
     markers = (CHANNEL,)
     control = (START, MESSAGE, CONSTRAIN, *_ENDS)
-    only_native = True
     reads_reasoning = True
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
@@ -62,10 +58,6 @@ class Harmony(ToolFormat):
     def opening(cls, name: str) -> str:
         """As all formats."""
         return f" to={_FUNCTIONS}"
-
-    def spell(self, calls: Sequence[Call]) -> Written:
-        """As all formats; the template writes them instead."""
-        raise NotImplementedError
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match; None where nothing is asked of it, and no tool is told of."""

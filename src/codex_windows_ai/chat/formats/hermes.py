@@ -28,8 +28,9 @@ from codex_windows_ai.chat.answer_reader import CallReader, Steps
 from codex_windows_ai.chat.call_grammar import MOST_CALLS, Rules, add_start, several, without_calls
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS
 from codex_windows_ai.chat.format import AnswerParser
+from codex_windows_ai.chat.spelling_format import SpellingFormat
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat, as_function, custom_description
+from codex_windows_ai.chat.tool_format import as_function, custom_description
 from codex_windows_ai.chat.written import Written, chained, obeyed
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.grammar import Grammar
@@ -61,7 +62,7 @@ def call_form(kind: ToolKind, name: str) -> CallForm:
     return CallForm(f'{CALL_BEGIN}\n{{"name": {quoted}}}\n', f"\n{CALL_END}")
 
 
-class Hermes(ToolFormat):
+class Hermes(SpellingFormat):
     """The format; it suits all models."""
 
     name = "hermes"

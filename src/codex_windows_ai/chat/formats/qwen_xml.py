@@ -23,8 +23,9 @@ from codex_windows_ai.chat.call_grammar import Rules, add_start, several
 from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS, written_call
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.schema import FollowedSchema, closest_schema
+from codex_windows_ai.chat.spelling_format import SpellingFormat
 from codex_windows_ai.chat.template import ChatTemplate
-from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
+from codex_windows_ai.chat.tool_format import custom_as_function
 from codex_windows_ai.chat.value_kinds import TEXT_ALONE, Schema, as_json, kinds_of, resolved
 from codex_windows_ai.chat.written import Obeyed, Written, chained
 from codex_windows_ai.engine.tokenizer import Tokenizer
@@ -45,7 +46,7 @@ JSON_WORDS: Words = {True: "true", False: "false", None: "null"}
 _PYTHON_WORDS: Words = {True: "True", False: "False", None: "None"}
 
 
-class QwenXml(ToolFormat):
+class QwenXml(SpellingFormat):
     """The format."""
 
     name = "qwen-xml"
