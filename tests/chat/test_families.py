@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_windows_ai.api.openai.tools import make_tool_set, read_tools
-from codex_windows_ai.protocol.answer import AnswerPart, CallEnded, CallPiece, ReasoningPiece, TextPiece
+from codex_windows_ai.protocol.answer import AnswerPart, CallBegun, CallEnded, CallPiece, ReasoningPiece, TextPiece
 from codex_windows_ai.protocol.message import Call, Message, Part, Result, Text
 from codex_windows_ai.protocol.tools import ToolSet
 from tests.chat.families import AS_TEXT, FAMILIES, Spoken, speak
@@ -267,6 +267,30 @@ def test_text_stays_text_and_nothing_is_held_back_for_long(load: Load, name: str
     tokens = spoken.form.tokenizer.encode_prompt(head + "5 < 6 [TOOL] {}.")
     assert accepted(spoken, tokens)
     assert not accepted(spoken, tokens, ToolSet(TOOLS, mode="required"))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("mistral, ids", "I.[TOOL_CALLS]read[CALL_ID]%s[ARGS]{}[TOOL_CALLS]read[CALL_ID]%s[ARGS]{}"),
+        (
+            "mistral, list",
+            'I.[TOOL_CALLS][{"name": "read", "arguments": {}, "id": "%s"}, '
+            '{"name": "read", "arguments": {}, "id": "%s"}]',
+        ),
+    ],
+)
+def test_a_calls_id_is_the_models_unless_another_has_it(load: Load, name: str, answer: str) -> None:
+    for ids, kept in ((("abcdefgh1", "abcdefgh2"), ["", "abcdefgh2"]), (("abcdefgh3", "abcdefgh3"), ["abcdefgh3", ""])):
+        for pieces in ([answer % ids], list(answer % ids)):
+            parser = load(name).form.parser(OFFERED, text_is_constrained=False)
+            assert parser is not None
+            parser.known_ids.add("abcdefgh1")
+            found = [part for piece in pieces for part in parser.push(piece)] + parser.finish()
+            assert said(found) == "I."
+            assert calls(found) == 2 * [("read", {}, True)]
+            for kind in (CallBegun, CallEnded):
+                assert [part.call_id for part in found if isinstance(part, kind)] == kept
 
 
 def test_harmony_tells_what_was_thought_from_what_is_said(load: Load) -> None:

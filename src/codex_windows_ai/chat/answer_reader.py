@@ -45,6 +45,11 @@ class AnswerReader(ABC):
         self._body: list[str] = []
         """Of the call that is being written."""
         self._wrapped = False
+        self._call_id = ""
+        self.known_ids: set[str] = set()
+        """Ids of calls in the conversation; a call whose model gives it one of these again has none."""
+        self._kept: int | None = None
+        """So many parts are told; those behind wait for what comes."""
         self._steps: Steps[None] | None = None
 
     def push(self, text: str) -> list[AnswerPart]:
@@ -62,7 +67,9 @@ class AnswerReader(ABC):
             self._steps = self._read()
         if next(self._steps, _DONE) is _DONE:
             self._say_held()
-        parts, self._parts = self._parts, []
+        told = len(self._parts) if self._kept is None else self._kept
+        parts, self._parts = self._parts[:told], self._parts[told:]
+        self._kept = None if self._kept is None else 0
         return parts
 
     @abstractmethod
@@ -152,10 +159,17 @@ class AnswerReader(ABC):
 
     # Calls.
 
-    def _begin_call(self, tool: ToolName, *, wrapped: bool = False) -> None:
+    def _begin_call(self, tool: ToolName, *, wrapped: bool = False, call_id: str = "") -> None:
         """`wrapped`: what a custom tool takes comes as the one argument of a function, and is passed on as text."""
         self._blank, self._body, self._called, self._wrapped = "", [], tool, wrapped
-        self._parts.append(CallBegun(tool))
+        self._call_id = self._unused(call_id)
+        self._parts.append(CallBegun(tool, call_id=self._call_id))
+
+    def _unused(self, call_id: str) -> str:
+        """The id, unless another call has it."""
+        own = "" if call_id in self.known_ids else call_id
+        self.known_ids.add(own)
+        return own
 
     def _pass(self, piece: str) -> None:
         """More of the call's body."""
@@ -176,7 +190,7 @@ class AnswerReader(ABC):
             text = unwrapped(body) if complete else None
             body = body if text is None else text
             self._parts += [CallPiece(body)] if body else []
-        self._parts.append(CallEnded(self._called, body, complete=complete))
+        self._parts.append(CallEnded(self._called, body, complete=complete, call_id=self._call_id))
         self._spoken = self._wrapped = False
 
     def _break_call(self) -> Steps[None]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+from codex_windows_ai.chat.conversation import identifier
 from codex_windows_ai.chat.grammar import check_answer
 from codex_windows_ai.chat.reasoning import learn_reasoning
 from codex_windows_ai.chat.template import ChatTemplate
@@ -26,6 +27,9 @@ from codex_windows_ai.protocol.tools import ToolSet
 
 class AnswerParser(Protocol):
     """Finds the parts of one answer while it is being written."""
+
+    known_ids: set[str]
+    """Ids of the conversation's calls."""
 
     def push(self, text: str) -> list[AnswerPart]:
         """What this piece of the answer completes."""
@@ -67,7 +71,7 @@ class ChatFormat(ABC):
 
     name: ClassVar[str]
     reads_reasoning: ClassVar[bool] = False
-    """Its parser finds what the model thinks by itself (`ReasoningPiece`): nobody need look for it before."""
+    """Its parser finds what the model thinks in the midst of an answer, too, and its turns have places for that."""
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         self.template = template
@@ -105,6 +109,10 @@ class ChatFormat(ABC):
         """
         return None
 
+    def with_preamble(self, tokens: Sequence[int], most_tokens: int | None) -> tuple[list[int], Preamble | None]:
+        """A prompt, and the form of what the model may think behind it, in so many tokens, before it answers."""
+        return self.reasoning.prepared(tokens, self.tokenizer, most_tokens)
+
     @abstractmethod
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match; `text` is what its text must match where it does not call. None: anything.
@@ -131,11 +139,11 @@ class ChatFormat(ABC):
             raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
         if request.tools.tools:
             check_answer(request.tools, request.grammar)
-        return replace(
-            prompt,
-            grammar=self.grammar(request.tools, request.grammar),
-            parser=self.parser(request.tools, text_is_constrained=request.grammar is not None),
-        )
+        parser = self.parser(request.tools, text_is_constrained=request.grammar is not None)
+        if parser is not None:
+            calls = (part for message in request.messages for part in message.parts if isinstance(part, Call))
+            parser.known_ids.update(identifier(call.call_id) for call in calls)
+        return replace(prompt, grammar=self.grammar(request.tools, request.grammar), parser=parser)
 
     def _rendered(self, request: GenerationRequest) -> PreparedPrompt:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""
@@ -160,9 +168,7 @@ class ChatFormat(ABC):
                 *left_out,
             )
         rendered = self.render(messages, tools, options)
-        if self.reads_reasoning:
-            return PreparedPrompt(tuple(rendered), left_out=left_out)
-        tokens, preamble = self.reasoning.prepared(rendered, self.tokenizer, thinking.most_tokens)
+        tokens, preamble = self.with_preamble(rendered, thinking.most_tokens)
         return PreparedPrompt(tuple(tokens), left_out=left_out, preamble=preamble)
 
 

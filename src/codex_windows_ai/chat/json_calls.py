@@ -12,6 +12,7 @@ from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.spelling_format import SpellingFormat
 from codex_windows_ai.chat.tool_format import custom_as_function
 from codex_windows_ai.chat.written import Obeyed, Written, chained
+from codex_windows_ai.protocol.answer import CallBegun
 from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call
 from codex_windows_ai.protocol.tools import ToolName, ToolSet
@@ -130,16 +131,24 @@ class JsonReader(CallReader):
         """Reads a call from behind its beginning; whether it is whole."""
         form = self._form
         custom = tool.kind == "custom"
-        self._begin_call(tool, wrapped=custom and not form.custom_as_text)
-        begin = form.begin(tool.qualified)
-        if len(begin) > 1 and not (yield from self._identified(begin[1])):
+        around = form.begin(tool.qualified)
+        call_id = (yield from self._identified(around[1])) if len(around) > 1 else ""
+        begun = len(self._parts)
+        self._begin_call(tool, wrapped=custom and not form.custom_as_text, call_id=call_id or "")
+        if call_id is None:
             yield from self._break_call()
             return False
         if custom and form.custom_as_text:
             place = yield from self._before(form.marker)
             self._end_call(complete=place or not self._cut)
             return True
-        if not (yield from self._json_object()) or not (yield from self._ends(form.end)):
+        self._kept = begun if len(form.end) > 1 else None
+        ended = (yield from self._ends(form.end)) if (yield from self._json_object()) else None
+        if self._kept is not None:
+            begun = self._kept
+            self._call_id, self._kept = self._unused(ended or ""), None
+            self._parts[begun] = CallBegun(tool, call_id=self._call_id)
+        if ended is None:
             yield from self._break_call()
             return False
         self._end_call(complete=True)
@@ -151,22 +160,19 @@ class JsonReader(CallReader):
         self._held = (found or "") + self._held
         return found is not None
 
-    def _ends(self, around: Around) -> Steps[bool]:
-        """Takes what stands behind the arguments."""
-        for n, one in enumerate(around):
-            if n and not (yield from self._identified(one)):
-                return False
-            if not n and (yield from self._starts((one,))) is None:
-                return False
-            if not n:
-                self._take(one)
-        return True
+    def _ends(self, around: Around) -> Steps[str | None]:
+        """Takes what stands behind the arguments; returns the identifier in it, if there is one. None: it is not so."""
+        if around and (yield from self._starts(around[:1])) is None:
+            return None
+        self._take("".join(around[:1]))
+        return (yield from self._identified(around[1])) if len(around) > 1 else ""
 
-    def _identified(self, end: str) -> Steps[bool]:
-        """Takes an identifier and what stands behind it; where there is none, nothing."""
+    def _identified(self, end: str) -> Steps[str | None]:
+        """Takes and returns an identifier, and takes what stands behind it; None, and nothing taken: there is none."""
         while len(self._held) < 9 + len(end) and not self._ended:
             yield
-        if not self._held[:9].isalnum() or not self._held[9:].startswith(end):
-            return False
-        self._held = self._held[9 + len(end) :]
-        return True
+        found, behind = self._held[:9], self._held[9:]
+        if not found.isalnum() or not behind.startswith(end):
+            return None
+        self._held = behind.removeprefix(end)
+        return found

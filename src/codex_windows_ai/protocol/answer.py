@@ -36,7 +36,8 @@ class ChosenToken:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one request; `cached_tokens` of the input were not computed again.
+    """Token counts of one request; `cached_tokens` of the input were not computed again, `written_tokens` of it are in
+    the prefix cache since.
 
     `reasoning_tokens` of the output are what the model thought before it answered, marks included. They are exact
     unless `estimated` says that they were guessed from the length of the text, as for a model that does not tell.
@@ -47,6 +48,7 @@ class Usage:
     output_tokens: int
     estimated: bool = False
     reasoning_tokens: int = 0
+    written_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,14 @@ class ReasoningPiece:
 
 @dataclass(frozen=True, slots=True)
 class CallBegun:
-    """The model calls `tool`; the pieces of what it passes follow."""
+    """The model calls `tool`; the pieces of what it passes follow.
+
+    `call_id` is what the model itself calls the call, in families that do; else whoever shows it gives it a name.
+    """
 
     tool: ToolName
     type: Literal["call_begun"] = "call_begun"
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ class CallEnded:
     body: str
     complete: bool = True
     type: Literal["call_ended"] = "call_ended"
+    call_id: str = ""
+    """As of its beginning."""
 
 
 AnswerPart = TextPiece | ReasoningPiece | CallBegun | CallPiece | CallEnded

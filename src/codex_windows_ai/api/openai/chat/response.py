@@ -106,9 +106,10 @@ class ChunkChoice(BaseModel):
 
 
 class PromptTokensDetails(BaseModel):
-    """How many of the prompt's tokens were not computed again."""
+    """How many of the prompt's tokens were not computed again, and how many the cache has since."""
 
     cached_tokens: int
+    cache_write_tokens: int
 
 
 class CompletionTokensDetails(BaseModel):

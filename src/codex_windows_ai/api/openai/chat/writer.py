@@ -138,7 +138,7 @@ class CompletionWriter:
             case ReasoningPiece(text):
                 self._thoughts.append(text)
             case CallEnded(tool, body):
-                self._calls.append(ToolCall(id=_call_id(), type=tool.kind, **_called(tool, body)))
+                self._calls.append(ToolCall(id=part.call_id or _call_id(), type=tool.kind, **_called(tool, body)))
             case _:
                 pass
         delta = _delta(part, self._begun) if self._stream else None
@@ -197,7 +197,9 @@ class CompletionWriter:
             prompt_tokens=usage.input_tokens,
             completion_tokens=usage.output_tokens,
             total_tokens=usage.input_tokens + usage.output_tokens,
-            prompt_tokens_details=PromptTokensDetails(cached_tokens=usage.cached_tokens),
+            prompt_tokens_details=PromptTokensDetails(
+                cached_tokens=usage.cached_tokens, cache_write_tokens=usage.written_tokens
+            ),
             completion_tokens_details=CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
         )
 
@@ -209,7 +211,8 @@ def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:
             return Delta(content=text)
         case CallBegun(tool):
             calls.append(tool.kind)
-            call = ToolCallDelta(index=len(calls) - 1, id=_call_id(), type=tool.kind, **_called(tool, ""))
+            named = part.call_id or _call_id()
+            call = ToolCallDelta(index=len(calls) - 1, id=named, type=tool.kind, **_called(tool, ""))
             return Delta(tool_calls=[call])
         case CallPiece(text):
             call = ToolCallDelta(index=len(calls) - 1)

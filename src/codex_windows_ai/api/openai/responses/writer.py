@@ -137,7 +137,7 @@ class ResponseWriter:
                 return [*opened, self._add_text(text)]
             case CallBegun(tool):
                 closed = [*self._close_reasoning(status="completed"), *self._close_message(status="completed")]
-                return [*closed, self._open_call(tool)]
+                return [*closed, self._open_call(tool, part.call_id or new_id("call"))]
             case CallPiece(text):
                 return [self._add_to_call(text)]
             case CallEnded(_, body, complete):
@@ -197,14 +197,14 @@ class ResponseWriter:
         self._keep_item()
         return events
 
-    def _open_call(self, tool: ToolName) -> _Event:
+    def _open_call(self, tool: ToolName, call_id: str) -> _Event:
         prefix, item_type, body_name, _ = _CALL_EVENTS[tool.kind]
         namespace = {"namespace": tool.namespace} if tool.namespace else {}
         self._item = {
             "id": new_id(prefix),
             "type": item_type,
             "status": "in_progress",
-            "call_id": new_id("call"),
+            "call_id": call_id,
             "name": tool.name,
             **namespace,
             body_name: "",
