@@ -20,6 +20,7 @@ from codex_windows_ai.protocol.grammar import Grammar
 from codex_windows_ai.protocol.message import Call, Message, Reasoning, Result, Text
 from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.tools import Tool, ToolSet
+from tests.chat.families import FAMILIES
 from tests.engine.clients import Client, run
 from tests.thinking_model import FORGETFUL, HYBRID, OPENING, make_thinking_model, saying
 
@@ -239,6 +240,65 @@ def test_log_probabilities_are_those_of_the_answer(hybrid: Model) -> None:
 
     shown = b"".join(token.token for delta in answer.deltas for token in delta.tokens)
     assert shown.decode() == answer.text == "Yes\n"
+
+
+@pytest.fixture(scope="module")
+def harmony(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    family = FAMILIES["harmony"]
+    template = "Reasoning: {{ reasoning_effort or 'medium' }}" + family.template
+    return Model(tmp_path_factory.mktemp("harmony"), template, tokens=(*family.tokens, *family.ends))
+
+
+@pytest.mark.parametrize("off", [{"template_options": {"reasoning_effort": "none"}}, {"reasoning_budget": 0}])
+def test_gpt_oss_which_cannot_but_think_thinks_a_little_where_it_is_to_think_nothing(
+    harmony: Model, off: dict[str, Any]
+) -> None:
+    asked = harmony.prepare(**off)
+    assert harmony.text(asked.tokens).startswith("Reasoning: low")
+    assert asked.left_out == ("reasoning_effort: the model cannot but think; told is `low`",)
+    assert harmony.format.reasoning.levels == ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("tools", "ends", "text", "calls"),
+    [
+        (ToolSet(), "<|channel|>final<|message|>Hello.", "Hello.", []),
+        (ToolSet((READ,)), "<|channel|>final<|message|>Hello.", "Hello.", []),
+        (
+            ToolSet((READ,)),
+            ' to=functions.read<|channel|>commentary json<|message|>{"path": "a"}',
+            "",
+            ['{"path": "a"}'],
+        ),
+    ],
+)
+def test_harmonys_analysis_is_counted_whatever_follows(
+    harmony: Model, tools: ToolSet, ends: str, text: str, calls: list[str]
+) -> None:
+    thoughts = "".join(f"<|channel|>analysis<|message|>{one}<|end|><|start|>assistant" for one in ("Hm.", "Well."))
+    answer = harmony.answer(thoughts + ends, tools=tools, stop=("Hm",))
+    assert (answer.thought, answer.text, answer.calls) == ("Hm.\nWell.", text, calls)
+    assert answer.usage.reasoning_tokens == len(harmony.core.tokenizer.encode_prompt(thoughts))
+
+
+def test_harmonys_analysis_has_a_budget(harmony: Model) -> None:
+    says = "<|channel|>analysis<|message|>Hm. And so on.<|end|><|start|>assistant<|channel|>final<|message|>Hello."
+    budget = len(harmony.core.tokenizer.encode_prompt(says.partition(" And")[0]))
+    answer = harmony.answer(says.replace(" And so on.", ""), reasoning_budget=budget)
+    assert (answer.thought, answer.text) == ("Hm.", "Hello.")
+    assert answer.usage.reasoning_tokens == budget + len(
+        harmony.core.tokenizer.encode_prompt("<|end|><|start|>assistant")
+    )
+
+
+def test_gemma_4s_thoughts_are_counted(tmp_path: Path) -> None:
+    family = FAMILIES["gemma4"]
+    template = family.template + "{% if enable_thinking is undefined and 0 %}<|channel>thought\n<channel|>{% endif %}"
+    model = Model(tmp_path, template, tokens=(*family.tokens, *family.ends, "<|channel>", "<channel|>"))
+    thought = "<|channel>thought\nHm.\n<channel|>"
+    answer = model.answer(f"{thought}Hello.")
+    assert (answer.thought, answer.text) == ("Hm.", "Hello.")
+    assert answer.usage.reasoning_tokens == len(model.core.tokenizer.encode_prompt(thought))
 
 
 def conversation(thought: Reasoning | None = None) -> tuple[Message, ...]:

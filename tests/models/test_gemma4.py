@@ -26,7 +26,7 @@ from tests.models.test_families import spec_of
 
 def test_layers_of_the_small_ones_read_the_last_keys_and_values_of_their_kind(tmp_path: Path):
     spec = spec_of(SMALL, tmp_path)
-    attentions = [layer.attention for layer in spec.layers]
+    attentions = spec.attentions
     assert [each.window for each in attentions] == [8, None, 8, None, 8, None]
     assert [each.reads_layer for each in attentions] == [None, None, None, None, 2, 3]
     assert [(each.head_size, each.kv_heads) for each in attentions] == [(NEAR, 2), (FAR, 1)] * 3
@@ -40,8 +40,8 @@ def test_layers_of_the_small_ones_read_the_last_keys_and_values_of_their_kind(tm
 
 def test_layers_of_the_large_ones_that_see_everything_have_their_keys_for_values(tmp_path: Path):
     spec = spec_of(LARGE, tmp_path)
-    assert [layer.attention.values_are_keys for layer in spec.layers] == [False, True, False, True]
-    assert not any(layer.attention.reads_layer for layer in spec.layers)
+    assert [attention.values_are_keys for attention in spec.attentions] == [False, True, False, True]
+    assert not any(attention.reads_layer for attention in spec.attentions)
     assert spec.layer_input_size == 0
 
 
@@ -60,7 +60,7 @@ def test_only_layers_with_keys_and_values_of_their_own_keep_them(tmp_path: Path)
 @pytest.mark.parametrize(
     ("tiny", "named"),
     [
-        (Gemma4(experts=8), ["`gemma4.expert_count`", "8", "Gemma 4 E2B"]),
+        (Gemma4(experts=8), ["Gemma 4 with experts", "GELU", "Qwen3-30B-A3B"]),
         (Gemma4(shared=6), ["shared_kv_layers", "layer 0"]),
         (Gemma4(shared=5), ["shared_kv_layers", "layer 1"]),
         (Gemma4(extra={".attention.value_length_swa": 32}), ["16", "values of 32"]),

@@ -17,7 +17,8 @@ class Preamble:
 
     `begin` and `end` are the marks as text. `begin_tokens` write the first; `end_tokens` close a preamble, and write
     what stands between it and an answer, which `joint_tokens` are alone. `begun`: the prompt ends inside of one. One
-    that has `most_tokens` is closed; 0: none is wanted.
+    that has `most_tokens` is closed; 0: none is wanted. With `in_grammar` the answer's grammar lets preambles through
+    itself, and another may follow on one that was not closed.
     """
 
     begin: str
@@ -27,6 +28,7 @@ class Preamble:
     joint_tokens: tuple[int, ...] = ()
     begun: bool = False
     most_tokens: int | None = None
+    in_grammar: bool = False
 
 
 class PreambleReader:

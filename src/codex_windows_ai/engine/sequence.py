@@ -260,10 +260,7 @@ class Sequence:
             return
         matcher.consume(token)
         self._say(token, logits)
-        if self._saying.in_preamble:
-            matcher.restart()  # what looked like an answer is none
-        else:
-            self._jump(matcher)
+        self._jump(matcher)
 
     @property
     def _answering(self) -> bool:
@@ -292,8 +289,11 @@ class Sequence:
             self._force(preamble.end_tokens)
         elif preamble is not None and was_inside and self._matcher and not self._saying.in_preamble:
             self._force(preamble.joint_tokens)
-        if self._matcher and not self._saying.in_preamble and self.ending is None:
+        if self._saying.in_preamble or self.ending is not None:
+            return
+        if closed if preamble is not None and preamble.in_grammar else self._matcher:
             self._saying.begin_answer()
+        if self._matcher:
             self._jump(self._matcher)
 
     def _say_uncrossed(self, token: int, logits: Logits) -> None:
@@ -314,13 +314,14 @@ class Sequence:
 
     def _jump(self, matcher: GrammarMatcher) -> None:
         """Says what the grammar leaves no choice of; log probabilities need every token computed."""
-        if self.request.top_logprobs is not None:
-            return
-        for forced in matcher.forced():
-            if self.ending is not None:
+        follows = matcher.forced() if self.request.top_logprobs is None and not self._saying.in_preamble else []
+        for forced in follows:
+            if self.ending is not None or self._saying.in_preamble:
                 break
             matcher.consume(forced)
             self._say_forced(forced)
+        if self._saying.in_preamble:
+            matcher.restart()  # what looked like an answer is none
 
     def _begin(self, matcher: GrammarMatcher) -> None:
         """Says what any answer must begin with, but for its last token, so that one is left to be chosen."""
@@ -354,8 +355,14 @@ class Sequence:
         """Delivers the rest, the reason and the figures."""
         self.phase = Phase.DONE
         rest = self._saying.finish()
-        thought = self._saying.preamble_tokens
-        usage = Usage(self.prompt_length, self.cached_tokens, self.output_tokens, reasoning_tokens=thought)
+        kept = min(self.blocks * BLOCK_TOKENS, self.prompt_length)
+        usage = Usage(
+            self.prompt_length,
+            self.cached_tokens,
+            self.output_tokens,
+            reasoning_tokens=self._saying.preamble_tokens,
+            written_tokens=max(kept - self.cached_tokens, 0),
+        )
         stop = self._saying.stopped if reason == "stop" else None
         self._deliver(replace(rest, finish_reason=reason, usage=usage, timings=self.timings(), stop_sequence=stop))
 

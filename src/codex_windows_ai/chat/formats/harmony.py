@@ -4,14 +4,16 @@
     <|start|>assistant<|channel|>commentary to=functions.read_file <|constrain|>json<|message|>{"path": "a"}<|call|>
 
 The recipient may also stand before the channel, which is how the model's template writes it. What is said in the
-channel `final`, or in `commentary` to nobody, is for the user; `analysis` is what was thought, and comes as
-`ReasoningPiece`s, so that nobody else need look for it (`reads_reasoning`). An answer has one call at most.
+channel `final`, or in `commentary` to nobody, is for the user. `analysis` is what was thought: the engine tells it from
+the answer where it comes first, and counts it; behind a message for the user the parser finds it (`reads_reasoning`).
+An answer has one call at most.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from codex_windows_ai.chat.call_style import PROBE, PROBE_ARGUMENTS
 from codex_windows_ai.chat.format import AnswerParser
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.chat.tool_format import ToolFormat, custom_as_function
+from codex_windows_ai.engine.preamble import Preamble
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.protocol.answer import ReasoningPiece
 from codex_windows_ai.protocol.grammar import Grammar
@@ -58,6 +61,13 @@ class Harmony(ToolFormat):
     def opening(cls, name: str) -> str:
         """As all formats."""
         return f" to={_FUNCTIONS}"
+
+    def with_preamble(self, tokens: Sequence[int], most_tokens: int | None) -> tuple[list[int], Preamble | None]:
+        """As all formats: messages in the channel `analysis`, up to where the next one begins."""
+        begin, end = f"{CHANNEL}analysis{MESSAGE}", f"{END}{START}{_ASSISTANT}"
+        begin_tokens, end_tokens = (tuple(self.tokenizer.encode_prompt(mark)) for mark in (begin, end))
+        preamble = Preamble(begin, end, begin_tokens, end_tokens, most_tokens=most_tokens, in_grammar=True)
+        return list(tokens), preamble
 
     def grammar(self, tools: ToolSet, text: Grammar | None) -> Grammar | None:
         """What an answer must match; None where nothing is asked of it, and no tool is told of."""
