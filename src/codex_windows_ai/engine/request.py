@@ -12,8 +12,8 @@ from codex_windows_ai.protocol.request import Grammar, SamplingParameters
 class EngineRequest:
     """A prompt of token ids to be continued.
 
-    `agent` names who asks, for fairness between agents. `max_output_tokens` None means the engine's
-    default, or what the window leaves if that is less. `deadline` is in seconds from submission.
+    `agent` names who asks, for fairness between agents. `max_output_tokens` None means what the window
+    leaves. `deadline` is in seconds from submission.
     `top_logprobs` asks for the log probability of each chosen token and of so many alternatives. Behind a `preamble`
     at most, the answer matches `grammar` and ends at a text of `stop`.
     """

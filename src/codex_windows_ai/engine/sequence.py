@@ -17,6 +17,7 @@ from codex_windows_ai.engine.kv.prefix_cache import Block
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.sampling.draft import PromptLookup
 from codex_windows_ai.engine.sampling.grammar import GrammarMatcher
+from codex_windows_ai.engine.sampling.repetition import repeated
 from codex_windows_ai.engine.sampling.sampler import Logits, Sampler, likeliest, log_softmax
 from codex_windows_ai.engine.saying import Saying
 from codex_windows_ai.engine.token_budget import PrefillBudget
@@ -72,6 +73,8 @@ class Sequence:
         self.exact = request.sampling.seed is not None
         self.phase = Phase.WAITING
         self.ending: FinishReason | None = None
+        self.repeated: int | None = None
+        """How many tokens it says over and over, where that ends it."""
         self.slot = -1
         self.computed: int = 0
         self.exact_length: int = 0
@@ -284,7 +287,8 @@ class Sequence:
         if not closed:
             self._say_uncrossed(token, logits)
             most = preamble.most_tokens if preamble is not None else None
-            closed = most is not None and self._saying.in_preamble and self._saying.preamble_tokens >= most
+            inside = self._saying.in_preamble
+            closed = inside and (self._loops() or (most is not None and self._saying.preamble_tokens >= most))
         if preamble is not None and closed:
             self._force(preamble.end_tokens)
         elif preamble is not None and was_inside and self._matcher and not self._saying.in_preamble:
@@ -345,6 +349,14 @@ class Sequence:
             self.ending = "stop"
         elif self.output_tokens >= self.max_output_tokens:
             self.ending = "length"
+        elif not self._saying.in_preamble and (period := self._loops()):
+            self.ending, self.repeated = "stop", period
+
+    def _loops(self) -> int | None:
+        """How many tokens it says over and over; chance and a grammar lead out of that by themselves."""
+        if self.request.sampling.temperature > 0 or self._matcher is not None:
+            return None
+        return repeated(self.tokens, self.output_tokens)
 
     def flush(self) -> None:
         """Delivers what was said since the last time."""
@@ -363,8 +375,10 @@ class Sequence:
             reasoning_tokens=self._saying.preamble_tokens,
             written_tokens=max(kept - self.cached_tokens, 0),
         )
-        stop = self._saying.stopped if reason == "stop" else None
-        self._deliver(replace(rest, finish_reason=reason, usage=usage, timings=self.timings(), stop_sequence=stop))
+        end = replace(rest, finish_reason=reason, usage=usage, timings=self.timings())
+        if reason == "stop":
+            end = replace(end, stop_sequence=self._saying.stopped, repeated=self.repeated)
+        self._deliver(end)
 
     def fail(self, error: WindowsAiError) -> None:
         """Delivers the error; the stream ends with it."""

@@ -97,7 +97,7 @@ class RequestValidator:
                 hint="Shorten the request, or allow the model more (setting `memory`).",
             )
         room = min(window, self._max_sequence_length) - prompt_tokens
-        return min(room, asked or self._configuration.default_output_tokens)
+        return min(room, asked or self._configuration.default_output_tokens or room)
 
     def _matcher(self, request: EngineRequest) -> GrammarMatcher | None:
         return None if request.grammar is None else self.grammars.compile(request.grammar)

@@ -122,7 +122,7 @@ AnswerPart = TextPiece | ReasoningPiece | CallBegun | CallPiece | CallEnded
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer. The last one has `finish_reason`, `usage` and `timings` set, and `stop_sequence` where a
-    text that was asked to end the answer did.
+    text that was asked to end the answer did. `repeated` is how many tokens it said over and over, where that ended it.
 
     `text` is what it adds to the answer's text. Where it holds anything else, `parts` are all of it in order;
     a piece of text alone has none.
@@ -135,6 +135,7 @@ class Delta:
     timings: Timings | None = None
     parts: tuple[AnswerPart, ...] = ()
     stop_sequence: str | None = None
+    repeated: int | None = None
 
     @property
     def pieces(self) -> tuple[AnswerPart, ...]:

@@ -14,13 +14,15 @@ def answered_by(
     timings: Timings | None = None,
     usage: Usage | None = None,
     *,
+    repeated: int | None = None,
     remarks: Mapping[str, Sequence[Any]] | None = None,
     transport: str = "http",
 ) -> dict[str, Any]:
     """What a client of this endpoint is told; times in milliseconds. OpenAI's usage has no word for an estimate.
 
-    `remarks` on what is not done as asked stand there each under its name, unless there are none of the name; to those
-    that are `left_out` the source adds its own.
+    `repeated` is how many tokens the answer said over and over, where that ended it. `remarks` on what is not done as
+    asked stand there each under its name, unless there are none of the name; to those that are `left_out` the source
+    adds its own.
     """
     described: dict[str, Any] = {
         "provider": source.provider,
@@ -40,5 +42,7 @@ def answered_by(
             "total": round(timings.total, 1),
         }
         described["speculation"] = {"drafted": timings.drafted, "accepted": timings.accepted}
+    if repeated is not None:
+        described["repeated"] = {"tokens": repeated}
     said = {**(remarks or {}), "left_out": [*(remarks or {}).get("left_out", ()), *source.left_out]}
     return described | {name: list(remark) for name, remark in said.items() if remark}

@@ -5,7 +5,6 @@ Format: https://platform.openai.com/docs/api-reference/chat/streaming.
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,17 +17,17 @@ from codex_windows_ai.api.openai.chat.response import (
     Choice,
     ChoiceLogprobs,
     ChunkChoice,
-    CompletionTokensDetails,
     CompletionUsage,
     ContentLogprob,
     CustomToolCallBody,
     Delta,
     FinishReason,
     FunctionCallBody,
-    PromptTokensDetails,
     ToolCall,
     ToolCallDelta,
 )
+from codex_windows_ai.api.openai.identity import fingerprint
+from codex_windows_ai.api.openai.usage import usage_of
 from codex_windows_ai.api.shared.endpoint import Event
 from codex_windows_ai.api.shared.logprobs import ContentLogprobs
 from codex_windows_ai.errors import EngineError, WindowsAiError
@@ -45,7 +44,6 @@ from codex_windows_ai.protocol.answered_by import answered_by
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.tools import ToolName
 from codex_windows_ai.protocol.wire_errors import error_body
-from codex_windows_ai.version import release
 
 
 class CompletionWriter:
@@ -79,7 +77,7 @@ class CompletionWriter:
         """Says who answers, which is not known before the model is loaded."""
         self._source = source
         self._identity["model"] = source.model
-        self._identity["system_fingerprint"] = _fingerprint(source)
+        self._identity["system_fingerprint"] = fingerprint(source)
 
     def begin(self) -> list[Event]:
         """A chunk that opens the answer."""
@@ -188,20 +186,13 @@ class CompletionWriter:
     def _described(self) -> dict[str, Any] | None:
         if self._source is None:
             return None
-        said = answered_by(self._source, self._ended.timings, self._ended.usage, remarks=self._remarks)
+        said = answered_by(
+            self._source, self._ended.timings, self._ended.usage, repeated=self._ended.repeated, remarks=self._remarks
+        )
         return said | ({"cancelled": True} if self._ended.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:
-        usage = self._ended.usage or protocol.Usage(0, 0, 0, estimated=True)
-        return CompletionUsage(
-            prompt_tokens=usage.input_tokens,
-            completion_tokens=usage.output_tokens,
-            total_tokens=usage.input_tokens + usage.output_tokens,
-            prompt_tokens_details=PromptTokensDetails(
-                cached_tokens=usage.cached_tokens, cache_write_tokens=usage.written_tokens
-            ),
-            completion_tokens_details=CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
-        )
+        return usage_of(self._ended.usage or protocol.Usage(0, 0, 0, estimated=True))
 
 
 def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:
@@ -235,9 +226,3 @@ def _called(tool: ToolName, body: str) -> dict[str, Any]:
 
 def _call_id() -> str:
     return f"call_{uuid.uuid4().hex[:24]}"
-
-
-def _fingerprint(source: AnswerSource) -> str:
-    """The same for as long as the same program answers with the same model in the same way."""
-    parts = (release(), source.provider, source.device, source.execution_provider, source.model)
-    return f"fp_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
