@@ -9,6 +9,7 @@
     │   ├── ProviderNotAvailableError   the provider that the request names is not open here
     │   ├── UnsupportedRequestError     who answers cannot do what the request asks for
     │   │   └── PromptTooLongError      the prompt does not fit Windows' own language model
+    │   ├── NoChatTemplateError         a conversation, for a model that only goes on from texts
     │   ├── TemplateOverLimitError      the model's chat template takes too much time or memory, or writes too much
     │   └── ContentFilteredError        Windows' content filter blocked the prompt or the answer
     ├── AccessError                     the host does not serve this client
@@ -88,6 +89,7 @@ __all__ = [
     "ModelError",
     "ModelFileError",
     "ModelNotFoundError",
+    "NoChatTemplateError",
     "NoRuntimeError",
     "NotAvailableError",
     "PromptTooLongError",
@@ -271,6 +273,12 @@ class PromptTooLongError(UnsupportedRequestError):
 
     code = "context_length_exceeded"
     exit_code = 1
+
+
+class NoChatTemplateError(InvalidRequestError):
+    """The model was not trained for chat: it goes on from texts, and takes no conversation."""
+
+    code = "no_chat_template"
 
 
 class TemplateOverLimitError(InvalidRequestError):

@@ -17,6 +17,7 @@ HEADERS = {"authorization": f"Bearer {TOKEN}"}
 ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
     "/v1/responses": {"input": "hello"},
+    "/v1/completions": {"prompt": "hello"},
     "/v1/messages": {"messages": [{"role": "user", "content": "hello"}]},
 }
 """By path a request that the tiny model does not finish within one pass."""

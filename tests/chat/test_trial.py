@@ -38,10 +38,16 @@ def test_a_sound_template_leaves_nothing_to_say(default_model: Path, tokenizer: 
     assert try_chat(default_model, tokenizer) == ()
 
 
+def test_a_model_without_a_template_may_be_installed_and_that_is_said(tried: Try) -> None:
+    (remark,) = tried(None)
+
+    assert "no chat template" in remark
+    assert "/v1/completions" in remark
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        (None, "has no chat template"),
         ("{% for m in %}", "does not compile"),
         ("{% unknown %}", "does not compile"),
         ("{{ 'x' | no_such_filter }}" + WORDS, "does not compile"),

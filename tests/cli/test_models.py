@@ -130,13 +130,13 @@ def tiny(tmp_path: Path) -> Path:
 def test_a_model_that_cannot_be_spoken_to_is_refused_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthetic, "TEMPLATE", "")
+    monkeypatch.setattr(synthetic, "TEMPLATE", "{{ raise_exception('never') }}")
     base = Tiny().write(tmp_path / "base.gguf")
 
     ran = cwai("models", "add", str(base), "--json", home=tmp_path / "home")
 
     assert ran.exit_code == 1
-    assert "no chat template" in ran.stderr
+    assert "never" in ran.stderr
     assert json.loads(ran.stdout)["error"]["code"] == "model_file_invalid"
     assert not [file for file in (tmp_path / "home" / "cache" / "models").iterdir() if file.is_dir()]
 

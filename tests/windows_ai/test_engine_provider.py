@@ -93,9 +93,9 @@ def test_no_request_waits_for_what_reads_grammars(tiny_model_path: Path, monkeyp
     assert (at_first, len(made)) == (1, 1)
 
 
-def test_a_model_without_a_chat_template_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_model_without_a_chat_template_is_refused_where_a_format_is_asked_for(tmp_path: Path) -> None:
     folder = make_tiny_model(tmp_path).path
     (folder / CHAT_TEMPLATE).unlink()
 
     with pytest.raises(ModelFileError, match="has no chat template"):
-        EngineProvider(Settings(model=str(folder), threads=1))
+        EngineProvider(Settings(model=str(folder), threads=1, chat_format="hermes"))

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from codex_windows_ai.errors import ModelError, ModelFileError
+from codex_windows_ai.errors import ModelError
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.settings import load_settings
@@ -83,7 +83,6 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "tokenizer is {}": (write("tokenizer.json", "{}"), r"tokenizer\.json"),
     "tokenizer is another file": (write("tokenizer.json", '{"model": {"type": "BPE"}}'), r"tokenizer\.json"),
     "tokens far beyond the vocabulary": (sparse_tokens, r"tokenizer\.json|4294967295"),
-    "no template": (remove("chat_template.jinja"), "no chat template"),
     "template that does not compile": (write("chat_template.jinja", "{% for %}"), "does not compile"),
     "template that refuses": (write("chat_template.jinja", "{{ raise_exception('never') }}"), "never"),
     "template that says nothing": (write("chat_template.jinja", ""), "empty|does not write"),
@@ -131,16 +130,13 @@ def without_template(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Tiny().write(path)
 
 
-def test_a_file_without_a_template_is_refused_before_it_is_converted(
+def test_a_file_without_a_template_is_added_and_what_it_cannot_do_is_said(
     tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ):
-    stages: list[str] = []
-    path = without_template(tmp_path / "base.gguf", monkeypatch)
-    with pytest.raises(ModelFileError, match="no chat template") as caught:
-        store.add(path, progress=lambda stage, done, total: stages.append(stage))
-    assert "-Instruct" in str(caught.value.hint)
-    assert "convert" not in stages
-    assert nothing_is_left(store.root)
+    store.add(without_template(tmp_path / "base.gguf", monkeypatch))
+
+    (added,) = store.list()
+    assert any("no chat template" in remark and "-Instruct" in remark for remark in added.remarks)
 
 
 def test_a_model_that_a_runtime_converts_on_its_way_is_proved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

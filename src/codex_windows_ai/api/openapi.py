@@ -16,6 +16,8 @@ from codex_windows_ai.api.anthropic.request import MessagesRequest
 from codex_windows_ai.api.anthropic.response import EVENTS, Message
 from codex_windows_ai.api.openai.chat.request import ChatRequest
 from codex_windows_ai.api.openai.chat.response import ChatCompletion, ChatCompletionChunk
+from codex_windows_ai.api.openai.completions.request import CompletionRequest
+from codex_windows_ai.api.openai.completions.response import Completion
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.serving.desk import Desk
 from codex_windows_ai.version import release
@@ -26,6 +28,7 @@ _REQUESTS: dict[str, type[BaseModel]] = {
     "ChatRequest": ChatRequest,
     "ResponsesRequest": ResponsesRequest,
     "MessagesRequest": MessagesRequest,
+    "CompletionRequest": CompletionRequest,
 }
 
 # What every door but /health may answer instead, each in the same shape.
@@ -165,6 +168,11 @@ _RESPONSES_EXAMPLES: _Schema = {
     },
     "tool": {"input": "What time is it?", "tools": [{"type": "function", **_FUNCTION}], "tool_choice": "required"},
 }
+_COMPLETION_EXAMPLES: _Schema = {
+    "plain": {"prompt": "It is day in", "max_tokens": 20},
+    "stream": {"prompt": ["It is day in", "It is night in"], "max_tokens": 20, "stream": True},
+    "several": {"prompt": [1, 2, 3], "max_tokens": 20, "n": 2, "temperature": 1, "seed": 1, "logprobs": 2},
+}
 _MESSAGES_EXAMPLES: _Schema = {
     "plain": {"messages": _MESSAGES, "max_tokens": 20},
     "stream": {
@@ -246,6 +254,15 @@ def _openai_paths(models: tuple[str, ...]) -> _Schema:
                 examples=_with_model(_CHAT_EXAMPLES, models),
             )
         },
+        "/v1/completions": {
+            "post": _door(
+                "createCompletion",
+                "Goes on from texts as they are.",
+                _streamed(_ref("Completion"), _ref("Completion"), error=_ref("Error"), end="[DONE]"),
+                body="CompletionRequest",
+                examples=_with_model(_COMPLETION_EXAMPLES, models),
+            )
+        },
         "/v1/responses": {
             "post": _door(
                 "createResponse",
@@ -305,7 +322,14 @@ def _either(name: str) -> _Schema:
 
 def _component_schemas() -> dict[str, _Schema]:
     # Answers in the mode "validation" too: fields that have a default may be left out of what is sent.
-    models: list[type[BaseModel]] = [*_REQUESTS.values(), ChatCompletion, ChatCompletionChunk, Message, *EVENTS]
+    models: list[type[BaseModel]] = [
+        *_REQUESTS.values(),
+        ChatCompletion,
+        ChatCompletionChunk,
+        Completion,
+        Message,
+        *EVENTS,
+    ]
     _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+from codex_windows_ai.chat.beginning import Beginning
 from codex_windows_ai.chat.conversation import identifier
 from codex_windows_ai.chat.grammar import check_answer
+from codex_windows_ai.chat.raw_prompt import FILLED, gap_tokens, raw_tokens
 from codex_windows_ai.chat.reasoning import learn_reasoning
 from codex_windows_ai.chat.template import ChatTemplate
 from codex_windows_ai.engine.preamble import Preamble
@@ -53,6 +55,8 @@ class PreparedPrompt:
     parser: AnswerParser | None = None
     left_out: tuple[str, ...] = ()
     preamble: Preamble | None = None
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer besides those that are asked for."""
 
     def read(self, delta: Delta) -> Delta:
         """A piece of the engine's answer as parts."""
@@ -80,6 +84,16 @@ class ChatFormat(ABC):
             template.try_write, template.variables, template.literals, tokenizer.special_ids
         )
         """How the template deals with what the model thinks."""
+
+    @property
+    def beginning(self) -> Beginning:
+        """What a prompt begins with."""
+        return self.template.beginning
+
+    @property
+    def greeting(self) -> GenerationRequest:
+        """A short request that every model answers which talks so."""
+        return GenerationRequest((Message("user", "Hi"),))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -129,14 +143,15 @@ class ChatFormat(ABC):
 
         Raises InvalidRequestError, InvalidGrammarError. ContextLengthExceededError: the messages alone fill the window.
         """
+        if request.prompt_text is not None or (request.prompt_token_ids is not None and not request.tools.tools):
+            return self._raw(request)
         if request.prompt_token_ids is not None:
             prompt = PreparedPrompt(request.prompt_token_ids)
         elif any(_says_something(message) for message in request.messages):
             prompt = self._rendered(request)
         else:
             prompt = PreparedPrompt(())
-        if not prompt.tokens:
-            raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
+        _require_words(prompt)
         if request.tools.tools:
             check_answer(request.tools, request.grammar)
         parser = self.parser(request.tools, text_is_constrained=request.grammar is not None)
@@ -144,6 +159,16 @@ class ChatFormat(ABC):
             calls = (part for message in request.messages for part in message.parts if isinstance(part, Call))
             parser.known_ids.update(identifier(call.call_id) for call in calls)
         return replace(prompt, grammar=self.grammar(request.tools, request.grammar), parser=parser)
+
+    def _raw(self, request: GenerationRequest) -> PreparedPrompt:
+        """The caller's own prompt, and the answer as it comes."""
+        tokens, stop = request.prompt_token_ids or (), tuple[str, ...]()
+        if request.prompt_text is not None and request.suffix:
+            tokens = gap_tokens(request.prompt_text, request.suffix, self.tokenizer, self.beginning)
+            stop = FILLED
+        elif request.prompt_text is not None:
+            tokens = raw_tokens(request.prompt_text, self.tokenizer, self.beginning)
+        return _require_words(PreparedPrompt(tuple(tokens), request.grammar, stop=stop))
 
     def _rendered(self, request: GenerationRequest) -> PreparedPrompt:
         """The prompt, which ends in the assistant's own words where they come last; else why not."""
@@ -170,6 +195,12 @@ class ChatFormat(ABC):
         rendered = self.render(messages, tools, options)
         tokens, preamble = self.with_preamble(rendered, thinking.most_tokens)
         return PreparedPrompt(tuple(tokens), left_out=left_out, preamble=preamble)
+
+
+def _require_words(prompt: PreparedPrompt) -> PreparedPrompt:
+    if not prompt.tokens:
+        raise InvalidRequestError("The prompt is empty.", hint="Say what you want answered.")
+    return prompt
 
 
 def _why_not_continued(message: Message, grammar: Grammar | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from codex_windows_ai.chat import sandbox
+from codex_windows_ai.chat.beginning import learn_beginning
 from codex_windows_ai.chat.call_style import CallStyle, learn_calls
 from codex_windows_ai.chat.control_tokens import take_control_tokens
 from codex_windows_ai.chat.sandbox import BOUNDS, Bounds, Examined
@@ -60,7 +61,8 @@ class ChatTemplate:
             self._over_limit = error  # every request would take as much again
         written = take_control_tokens(texts, files.special_tokens.values(), tokenizer)
         self.remarks: tuple[str, ...] = (*written.remarks, *self._form.remarks)
-        self._bos, self._adds_bos = self._beginning(adds=files.adds_bos)
+        self.beginning = learn_beginning(tokenizer, files.special_tokens.get("bos_token"), adds=files.adds_bos)
+        """What a prompt begins with."""
 
     @property
     def alternates(self) -> bool:
@@ -167,25 +169,9 @@ class ChatTemplate:
             "tools": self._protected(tools, protected),
         }
 
-    def _beginning(self, *, adds: bool | None) -> tuple[int | None, bool]:
-        """The token that begins a sequence, and whether it is put before a prompt whose template does not write it.
-
-        The configuration says so, or else the tokenizer's post-processor. (`add_eos_token` is about texts that end:
-        a prompt goes on.)
-        """
-        name, leading = self._special_tokens.get("bos_token"), self._tokenizer.leading_ids
-        named = None if name is None else self._tokenizer.id_of(name)
-        bos = named if named is not None else leading[0] if leading else None
-        return bos, bos is not None and (bool(leading) if adds is None else adds)
-
     def _tokens(self, prompt: str, protected: Sequence[str]) -> list[int]:
         """Token ids of a rendered prompt, with one token that begins a sequence, whoever is to write it."""
-        ids = self._tokenizer.encode_prompt(prompt, protected)
-        if not ids or self._bos is None:
-            return ids
-        while ids[:2] == [self._bos, self._bos]:
-            del ids[0]
-        return [self._bos, *ids] if self._adds_bos and ids[0] != self._bos else ids
+        return self.beginning.begun(self._tokenizer.encode_prompt(prompt, protected))
 
     def _turns(self, messages: Sequence[Turn], protected: list[str]) -> list[dict[str, Any]]:
         """Turns with every text in them as data; their roles are names, which templates compare."""

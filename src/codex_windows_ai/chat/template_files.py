@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -36,18 +37,42 @@ def read_template_files(folder: Path) -> TemplateFiles:
     configuration = read_object(folder / TOKENIZER_CONFIGURATION, folder)
     sources = _sources(folder, configuration.get("chat_template"))
     if not sources:
-        raise ModelFileError(f"The model in {folder} has no chat template.", hint=_missing(folder))
+        raise ModelFileError(f"The model in {folder} has no chat template.", hint=missing_template(folder))
     source = sources.get(_DEFAULT) or next(iter(sources.values()))
-    adds = configuration.get("add_bos_token")
     return TemplateFiles(
         source=source,
         tool_source=sources.get(_TOOL_USE, source),
-        special_tokens={name: text for name in _SPECIAL_TOKENS if (text := _text_of(configuration.get(name)))},
-        adds_bos=adds if isinstance(adds, bool) else None,
+        special_tokens=_special_tokens(configuration),
+        adds_bos=_adds_bos(configuration),
     )
 
 
-def _missing(folder: Path) -> str:
+def has_template(folder: Path) -> bool:
+    """Whether there is a template at all. Raises as `models/contents.py`."""
+    configuration = read_object(folder / TOKENIZER_CONFIGURATION, folder)
+    return bool(_sources(folder, configuration.get("chat_template")))
+
+
+def read_beginning(folder: Path) -> tuple[str | None, bool | None]:
+    """The text of the token that begins a sequence, and whether prompts begin with it, as far as files say so.
+
+    Raises as `models/contents.py`.
+    """
+    configuration = read_object(folder / TOKENIZER_CONFIGURATION, folder)
+    return _special_tokens(configuration).get("bos_token"), _adds_bos(configuration)
+
+
+def _special_tokens(configuration: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text for name in _SPECIAL_TOKENS if (text := _text_of(configuration.get(name)))}
+
+
+def _adds_bos(configuration: Mapping[str, Any]) -> bool | None:
+    adds = configuration.get("add_bos_token")
+    return adds if isinstance(adds, bool) else None
+
+
+def missing_template(folder: Path) -> str:
+    """What to do about a folder without a template."""
     if (folder / _FOUNDRY_LOCAL).exists():
         return (
             f"The prompt template in `{_FOUNDRY_LOCAL}` is not read: it has no place for tools and what they return. "

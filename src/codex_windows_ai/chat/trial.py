@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.chat.formats.untaught import Untaught
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import InvalidRequestError, ModelFileError, TemplateOverLimitError
 from codex_windows_ai.protocol.message import Call, Message, Result, Text
@@ -43,10 +44,12 @@ def try_chat(folder: Path, tokenizer: Tokenizer) -> tuple[str, ...]:
 
     The tokenizer is left as the template needs it, as by `chat_format`.
 
-    Raises ModelFileError: there is no template, or it does not compile, takes more time or memory than it may, leaves
+    Raises ModelFileError: it does not compile, takes more time or memory than it may, leaves
     out what the user says, or refuses a single question.
     """
     form = chat_format(folder, tokenizer)
+    if isinstance(form, Untaught):
+        return form.remarks
     try:
         tokens = form.render((_USER,), _NONE)
     except InvalidRequestError as error:

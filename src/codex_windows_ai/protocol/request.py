@@ -38,9 +38,10 @@ class GenerationRequest:
     """A conversation to be continued.
 
     `model` is the one that is asked, by name; None is the default one. `agent` names who asks, for fairness between
-    agents. `max_output_tokens` None means the engine's default, or what the window leaves if that is less. `deadline`
+    agents. `max_output_tokens` None means what the window leaves. `deadline`
     is in seconds from submission. `grammar` is what the answer's text must match; an answer that calls `tools` has no
-    text then. `prompt_token_ids` bypasses the chat format: the caller's own token ids, taken as they are. `provider`
+    text then. `prompt_token_ids` and `prompt_text` bypass the chat format: the caller's own prompt, in which special
+    tokens are obeyed; with a `suffix` the answer is what stands between the text and that. `provider`
     is for whoever routes requests: the one that must answer, as the setting of that name. `template_options` are told
     to the model's chat template where it knows them: how to reason (`enable_thinking`, `reasoning_effort`), say.
     `reasoning_budget` is the most tokens that the model may think before it answers, 0 none; None leaves it to the
@@ -61,12 +62,14 @@ class GenerationRequest:
     model: str | None = None
     template_options: dict[str, Any] = field(default_factory=dict[str, Any])
     reasoning_budget: int | None = None
+    prompt_text: str | None = None
+    suffix: str | None = None
 
     @property
     def size(self) -> int:
         """How much is to be read, in characters and roughly; not counted beyond `ENOUGH`, as that is done at once."""
         size = len(self.prompt_token_ids or ()) + (len(self.grammar.definition) if self.grammar else 0)
-        size += _TOOL * len(self.tools.tools)
+        size += _TOOL * len(self.tools.tools) + len(self.prompt_text or "") + len(self.suffix or "")
         for message in self.messages:
             if size >= ENOUGH:
                 break

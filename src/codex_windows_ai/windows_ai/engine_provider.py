@@ -32,7 +32,7 @@ from codex_windows_ai.hardware.cpu import read_cpu
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.models.graph_check import read_sizes
 from codex_windows_ai.models.progress import Progress, silent
-from codex_windows_ai.protocol.request import GenerationRequest, Message
+from codex_windows_ai.protocol.request import GenerationRequest
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.settings import Settings
 from codex_windows_ai.windows_ai.model_proof import model_store
@@ -101,7 +101,7 @@ class EngineProvider:
                 prompt=prompt.tokens,
                 sampling=request.sampling,
                 max_output_tokens=request.max_output_tokens,
-                stop=request.stop,
+                stop=(*request.stop, *prompt.stop),
                 grammar=prompt.grammar,
                 agent=request.agent,
                 deadline=request.deadline,
@@ -126,7 +126,7 @@ class EngineProvider:
 
     def _warm_up(self) -> None:
         """What the first prompt would wait for is done now: template, tokenizer, a pass."""
-        self.format.prepare(GenerationRequest((Message("user", "Hi"),)))
+        self.format.prepare(self.format.greeting)
         self.engine.core.warm_up()
 
     def close(self) -> None:
@@ -184,7 +184,8 @@ def _engine_on(
 def _require_own_work(engine: Engine, folder: ModelFolder, device: Device) -> None:
     """Has a token generated. Raises NotAvailableError: there came none, or others did most of the work."""
     try:
-        prompt = chat_format(folder.path, engine.tokenizer).prepare(GenerationRequest((Message("user", "Hi"),)))
+        form = chat_format(folder.path, engine.tokenizer)
+        prompt = form.prepare(form.greeting)
         list(engine.submit(EngineRequest(prompt.tokens, max_output_tokens=1)))
         shares = kernel_shares(engine.core.model.end_profile())
     except EngineError as error:

@@ -145,6 +145,7 @@ _CANNOT: tuple[tuple[Callable[[GenerationRequest], bool], str], ...] = (
     (_differs("frequency_penalty"), "frequency penalty"),
     (lambda request: request.top_logprobs is not None, "log probabilities"),
     (lambda request: request.prompt_token_ids is not None, "prompts of token ids"),
+    (lambda request: request.prompt_text is not None, "prompts without a conversation"),
     (lambda request: bool(request.tools.tools), "tools"),
     (lambda request: request.grammar is not None and request.grammar.kind != "json_schema", "grammars"),
     (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.formats import chat_format
+from codex_windows_ai.chat.formats.untaught import Untaught
 from codex_windows_ai.chat.reasoning import ReasoningForm
 from codex_windows_ai.chat.tool_format import ToolFormat
 from codex_windows_ai.engine.memory_plan import plan_memory
@@ -97,6 +98,8 @@ def describe_model(store: ModelStore, name: str, settings: Settings) -> ModelFac
 
 def _described(form: ChatFormat, settings: Settings) -> str:
     """A format, and where it is from."""
+    if isinstance(form, Untaught):
+        return f"{form.name}, since it has no chat template"
     written = isinstance(form, ToolFormat) and form.native
     told = "calls as its template writes them" if written else "told of tools in words"
     return f"{form.name}, {told}" + ("" if settings.chat_format == "auto" else "; by the setting `chat_format`")

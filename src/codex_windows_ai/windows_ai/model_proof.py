@@ -23,12 +23,10 @@ from codex_windows_ai.models.adaptation import adaptation_remarks
 from codex_windows_ai.models.folder import TOKENIZER, ModelFolder
 from codex_windows_ai.models.store import ModelStore
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import GenerationRequest, Message
 
 __all__ = ["model_store", "prove_chat", "prove_model"]
 
 _AGAIN = "Nothing was installed. Fetch, convert or export the model again, or take another one."
-_GREETING = GenerationRequest((Message("user", "Hi"),))
 
 
 def model_store(root: Path | None = None) -> ModelStore:
@@ -66,7 +64,8 @@ def prove_model(folder: ModelFolder) -> tuple[str, ...]:
 
 def _require_numbers(folder: ModelFolder) -> None:
     core = EngineCore(folder, EngineConfiguration(cache_bytes=0, shared_bytes=0))
-    prompt = chat_format(folder.path, core.tokenizer).prepare(_GREETING).tokens
+    form = chat_format(folder.path, core.tokenizer)
+    prompt = form.prepare(form.greeting).tokens
     said: list[Delta | WindowsAiError] = []
     core.enqueue(core.prepare(EngineRequest(prompt, max_output_tokens=2, top_logprobs=0), said.append))
     while not core.idle:

@@ -13,6 +13,7 @@ from openai import OpenAI
 from codex_windows_ai.api.anthropic.request import MessagesRequest
 from codex_windows_ai.api.openai.body import NOT_SUPPORTED, OpenAIBody
 from codex_windows_ai.api.openai.chat.request import ChatRequest
+from codex_windows_ai.api.openai.completions.request import CompletionRequest
 from codex_windows_ai.api.openai.responses.request import ResponsesRequest
 from codex_windows_ai.api.shared.body import ASKS_NOTHING
 from tests.engine.tiny_model import CONTEXT
@@ -162,6 +163,7 @@ def test_the_document_names_every_parameter() -> None:
         ChatRequest: "## POST /v1/chat/completions",
         ResponsesRequest: "## POST /v1/responses",
         MessagesRequest: "## POST /v1/messages",
+        CompletionRequest: "## POST /v1/completions",
     }
     for body, section in sections.items():
         own = document.partition(section)[2].partition("\n## ")[0]
@@ -247,7 +249,7 @@ def test_an_error_in_mid_stream_reaches_the_client(
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("POST", "/completions", 404, "unknown_url"),
+        ("POST", "/embeddings", 404, "unknown_url"),
         ("GET", "/nothing", 404, "unknown_url"),
         ("GET", "/chat/completions", 405, "method_not_supported"),
     ],

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -40,8 +40,14 @@ class Question:
     remarks: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
 
 
-class AnswerWriter(Protocol):
-    """Writes one answer in the form of an API. Events are sent in the order in which they are made."""
+Piece = TypeVar("Piece")
+Taken = TypeVar("Taken", contravariant=True)
+
+
+class AnswerWriter(Protocol[Taken]):
+    """Writes an answer in the form of an API, from pieces of a kind. Events are sent in the order in which they are
+    made.
+    """
 
     def answered_by(self, source: AnswerSource) -> None:
         """Says who answers, which is known once the model is loaded."""
@@ -51,7 +57,7 @@ class AnswerWriter(Protocol):
         """The first events, before any work."""
         ...
 
-    def add(self, delta: Delta) -> list[Event]:
+    def add(self, delta: Taken, /) -> list[Event]:
         """What a piece of the answer brings; the last piece has the answer's end, too."""
         ...
 
@@ -69,18 +75,25 @@ class AnswerWriter(Protocol):
 
 
 async def answer(
-    request: Request, question: Question, writer: AnswerWriter, *, operation: str, stream: bool
+    request: Request, question: Question, writer: AnswerWriter[Delta], *, operation: str, stream: bool
 ) -> Response:
-    """Answers as a stream or in one piece; `operation` is the endpoint's name in the metrics.
+    """Answers one question as `respond` does; `operation` is the endpoint's name in the metrics."""
+    desk: Desk = request.app.state.desk
+    deltas = desk.generate(question.request, operation=operation, on_source=writer.answered_by)
+    return await respond(request, deltas, writer, stream=stream)
+
+
+async def respond(
+    request: Request, deltas: AsyncGenerator[Piece], writer: AnswerWriter[Piece], *, stream: bool
+) -> Response:
+    """Answers as a stream or in one piece; the first of the `deltas` comes once what is asked was accepted.
 
     While the model loads, a stream begins at once and stays alive; what is wrong with the request then ends it.
     A request that a loaded model cannot serve is refused before its stream begins, with the HTTP status of the error.
     A client that leaves ends its request before the engine's next step.
     """
-    desk: Desk = request.app.state.desk
-    deltas = desk.generate(question.request, operation=operation, on_source=writer.answered_by)
     if stream:
-        if desk.ready:
+        if request.app.state.desk.ready:
             await anext(deltas)
         return event_stream(_events(writer, deltas))
     try:
@@ -91,7 +104,7 @@ async def answer(
         await deltas.aclose()
 
 
-async def _events(writer: AnswerWriter, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[Event]:
+async def _events(writer: AnswerWriter[Piece], deltas: AsyncGenerator[Piece]) -> AsyncGenerator[Event]:
     """The events of a stream, heartbeats among them."""
     async with aclosing(with_heartbeats(_pieces(writer, deltas), writer.heartbeat)) as beating:
         async for piece in beating:
@@ -99,7 +112,7 @@ async def _events(writer: AnswerWriter, deltas: AsyncGenerator[Delta]) -> AsyncG
                 yield event
 
 
-async def _pieces(writer: AnswerWriter, deltas: AsyncGenerator[Delta]) -> AsyncGenerator[list[Event]]:
+async def _pieces(writer: AnswerWriter[Piece], deltas: AsyncGenerator[Piece]) -> AsyncGenerator[list[Event]]:
     """What each piece of the answer brings, to its end or to an error."""
     yield writer.begin()
     async with aclosing(deltas):
@@ -114,7 +127,7 @@ async def _pieces(writer: AnswerWriter, deltas: AsyncGenerator[Delta]) -> AsyncG
             yield writer.fail(fault_of(error))
 
 
-async def _collect(writer: AnswerWriter, deltas: AsyncGenerator[Delta]) -> Response:
+async def _collect(writer: AnswerWriter[Piece], deltas: AsyncGenerator[Piece]) -> Response:
     async for delta in deltas:
         writer.add(delta)
     whole = writer.whole()

@@ -13,7 +13,9 @@ from codex_windows_ai.chat.formats.llama import Llama
 from codex_windows_ai.chat.formats.mistral import Mistral
 from codex_windows_ai.chat.formats.phi4 import Phi4
 from codex_windows_ai.chat.formats.qwen_xml import QwenXml
+from codex_windows_ai.chat.formats.untaught import Untaught
 from codex_windows_ai.chat.template import ChatTemplate
+from codex_windows_ai.chat.template_files import has_template
 from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import SettingsError
 
@@ -26,9 +28,13 @@ FORMATS: tuple[type[ChatFormat], ...] = (
 def chat_format(folder: Path, tokenizer: Tokenizer, name: str = "auto") -> ChatFormat:
     """The format of the model in a folder: the one of this name, or by `auto` the one that its template writes.
 
-    Raises ModelFileError: its chat template is missing or does not compile. SettingsError: there is no format of this
-    name, or the template cannot be used with it.
+    A model without a template takes raw prompts alone.
+
+    Raises ModelFileError: its chat template does not compile, or it has none and a format is asked for. SettingsError:
+    there is no format of this name, or the template cannot be used with it.
     """
+    if name == "auto" and not has_template(folder):
+        return Untaught(folder, tokenizer)
     template = ChatTemplate(folder, tokenizer)
     chosen = next((kind for kind in FORMATS if (kind.suits(template) if name == "auto" else kind.name == name)), None)
     if chosen is None:
