@@ -13,6 +13,7 @@ from codex_windows_ai.api.anthropic.writer import MessageWriter
 from codex_windows_ai.api.shared.body import read_body
 from codex_windows_ai.api.shared.endpoint import Question, answer
 from codex_windows_ai.api.shared.identity import agent_of
+from codex_windows_ai.errors import ContentFilteredError
 from codex_windows_ai.protocol.large_requests import beside
 from codex_windows_ai.serving.desk import Desk
 
@@ -28,7 +29,11 @@ async def create_message(request: Request) -> Response:
         only_reads=body.only_reads,
         remarks=question.remarks,
     )
-    return await answer(request, question, writer, operation="messages", stream=bool(body.stream))
+    try:
+        return await answer(request, question, writer, operation="messages", stream=bool(body.stream))
+    except ContentFilteredError as error:  # in this API an answer, and no error
+        writer.fail(error)
+        return Response(writer.whole(), media_type="application/json")
 
 
 async def count_tokens(request: Request) -> Response:
