@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -19,12 +20,16 @@ TEMPLATE = (
 )
 
 
-def vocabulary(more: tuple[str, ...] = ()) -> list[str]:
-    """The 256 byte tokens, two merged ones and the special ones; `more` are tokens of text."""
+MERGES = ("t h", "th e")
+
+
+def vocabulary(more: tuple[str, ...] = (), merges: Sequence[str] = MERGES) -> list[str]:
+    """The 256 byte tokens, the merged ones and the special ones; `more` are tokens of text."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     letters = {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + n) for n, byte in enumerate(others)}
-    return [*(letters[byte] for byte in range(256)), "th", "the", "<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
+    merged = dict.fromkeys(merge.replace(" ", "") for merge in merges)
+    return [*(letters[byte] for byte in range(256)), *merged, "<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
 
 
 def write_gguf(
@@ -35,10 +40,14 @@ def write_gguf(
     kind: Kind = Kind.F32,
     template: str = TEMPLATE,
     more: tuple[str, ...] = (),
+    merges: Sequence[str] = MERGES,
 ) -> None:
-    """Writes the model, with matrices of this kind; the same seed gives the same file."""
+    """Writes the model, with matrices of this kind; the same seed gives the same file.
+
+    `merges` are those of the tokenizer, `more` further tokens of text.
+    """
     random = np.random.default_rng(seed)
-    tokens = vocabulary(more)
+    tokens = vocabulary(more, merges)
     writer = gguf.GGUFWriter(str(file), "llama")
     writer.add_block_count(LAYERS)
     writer.add_context_length(context)
@@ -53,7 +62,7 @@ def write_gguf(
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
     writer.add_token_types([4 if token in more else 3 if token.startswith("<|") else 1 for token in tokens])
-    writer.add_token_merges(["t h", "th e"])
+    writer.add_token_merges(list(merges))
     writer.add_eos_token_id(tokens.index("<|im_end|>"))
     writer.add_bos_token_id(tokens.index("<|endoftext|>"))
     writer.add_chat_template(template)
@@ -89,8 +98,12 @@ def make_tiny_model(
     precision: Precision = Precision.OWN,
     template: str = TEMPLATE,
     more: tuple[str, ...] = (),
+    merges: Sequence[str] = MERGES,
 ) -> ModelFolder:
-    """Writes and converts the model below `folder`; `context` is its window in tokens, here nearly characters."""
+    """Writes and converts the model below `folder`.
+
+    `context` is its window in tokens: nearly characters, unless `merges` are a real tokenizer's.
+    """
     file = folder / "tiny.gguf"
-    write_gguf(file, context=context, kind=kind, template=template, more=more)
+    write_gguf(file, context=context, kind=kind, template=template, more=more, merges=merges)
     return ModelStore(folder / "models").add(file, name="tiny", precision=precision)

@@ -25,6 +25,7 @@ from codex_windows_ai.cli import (
     driver,
     exec,
     gpu,
+    launch,
     mcp,
     models,
     serve,
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.command("exec")(exec.command)
 app.command("codex", cls=codex.PassThrough, options_metavar="[OPTIONS] [CODEX-ARGUMENTS]...")(codex.command)
+app.command("launch", options_metavar="[OPTIONS]")(launch.command)
 app.command("serve")(serve.command)
 app.command("status")(status.command)
 app.command("top")(top.command)

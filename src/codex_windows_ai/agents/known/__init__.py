@@ -1,0 +1,1 @@
+"""The coding agents that can be launched, one file each."""

@@ -1,0 +1,27 @@
+"""Kilo: opencode's configuration under names of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codex_windows_ai.agents.agent import KEY_VARIABLE, Agent, Configuration, HostModel
+from codex_windows_ai.agents.known import opencode
+
+
+def configure(model: HostModel, folder: Path) -> Configuration:
+    """The provider; nothing is fetched, updated, kept elsewhere or reported."""
+    return Configuration(
+        {
+            KEY_VARIABLE: model.token,
+            "KILO_CONFIG_CONTENT": opencode.content(model),
+            "KILO_TELEMETRY_LEVEL": "off",
+            "KILO_DISABLE_AUTOUPDATE": "1",
+            "KILO_DISABLE_MODELS_FETCH": "1",
+            "KILO_DISABLE_LSP_DOWNLOAD": "1",
+            "KILO_DISABLE_SESSION_INGEST": "1",
+            "KILO_DISABLE_PRESENCE": "1",
+        }
+    )
+
+
+KILO = Agent("kilo", "Kilo", "kilo", "@kilocode/cli", 12_700, configure)
