@@ -32,7 +32,7 @@ driver-fuzz: build/.driver-tools
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
 test-rivals: $(VENV)/.development $(REFERENCE)/.ready $(REFERENCE)/.genai-builder build/rivals/llama.cpp/.ready \
-		build/rivals/tokenizers/.ready build/rivals/gemma/.ready
+		build/rivals/tokenizers/.ready build/rivals/gemma/.ready build/rivals/agents/.ready
 	$(BIN)/python -m pytest -m slow
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
@@ -126,6 +126,12 @@ build/rivals/llama.cpp/.ready: scripts/fetch_llama_cpp.sh | $(VENV)/.development
 # A model with trained weights, which tests/rivals/models runs.
 build/rivals/gemma/.ready: scripts/fetch_gemma.sh | $(VENV)/.development
 	scripts/fetch_gemma.sh $(@D) $(VENV)
+	touch $@
+
+# The coding agents that tests/rivals/agents runs: 2.4 GB, most of it their native programs.
+build/rivals/agents/.ready: scripts/install_node_packages.sh tests/rivals/agents/package-lock.json \
+		| $(VENV)/.development
+	scripts/install_node_packages.sh $(VENV) tests/rivals/agents $(@D)
 	touch $@
 
 # Models' own tokenizers, which tests/rivals/tokenizers compares with: their files, and the libraries that read some.

@@ -120,6 +120,7 @@ STORIES = {
     "Codex": Story(
         (
             "cwai codex --use-windows-ai exec --skip-git-repo-check hi",
+            "cwai launch codex -- exec --skip-git-repo-check hi",
             "cwai setup codex --dry-run",
             "cwai setup codex",
             "cwai setup codex show",
