@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codex_windows_ai.codex.launch import codex_version, find_codex
+from codex_windows_ai.doctor.agents import agent_checks
 from codex_windows_ai.doctor.machine import machine_checks
 from codex_windows_ai.doctor.model import check_model
 from codex_windows_ai.doctor.privacy import privacy_checks
@@ -28,6 +29,7 @@ def _all_checks() -> Iterator[Check]:
     yield Check("config.settings", _settings)
     yield Check("model.installed", check_model)
     yield Check("codex.cli", check_codex)
+    yield from agent_checks()
     yield from privacy_checks()
     yield from windows_checks()
 
