@@ -154,6 +154,20 @@ SPECIMENS = (
         FEW,
     ),
     Specimen(
+        "qwen35moe",
+        "Qwen3_5MoeForCausalLM",
+        "qwen35",
+        _QWEN35
+        | {
+            "linear_num_value_heads": 4,
+            "num_experts": 8,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 256,
+            "shared_expert_intermediate_size": 256,
+        },
+        ("F16", "Q8_0", "Q4_0", "Q4_K_M"),
+    ),
+    Specimen(
         "gemma3",
         "Gemma3ForCausalLM",
         SENTENCEPIECE,
