@@ -276,12 +276,13 @@ def test_long_prompts_leave_checkpoints_on_their_way(hybrid: ModelFolder, monkey
 
 
 def test_requests_one_after_the_other_take_no_more_checkpoints_than_there_is_room_for(hybrid: ModelFolder) -> None:
-    core = engine_on(hybrid, checkpoint_bytes=3 * 11264)
+    room = 3 * oracle_core(hybrid).model.spec.state_bytes
+    core = engine_on(hybrid, checkpoint_bytes=room)
     for place in range(0, 900, 100):
         asked(core, text(place, 100) + ASKS)
     figures = core.statistics()
     assert figures.checkpoints == 3
-    assert figures.checkpoint_bytes == figures.checkpoint_bytes_budget == 3 * 11264
+    assert figures.checkpoint_bytes == figures.checkpoint_bytes_budget == room
     assert figures.checkpoint_evictions > 0
     assert figures.memory_bytes >= figures.checkpoint_bytes
 
