@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.memory_plan import plan_memory
+from codex_windows_ai.engine.model import Model
 from codex_windows_ai.engine.request import EngineRequest
 from codex_windows_ai.engine.scheduler import PrefillChunk
 from codex_windows_ai.models.folder import ModelFolder, read_model_folder
+from codex_windows_ai.models.graph_check import check_graphs, read_sizes
 from codex_windows_ai.protocol.request import SamplingParameters
 from tests.engine.clients import Client, chosen_in, run
 from tests.engine.oracle import Oracle
-from tests.models.synthetic import CLAMPED_MIXTURE, MIXTURE
+from tests.models.synthetic import CLAMPED_MIXTURE, MIXTURE, Tiny
 from tests.models.test_convert import converted
 
 
@@ -69,9 +74,6 @@ def test_pieces_shrink_with_what_they_see(mixture: ModelFolder, monkeypatch: pyt
 
 
 def test_a_graph_with_sinks_says_how_many_pairs_fit(mixture: ModelFolder, tmp_path: Path) -> None:
-    from codex_windows_ai.engine.memory_plan import plan_memory
-    from codex_windows_ai.models.graph_check import check_graphs, read_sizes
-
     check_graphs(mixture)
     sizes = read_sizes(mixture)
     has_sinks = "gptoss" in (mixture.path / "genai_config.json").read_text(encoding="utf-8")
@@ -79,3 +81,31 @@ def test_a_graph_with_sinks_says_how_many_pairs_fit(mixture: ModelFolder, tmp_pa
     if has_sinks:
         assert sizes.pairs * 4 * CLAMPED_MIXTURE.heads <= 1 << 29
     assert plan_memory(sizes, 512).configure(1, 0.1).prefill_pairs == sizes.pairs
+
+
+@dataclass
+class ManyExperts(Tiny):
+    """Experts in MXFP4 that are nearly all of the model; their bytes are drawn, which is faster than to round them."""
+
+    def _add(self, writer: gguf.GGUFWriter, name: str, values: np.ndarray) -> None:
+        if not name.endswith("_exps.weight"):
+            super()._add(writer, name, values)
+            return
+        raw = np.random.default_rng(1).integers(0, 256, (*values.shape[:-1], values.shape[-1] // 32, 17), np.uint8)
+        raw[..., 0] = 120
+        writer.add_tensor(name, raw.reshape(*values.shape[:-1], -1), raw_dtype=Kind.MXFP4)
+
+
+def test_experts_in_mxfp4_stay_in_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codex_windows_ai.models.convert.experts.multiplies_mxfp4", lambda: True)
+    sizes = {"hidden": 128, "feed_forward": 512, "layers": 1, "experts": 128}
+    tiny = ManyExperts("qwen3moe", Kind.Q8_0, pre="qwen2", head_norms=True, expert_kind=Kind.MXFP4, **sizes)
+    folder = read_model_folder(converted(tiny, tmp_path))
+    experts = sizes["experts"] * 3 * sizes["hidden"] * sizes["feed_forward"] * 17 // 32
+    read = read_sizes(folder)
+    assert read.mapped == experts
+    assert read.weights < 1.1 * experts
+    # What is made private is less than half of it; integers of 4 bits would be copied, and more than once.
+    assert Model(folder, threads=1).loaded_bytes < experts // 2
+    planned = plan_memory(read, 64, memory=2 * experts + read.scratch)
+    assert planned.weights <= 1.2 * experts

@@ -120,14 +120,19 @@ def plan_memory(
     if sizes.state:
         cache, shared, checkpoints = (cache + shared) // 2, 0, (cache + shared) // 2
     # Bounds of weights and scratch are generous: a model that needs less is not refused for them.
-    weights = min(int(sizes.weights * _LOADED), (memory or total) - rest - sizes.scratch)
+    weights = min(_loaded(sizes), (memory or total) - rest - sizes.scratch)
     kept = slots, cache, shared, checkpoints
     return MemoryPlan(window, half, token, max(weights, 0), sizes.scratch, *kept, sizes.pairs)
 
 
+def _loaded(sizes: ModelSizes) -> int:
+    """Bytes of memory that the weights take at most."""
+    return int((sizes.weights - sizes.mapped) * _LOADED) + sizes.mapped
+
+
 def _rest(sizes: ModelSizes, memory: int | None, total: int) -> int:
     """What weights and scratch leave; without a setting a sixteenth of the machine at least."""
-    fixed = int(sizes.weights * _LOADED) + sizes.scratch
+    fixed = _loaded(sizes) + sizes.scratch
     return max(memory - fixed, 0) if memory is not None else max(int(total * _OURS) - fixed, total // 16)
 
 

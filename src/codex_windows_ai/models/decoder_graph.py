@@ -88,7 +88,7 @@ class DecoderGraph:
             nodes = [node for node in self.readers.get(name, []) if not node.op_type.startswith("Gather")]
             if nodes:
                 place = {entry.key: entry.value for entry in tensor.external_data}
-                length = int(place["length"]) if "length" in place else len(tensor.raw_data)
+                length = _length(tensor)
                 region = (place["location"], place.get("offset", "0")) if place else ("", name)
                 share = max(self._used_share(node, tensor) for node in nodes)
                 regions[region] = max(regions.get(region, 0), length * share)
@@ -98,6 +98,16 @@ class DecoderGraph:
     def evicting(self) -> list[NodeProto]:
         """The attention that forgets what lies before its window."""
         return [node for node in self.nodes if node.op_type == ATTENTION and attribute(node, EVICTS)]
+
+    @cached_property
+    def mapped_bytes(self) -> int:
+        """Bytes of its weights that kernels read where they lie in the mapped files: experts in MXFP4.
+
+        Of all others processors make copies in an order of their own.
+        """
+        experts = [node for node in self.nodes if node.op_type == "QMoE" and _text(node, "quant_type") == "fp4"]
+        read = {name for node in experts for name in node.input} & self._initializers.keys()
+        return sum(_length(self._initializers[name]) for name in read)
 
     @cached_property
     def scored_heads(self) -> int:
@@ -228,6 +238,17 @@ def shape(value: ValueInfoProto) -> list[int | str]:
 def attribute(node: NodeProto, name: str) -> int:
     """An attribute that is a number, 0 where the node has none."""
     return next((entry.i for entry in node.attribute if entry.name == name), 0)
+
+
+def _length(tensor: TensorProto) -> int:
+    """Bytes of a tensor."""
+    said = [entry.value for entry in tensor.external_data if entry.key == "length"]
+    return int(said[0]) if said else len(tensor.raw_data)
+
+
+def _text(node: NodeProto, name: str) -> str:
+    """An attribute that is a text, empty where the node has none."""
+    return next((entry.s.decode() for entry in node.attribute if entry.name == name), "")
 
 
 def _has(node: NodeProto, name: str) -> bool:

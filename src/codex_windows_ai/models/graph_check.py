@@ -80,6 +80,8 @@ class ModelSizes:
     """Bytes that a pass needs meanwhile, at most."""
     state: int = 0
     """Bytes that a sequence takes however long it is, where layers have states instead of keys and values."""
+    mapped: int = 0
+    """Of `weights` what is read where it lies in the files: nothing packs a copy of it."""
     pairs: int = 0
     """Tokens of a pass, times those they see, for which that holds; 0: any."""
 
@@ -135,6 +137,7 @@ def _sizes(graph: DecoderGraph, layers: list[tuple[str, str]], folder: ModelFold
         can_be_halved=all(value.type.tensor_type.elem_type == TensorProto.FLOAT for value in past),
         scratch=_scratch(graph, folder) + (_SCORES if graph.scored_heads else 0),
         state=_state_bytes(graph, folder),
+        mapped=graph.mapped_bytes,
         pairs=_SCORES // (4 * graph.scored_heads) if graph.scored_heads else 0,
     )
 

@@ -16,7 +16,17 @@ from typing import Any
 
 import numpy as np
 
-FILE_TYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ4_XS": 30}
+FILE_TYPES = {
+    "F16": 1,
+    "Q4_0": 2,
+    "Q4_1": 3,
+    "Q8_0": 7,
+    "Q4_K_M": 15,
+    "Q5_K_M": 17,
+    "Q6_K": 18,
+    "IQ4_XS": 30,
+    "MXFP4_MOE": 38,
+}
 _FLOAT32, _NO_FLASH_ATTENTION = 0, 0
 _THREADS = 1  # more wait for each other by spinning, which takes an age where others use the processor, too
 _PIECE = 128

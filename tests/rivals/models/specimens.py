@@ -168,6 +168,36 @@ SPECIMENS = (
         ("F16", "Q8_0", "Q4_0", "Q4_K_M"),
     ),
     Specimen(
+        "qwen3moe",
+        "Qwen3MoeForCausalLM",
+        "qwen2",
+        {
+            "head_dim": 64,
+            "num_attention_heads": 8,
+            "num_experts": 8,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 256,
+            "norm_topk_prob": True,
+            "rope_parameters": _rope(1e6),
+        },
+        ("F16", "Q8_0", "Q4_0", "Q4_K_M"),
+    ),
+    Specimen(
+        "gpt-oss",
+        "GptOssForCausalLM",
+        "gpt-4o",
+        {
+            "head_dim": 64,
+            "num_attention_heads": 8,
+            "num_hidden_layers": 4,  # in turns with a window and without
+            "sliding_window": 24,
+            "num_local_experts": 8,
+            "num_experts_per_tok": 2,
+            "rope_parameters": _YARN | {"rope_theta": 150000.0, "truncate": False},
+        },
+        ("F16", "Q8_0", "MXFP4_MOE", "Q4_K_M"),
+    ),
+    Specimen(
         "gemma3",
         "Gemma3ForCausalLM",
         SENTENCEPIECE,

@@ -66,7 +66,8 @@ def _values(random: np.random.Generator, name: str, shape: tuple[int, ...], head
         values = random.normal(0, head_deviation, shape)
     else:
         large = any(part in name for part in ("q_proj", "k_proj", "qkv_proj"))
-        values = random.normal(0, (1.2 if large else 1.0) / shape[-1] ** 0.5, shape)
+        chooses = any(part in name for part in ("mlp.router.", "mlp.gate."))  # so that few choices are close
+        values = random.normal(0, (4.0 if chooses else 1.2 if large else 1.0) / shape[-1] ** 0.5, shape)
     return values.astype(np.float32)
 
 

@@ -50,16 +50,39 @@ def put_weights(model: torch.nn.Module, file: Path) -> None:
     layers = model.config.num_hidden_layers
     kind = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
     names = gguf.get_tensor_name_map(kind, layers)
+    _put_experts(model, tensors)
     with torch.no_grad():
         scalars = [each for each in model.named_buffers() if each[0].endswith("layer_scalar")]
         for name, parameter in [*model.named_parameters(), *((f"{name}.weight", value) for name, value in scalars)]:
-            stored = names.get_name(name.replace(".dt_bias", ".dt_proj.bias"), try_suffixes=(".weight", ".bias"))
+            if ".mlp.experts." in name:
+                continue
+            known = f"{name}.weight" if name.endswith("sinks") else name.replace(".dt_bias", ".dt_proj.bias")
+            stored = names.get_name(known, try_suffixes=(".weight", ".bias"))
             if stored not in tensors:
                 raise ValueError(f"{file} has no {name} ({stored})")
             values = torch.from_numpy(np.array(tensors.pop(stored), np.float32)).reshape(parameter.shape)
             parameter.copy_(_as_trained(model, name, values))
     if left := [name for name in tensors if not name.startswith("rope_")]:
         raise ValueError(f"{file} has {left}, which transformers' model has not")
+
+
+def _put_experts(model: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    """Takes the experts out of `tensors`, in which gates and ups are apart: [experts, rows, columns].
+
+    transformers has them one behind the other, or of gpt-oss in turns and with columns first.
+    """
+    in_turns = type(model).__name__.startswith("GptOss")
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".mlp.experts." not in name:
+                continue
+            block, kind = f"blk.{name.split('.')[2]}", "bias" if name.endswith("_bias") else "weight"
+            parts = ("gate", "up") if "gate_up" in name else ("down",)
+            found = [
+                torch.from_numpy(np.array(tensors.pop(f"{block}.ffn_{part}_exps.{kind}"), np.float32)) for part in parts
+            ]
+            values = torch.stack(found, dim=2).flatten(1, 2) if in_turns and len(found) > 1 else torch.cat(found, dim=1)
+            parameter.copy_(values.transpose(1, 2) if in_turns and kind == "weight" else values)
 
 
 def _as_trained(model: torch.nn.Module, name: str, values: torch.Tensor) -> torch.Tensor:
