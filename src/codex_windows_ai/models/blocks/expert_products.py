@@ -35,6 +35,8 @@ def multiply_experts(
     for matrix in (first, second):
         inputs += [products.expert_values(build, matrix, part) for part in parts]
         inputs.append(f"{matrix.name}.bias" if matrix.biased else "")
+    if isinstance(form, BlockForm) and form.zero_points:  # behind what a third matrix would have
+        inputs += ["", "", "", *(f"{matrix.name}.zero_points" for matrix in experts)]
     output = f"{first.name}.output"
     return build.node(
         "MoE" if isinstance(form, FloatForm) else "QMoE",

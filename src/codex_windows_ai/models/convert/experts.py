@@ -7,6 +7,8 @@ widths in one layer, blocks are made anew, and what that loses is told.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,6 +44,8 @@ FLOATS: Mapping[Kind, FloatForm] = {
     Kind.BF16: FloatForm(TensorProto.BFLOAT16),
 }
 FOUR_BITS, EIGHT_BITS = BlockForm(4, BLOCK_SIZE), BlockForm(8, BLOCK_SIZE)
+FITTED = BlockForm(4, BLOCK_SIZE, zero_points=True)
+"""Of experts, zero points are packed as codes are."""
 _MOST_BITS_OF_FOUR = 5.5
 """Experts that take fewer a weight in the file are fitted to 4 bits (Q4_K_M, of which some are of Q6_K, has 4.8)."""
 _MOST_POWER = 226
@@ -54,7 +58,7 @@ def choose_expert_forms(source: SourceWeights, precision: Precision) -> dict[str
     whole = _integer_form(source, precision)
     for layer in source.decoder.layers:
         kinds = {kind for experts in layer.mlp.experts for kind in _kinds(source, experts)}
-        form = whole
+        form = FITTED if whole == FOUR_BITS and kinds != {Kind.Q4_0} else whole
         if kinds == {Kind.MXFP4} and precision is not Precision.EIGHT_BITS and multiplies_mxfp4():
             form = Fp4Form()
         elif precision is Precision.FLOAT and kinds and kinds <= FLOATS.keys():
@@ -98,10 +102,9 @@ def _in_turns(members: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 class _Coded(NamedTuple):
-    """A member of an expert."""
+    """A member of an expert: by their names, what is stored of it."""
 
-    codes: NDArray[np.uint8]
-    scales: NDArray[Any]
+    stored: dict[str, NDArray[Any]]
     lost: float = 0.0
     """The sum of the squares of what its weights are off by."""
     fitted: float = 0.0
@@ -146,18 +149,23 @@ class ExpertWriter:
             self._output.write(values.astype(kind))
 
     def _write_codes(self, pool: ThreadPoolExecutor, experts: Experts, form: BlockForm | Fp4Form) -> None:
-        """The codes of all experts, and behind them their scales."""
-        scales: list[NDArray[Any]] = []
+        """The codes of all experts, and behind them what belongs to blocks."""
+        of_blocks: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
         bits = form.bits if isinstance(form, BlockForm) else 4
         shape = (experts.count, experts.rows, experts.columns * bits // 8)
         self._output.begin(f"{experts.name}.codes", np.dtype(np.uint8), shape)
         for members in ahead(pool, partial(self._coded, experts, form), _raw(self._source, experts)):
-            self._output.write(_in_turns([member.codes for member in members]))
-            scales.append(_in_turns([member.scales for member in members]))
+            for name in members[0].stored:
+                values = _in_turns([member.stored[name] for member in members])
+                if name == "codes":
+                    self._output.write(values)
+                else:
+                    of_blocks[name].append(values)
             self._lost += sum(member.lost for member in members)
             self._fitted += sum(member.fitted for member in members)
         self._bits = bits
-        self._output.add(f"{experts.name}.scales", np.stack(scales))
+        for name, arrays in of_blocks.items():
+            self._output.add(f"{experts.name}.{name}", np.stack(arrays))
 
     def _coded(self, experts: Experts, form: BlockForm | Fp4Form, raw: _Raw) -> list[_Coded]:
         """The members of one expert."""
@@ -168,13 +176,25 @@ class ExpertWriter:
             codes, powers = repack_mxfp4(raw)
             if (powers.view(np.uint8) > _MOST_POWER).any():
                 raise self._source.expert_not_finite(experts, member)
-            return _Coded(codes, powers)
+            return _Coded({"codes": codes, "scales": powers})
         repacking = REPACKINGS.get(self._source.expert_tensor(experts, member).kind)
-        if repacking and repacking.form == form:
+        if repacking and repacking.form == replace(form, zero_points=False):
             blocks = repacking.blocks(raw)
             if not (np.abs(blocks.scales) <= MOST_VALUE).all():
                 raise self._source.expert_not_finite(experts, member)
-            return _Coded(pack(blocks.codes, form), blocks.scales)
+            middles = np.full_like(blocks.scales, 1 << (form.bits - 1), np.uint8)
+            return _Coded(_stored(form, blocks.codes, blocks.scales, middles))
         values = self._source.expert_values(experts, member, raw)
-        codes, scales, lost = fit(values, form)
-        return _Coded(pack(codes, form), scales, lost, float(np.square(values, dtype=np.float64).sum()))
+        codes, scales, zero_points, lost = fit(values, form)
+        stored = _stored(form, codes, scales, zero_points)
+        return _Coded(stored, lost, float(np.square(values, dtype=np.float64).sum()))
+
+
+def _stored(
+    form: BlockForm, codes: NDArray[np.uint8], scales: Array, zero_points: NDArray[np.uint8]
+) -> dict[str, NDArray[Any]]:
+    stored: dict[str, NDArray[Any]] = {"codes": pack(codes, form), "scales": scales}
+    if form.zero_points:
+        odd = zero_points.shape[1] % 2
+        stored["zero_points"] = pack(np.pad(zero_points, ((0, 0), (0, odd))), form)
+    return stored
