@@ -43,3 +43,23 @@ def test_the_packages_that_answer_are_named_with_their_versions() -> None:
     packages = finding("runtime.python").details["packages"]
 
     assert {"codex-windows-ai", "numpy", "tokenizers"} <= packages.keys()
+
+
+@pytest.mark.parametrize(
+    ("integers", "mxfp4", "status", "said"),
+    [
+        (True, True, "ok", "MXFP4 as it is"),
+        (True, False, "ok", "fitted to 4 bits"),
+        (False, False, "warning", "taken apart"),
+    ],
+)
+def test_experts_are_said_to_be_slow_where_they_are(
+    integers: bool, mxfp4: bool, status: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codex_windows_ai.doctor.machine.multiplies_experts", lambda: integers)
+    monkeypatch.setattr("codex_windows_ai.doctor.machine.multiplies_mxfp4", lambda: mxfp4)
+
+    found = finding("inference.experts")
+
+    assert (found.status, said in found.summary) == (status, True)
+    assert (found.remediation is None) == (status == "ok")

@@ -10,6 +10,7 @@ from gguf import GGMLQuantizationType as Kind
 from onnx import external_data_helper, numpy_helper
 
 from codex_windows_ai.errors import ModelFileError, UnsupportedModelError
+from codex_windows_ai.hardware import experts as hardware_experts
 from codex_windows_ai.models.blocks.decoder import Decoder
 from codex_windows_ai.models.blocks.weights import Experts
 from codex_windows_ai.models.convert import experts as experts_module
@@ -145,6 +146,22 @@ def test_the_operator_is_told_each_experts_row(tmp_path: Path):
     for node in experts:
         attributes = {entry.name: entry.i for entry in node.attribute}
         assert (attributes["k"], attributes["swiglu_fusion"]) == (1, 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_older_runtime_is_not_told_what_it_refuses(known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("codex_windows_ai.models.blocks.expert_products.rounds_activations", lambda: known)
+    nodes = onnx.load(converted(MIXTURE, tmp_path) / CPU_MODEL, load_external_data=False).graph.node
+    names = {entry.name for node in nodes if node.op_type == "QMoE" for entry in node.attribute}
+    assert ("accuracy_level" in names) == known
+
+
+def test_this_runtime_is_tried_once_for_what_it_multiplies_fast():
+    """What comes of it is the processor's; that the products themselves are sound is not."""
+    assert hardware_experts.rounds_activations()
+    assert isinstance(hardware_experts.multiplies_mxfp4(), bool)
+    for form in (hardware_experts.FP4, hardware_experts.INTEGERS, hardware_experts.DENSE):
+        assert hardware_experts._session(form).get_outputs()[0].shape == ["routes", 256]
 
 
 @pytest.mark.parametrize("kind", [Kind.Q8_0, Kind.MXFP4])

@@ -14,6 +14,7 @@ from codex_windows_ai.doctor.report import Check, Finding
 from codex_windows_ai.errors import NotAvailableError
 from codex_windows_ai.hardware.adapters import list_linux_adapters
 from codex_windows_ai.hardware.cpu import read_cpu
+from codex_windows_ai.hardware.experts import multiplies_experts, multiplies_mxfp4
 from codex_windows_ai.hardware.inference import execution_providers, try_provider
 from codex_windows_ai.hardware.memory import read_memory
 from codex_windows_ai.settings import cache_folder, load_settings
@@ -50,6 +51,7 @@ def machine_checks() -> list[Check]:
         Check("hardware.memory", _memory),
         Check("hardware.gpu", _gpu),
         Check("storage.cache", _cache),
+        Check("inference.experts", _experts),
         *(Check(f"inference.{provider}", _ProviderCheck(provider)) for provider in execution_providers()),
     ]
 
@@ -75,6 +77,16 @@ def _cpu() -> Finding:
     if {"avx2", "neon"}.isdisjoint(cpu.features):
         return Finding("warning", summary, asdict(cpu), "Answers will be slow here; use a machine with AVX2 or NEON.")
     return Finding("ok", summary, asdict(cpu))
+
+
+def _experts() -> Finding:
+    """Of models that are mixtures; tried, as it depends on the processor and on ONNX Runtime."""
+    details = {"integers": multiplies_experts(), "mxfp4": multiplies_mxfp4()}
+    if not details["integers"]:
+        summary = "mixtures of experts are slow here: their weights are taken apart for each product"
+        return Finding("warning", summary, details, "Use a dense model, or ONNX Runtime 1.31 or later.")
+    kept = "MXFP4 as it is" if details["mxfp4"] else "MXFP4 (gpt-oss) is fitted to 4 bits, or kept in 8"
+    return Finding("ok", f"mixtures of experts are multiplied as fast as other models; {kept}", details)
 
 
 def _memory() -> Finding:

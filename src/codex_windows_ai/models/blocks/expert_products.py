@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from codex_windows_ai.hardware.experts import rounds_activations
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE, BlockForm, FloatForm, Fp4Form
 
@@ -65,5 +66,6 @@ def _storage(form: BlockForm | FloatForm | Fp4Form) -> dict[str, Any]:
         case Fp4Form():
             return {"quant_type": "fp4", "weights_prepacked": 1, "expert_weight_bits": 4, "block_size": BLOCK_SIZE}
         case BlockForm():
+            level = {"accuracy_level": _INT8_ACTIVATIONS} if rounds_activations() else {}
             sizes = {"expert_weight_bits": form.bits, "block_size": form.block_size}
-            return {"quant_type": "int", "weights_prepacked": 0, "accuracy_level": _INT8_ACTIVATIONS, **sizes}
+            return {"quant_type": "int", "weights_prepacked": 0, **level, **sizes}

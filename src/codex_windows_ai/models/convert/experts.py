@@ -16,7 +16,7 @@ import numpy as np
 from gguf.constants import GGMLQuantizationType as Kind
 from onnx import TensorProto, helper
 
-from codex_windows_ai.hardware.mxfp4 import multiplies_mxfp4
+from codex_windows_ai.hardware.experts import multiplies_mxfp4
 from codex_windows_ai.models.blocks.products import BLOCK_SIZE, BlockForm, FloatForm, Form, Fp4Form
 from codex_windows_ai.models.convert.ahead import ahead
 from codex_windows_ai.models.convert.fitting import fit
