@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from codex_windows_ai.errors import (
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.request import Grammar
 from tests.engine.clients import Client, run
+from tests.engine.tiny_model import make_tiny_model
 
 PROMPT = tuple(range(200))
 ENDLESS = Grammar("regex", "[a-g]{600}")
@@ -263,6 +265,22 @@ def test_without_a_limit_the_answer_fills_the_window(core: EngineCore) -> None:
     assert client.deltas[-1].finish_reason == "length"
     assert client.deltas[-1].usage is not None
     assert client.deltas[-1].usage.output_tokens == 32
+
+
+def test_without_a_limit_an_answer_leaves_room_for_others(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path, context=1024)
+    roomy = EngineCore(folder, EngineConfiguration(threads=1, default_output_tokens=16))
+    token = roomy.pool.spec.bytes_per_token
+    tight = EngineCore(
+        folder, EngineConfiguration(threads=1, default_output_tokens=16, row_bytes=1024 * token, cache_bytes=0)
+    )
+
+    def limits(core: EngineCore, prompt: int) -> int:
+        request = EngineRequest((1,) * prompt)
+        return core.prepare(request, lambda item: None).max_output_tokens
+
+    assert [limits(roomy, 100), limits(roomy, 1000)] == [924, 24]
+    assert [limits(tight, 100), limits(tight, 250), limits(tight, 1015)] == [156, 16, 9]
 
 
 @pytest.mark.parametrize("maximum", [0, -1])

@@ -23,10 +23,11 @@ class EngineConfiguration:
     are made where a pass then reads `shared_saving` tokens less (1,500 pay for themselves on two cores).
     `scratch_bytes` is what passes need meanwhile at most and `budget_bytes` what the model may take, weights
     and all, of which the others are parts (`memory_plan.py`); 0 where nobody planned.
-    `default_output_tokens` ends an answer whose request sets no limit; None leaves it all of the window.
-    `prefill_chunk` is the most prompt tokens read in one pass, `prefill_pairs` the most of them times the tokens that
-    they see (0: any), and `prefill_seconds` what one step spends on reading. With `half_precision` keys and values are
-    float16 where the graph has them as float32.
+    An answer whose request sets no limit may fill the window where several such fit `row_bytes`; otherwise it has
+    `default_output_tokens` at least, so that it does not keep all others waiting. `prefill_chunk` is the most
+    prompt tokens read in one pass, `prefill_pairs` the most of them times the tokens that they see (0: any), and
+    `prefill_seconds` what one step spends on reading. With `half_precision` keys and values are float16 where the
+    graph has them as float32.
     """
 
     threads: int | None = None
@@ -39,7 +40,7 @@ class EngineConfiguration:
     scratch_bytes: int = 0
     budget_bytes: int = 0
     shared_saving: int = 1500
-    default_output_tokens: int | None = None
+    default_output_tokens: int = 2048
     prefill_chunk: int = 256
     prefill_pairs: int = 0
     prefill_seconds: float = 0.12

@@ -13,7 +13,7 @@ class EngineRequest:
     """A prompt of token ids to be continued.
 
     `agent` names who asks, for fairness between agents. `max_output_tokens` None means what the window
-    leaves. `deadline` is in seconds from submission.
+    leaves, or less where that would leave no room for others. `deadline` is in seconds from submission.
     `top_logprobs` asks for the log probability of each chosen token and of so many alternatives. Behind a `preamble`
     at most, the answer matches `grammar` and ends at a text of `stop`.
     """

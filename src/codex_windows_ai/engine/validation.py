@@ -18,6 +18,9 @@ from codex_windows_ai.models.folder import ModelFolder
 # As in OpenAI's interface; without a bound one request could ask for the whole vocabulary at every token.
 MOST_ALTERNATIVES = 20
 
+_TOGETHER = 4
+"""Sequences without a limit that must fit beside one another, or their answers are shorter than the window."""
+
 _PREAMBLE_SHARE = 0.75
 """Of all tokens that may be said, those that a preamble may have, so that an answer follows."""
 
@@ -97,7 +100,15 @@ class RequestValidator:
                 hint="Shorten the request, or allow the model more (setting `memory`).",
             )
         room = min(window, self._max_sequence_length) - prompt_tokens
-        return min(room, asked or self._configuration.default_output_tokens or room)
+        return min(room, asked or self._default_output_tokens(prompt_tokens))
+
+    def _default_output_tokens(self, prompt_tokens: int) -> int:
+        """What an answer may have whose request says nothing: all that leaves room for others beside it.
+
+        A sequence is admitted with all the tokens that it may come to, and slots are as long as the longest.
+        """
+        share = self._max_sequence_length // _TOGETHER - prompt_tokens
+        return max(self._configuration.default_output_tokens, share)
 
     def _matcher(self, request: EngineRequest) -> GrammarMatcher | None:
         return None if request.grammar is None else self.grammars.compile(request.grammar)

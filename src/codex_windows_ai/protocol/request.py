@@ -38,7 +38,7 @@ class GenerationRequest:
     """A conversation to be continued.
 
     `model` is the one that is asked, by name; None is the default one. `agent` names who asks, for fairness between
-    agents. `max_output_tokens` None means what the window leaves. `deadline`
+    agents. `max_output_tokens` None means what the window leaves, or less where memory is short. `deadline`
     is in seconds from submission. `grammar` is what the answer's text must match; an answer that calls `tools` has no
     text then. `prompt_token_ids` and `prompt_text` bypass the chat format: the caller's own prompt, in which special
     tokens are obeyed; with a `suffix` the answer is what stands between the text and that. `provider`

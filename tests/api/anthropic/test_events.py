@@ -130,7 +130,7 @@ def test_usage_tells_what_the_cache_had() -> None:
         ([TextPiece("Hi"), *CALL], "stop", 9, "tool_use"),
         ([TextPiece("Hi")], "length", 9, "max_tokens"),
         ([TextPiece("Hi")], "length", 10, "model_context_window_exceeded"),
-        ([TextPiece("Hi")], "length", None, "model_context_window_exceeded"),
+        ([TextPiece("Hi")], "length", None, "max_tokens"),
         ([TextPiece("Hi")], "cancelled", 10, "max_tokens"),
         ([TextPiece("Hi"), *CUT], "length", 9, "max_tokens"),
     ],

@@ -191,7 +191,7 @@ class MessageWriter:
 
     def _stop_reason(self, delta: protocol.Delta, usage: protocol.Usage) -> StopReason:
         """Why the answer ended; one that is cut off before its limit filled the window, or was cancelled."""
-        if delta.finish_reason == "length" and (self._limit is None or usage.output_tokens < self._limit):
+        if delta.finish_reason == "length" and self._limit is not None and usage.output_tokens < self._limit:
             return "model_context_window_exceeded"
         if delta.finish_reason != "stop" or self._only_reads:
             return "max_tokens"
