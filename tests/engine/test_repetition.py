@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from codex_windows_ai.engine.configuration import EngineConfiguration
 from codex_windows_ai.engine.core import EngineCore
+from codex_windows_ai.engine.preamble import Preamble
 from codex_windows_ai.engine.request import EngineRequest
+from codex_windows_ai.engine.sampling import repetition
 from codex_windows_ai.engine.sampling.repetition import SPAN, repeated, smallest_period
 from codex_windows_ai.errors import WindowsAiError
+from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import Delta
-from codex_windows_ai.protocol.request import SamplingParameters
-from tests.engine.tiny_model import make_tiny_model
+from codex_windows_ai.protocol.request import Grammar, SamplingParameters
+from tests.engine.tiny_model import CONTEXT, make_tiny_model
 
 tokens = st.lists(st.integers(0, 2), min_size=1, max_size=40)
 
@@ -40,42 +43,65 @@ def test_what_repeats_four_times_is_found_and_nothing_less(period: int) -> None:
     assert repeated((list(range(129)) * SPAN)[:SPAN], SPAN) is None
 
 
-WINDOW = 640
+SHORT = 64
+"""In place of SPAN, so that a model need not say as much."""
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> EngineCore:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     """A random model, whose greedy answers soon repeat themselves."""
-    return EngineCore(
-        make_tiny_model(Path(tmp_path_factory.mktemp("looping")), context=WINDOW), EngineConfiguration(threads=1)
-    )
+    return make_tiny_model(tmp_path_factory.mktemp("looping"))
 
 
-def answer(core: EngineCore, request: EngineRequest) -> list[Delta]:
+@pytest.fixture
+def core(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> EngineCore:
+    monkeypatch.setattr(repetition, "SPAN", SHORT)
+    return EngineCore(folder, EngineConfiguration(threads=1))
+
+
+def answer(core: EngineCore, **asked: Any) -> tuple[Delta, str, int]:
+    """The last piece, all text, and how many tokens were said."""
     said: list[Delta | WindowsAiError] = []
-    core.enqueue(core.prepare(request, said.append))
+    core.enqueue(core.prepare(EngineRequest((5, 6, 7), **asked), said.append))
     while not core.idle:
         core.step()
-    return [delta for delta in said if isinstance(delta, Delta)]
+    deltas = [delta for delta in said if isinstance(delta, Delta)]
+    usage = deltas[-1].usage
+    assert usage is not None
+    return deltas[-1], "".join(delta.text for delta in deltas), usage.output_tokens
 
 
 def test_a_greedy_answer_that_repeats_itself_is_ended_and_says_so(core: EngineCore) -> None:
-    last, again = (
-        answer(core, EngineRequest((5, 6, 7), sampling=SamplingParameters(seed=seed)))[-1] for seed in (1, 2)
-    )
+    (last, text, tokens), (again, *rest) = (answer(core, sampling=SamplingParameters(seed=seed)) for seed in (1, 2))
 
-    assert last.finish_reason == "stop"
-    assert last.usage is not None
-    assert SPAN <= last.usage.output_tokens < WINDOW - 3
+    assert (last.finish_reason, last.stop_sequence) == ("stop", None)
     assert last.repeated is not None
-    assert again.usage is not None
-    assert (again.repeated, again.usage.output_tokens) == (last.repeated, last.usage.output_tokens)
+    assert SHORT <= tokens < CONTEXT - 3
+    assert (again.repeated, rest) == (last.repeated, [text, tokens])
 
 
 def test_an_answer_left_to_chance_goes_on_to_the_end_of_the_window(core: EngineCore) -> None:
-    sampling = SamplingParameters(temperature=0.01, seed=1)
-    last = answer(core, EngineRequest((5, 6, 7), sampling=sampling))[-1]
+    last, _, tokens = answer(core, sampling=SamplingParameters(temperature=0.01, seed=1), max_output_tokens=200)
 
-    assert (last.finish_reason, last.repeated) == ("length", None)
+    assert (last.finish_reason, last.repeated, tokens) == ("length", None, 200)
+
+
+@pytest.mark.parametrize(("grammar", "whole"), [(r"(.|\n)*", None), ("a{200}b", "a" * 200 + "b")])
+def test_under_a_grammar_it_is_ended_only_where_it_may_end(core: EngineCore, grammar: str, whole: str | None) -> None:
+    last, text, tokens = answer(core, grammar=Grammar("regex", grammar), sampling=SamplingParameters(seed=1))
+
+    assert last.finish_reason == "stop"
+    assert (last.repeated is None) == (whole is not None)
+    assert text == (whole or text)
+    assert tokens >= SHORT
+
+
+def test_a_thought_that_repeats_itself_is_closed_and_the_answer_follows(core: EngineCore) -> None:
+    end = tuple(core.tokenizer.encode_text("</think>"))
+    thinking = Preamble("<think>", "</think>", (), end, begun=True)
+    last, _, tokens = answer(core, preamble=thinking, sampling=SamplingParameters(seed=1))
+
     assert last.usage is not None
-    assert last.usage.output_tokens == WINDOW - 3
+    assert SHORT <= last.usage.reasoning_tokens < 2 * SHORT + len(end)
+    assert last.finish_reason == "stop"
+    assert tokens > last.usage.reasoning_tokens

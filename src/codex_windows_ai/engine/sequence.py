@@ -353,10 +353,18 @@ class Sequence:
             self.ending, self.repeated = "stop", period
 
     def _loops(self) -> int | None:
-        """How many tokens it says over and over; chance and a grammar lead out of that by themselves."""
-        if self.request.sampling.temperature > 0 or self._matcher is not None:
+        """How many tokens it says over and over, where it may end; chance leads out of that by itself."""
+        if self.request.sampling.temperature > 0:
             return None
-        return repeated(self.tokens, self.output_tokens)
+        period = repeated(self.tokens, self.output_tokens)
+        return period if period and (self._saying.in_preamble or self._may_end()) else None
+
+    def _may_end(self) -> bool:
+        """Whether the grammar, if there is one, takes the answer for a whole one: not amid a call, say."""
+        if self._matcher is None:
+            return True
+        allowed = self._matcher.allowed()
+        return any(bool(allowed[token]) for token in self._end_ids)
 
     def flush(self) -> None:
         """Delivers what was said since the last time."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 SPAN = 512
 """So many tokens at the end are looked at: a table of like lines may be meant, and what is meant comes to an end."""
 
-_MOST_PERIOD = SPAN // 4
 _EVERY = 32
 """Tokens after which it is looked again. The place does not depend on how tokens come: an answer ends as it did."""
 
@@ -20,7 +19,7 @@ def repeated(tokens: Sequence[int], said: int) -> int | None:
     if said < SPAN or said % _EVERY:
         return None
     period = smallest_period(tokens[-SPAN:])
-    return period if period <= _MOST_PERIOD else None
+    return period if 4 * period <= SPAN else None
 
 
 def smallest_period(tokens: Sequence[int]) -> int:
