@@ -120,13 +120,26 @@ STORIES = {
     "Codex": Story(
         (
             "cwai codex --use-windows-ai exec --skip-git-repo-check hi",
-            "cwai launch codex -- exec --skip-git-repo-check hi",
             "cwai setup codex --dry-run",
             "cwai setup codex",
             "cwai setup codex show",
             "codex -p windows-ai exec --skip-git-repo-check hi",
             "client codex",
             "cwai setup codex restore",
+        ),
+        beside="scripted",
+    ),
+    "other agents": Story(
+        (
+            "cwai launch codex -- exec --skip-git-repo-check hi",
+            *(
+                f"cwai setup {agent} {option}".strip()
+                for agent in ("opencode", "pi", "kilo")
+                for option in ("", "--write", "restore")
+            ),
+            "cwai setup claude-code model",
+            "cwai setup claude-code model --write",
+            "cwai setup claude-code restore",
         ),
         beside="scripted",
     ),

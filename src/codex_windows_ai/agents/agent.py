@@ -7,9 +7,16 @@ own, and by files in a folder that goes when the agent ends.
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from codex_windows_ai.settings import ENVIRONMENT_PREFIX
 
 PROVIDER = "windows-ai"
 """What the host is called where an agent names who serves its models."""
@@ -26,6 +33,7 @@ class HostModel:
     """The model that answers: the host's address (`http://127.0.0.1:PORT`) and token, its name, its window in tokens.
 
     `output` is how many tokens an answer may have: half of what an agent's first prompt leaves of the window.
+    `token_file` is where the token lies.
     """
 
     url: str
@@ -33,6 +41,7 @@ class HostModel:
     name: str
     window: int
     output: int
+    token_file: str = ""
 
     @property
     def openai(self) -> str:
@@ -50,6 +59,20 @@ class Configuration:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     arguments: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What a user's own configuration gets so that he can choose the host's model whenever he starts the agent himself.
+
+    `value` is a whole file of ours, or with `entry` (an object's name, our name in it) a part of one of his; all else
+    stays as it is. `start` is the command that takes it. No token is in it: the agent is told where it finds that.
+    """
+
+    file: Path
+    value: Mapping[str, Any]
+    start: str
+    entry: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +123,17 @@ def write_json_file(path: Path, value: object) -> Path:
     path.touch(0o600)
     path.write_text(json.dumps(value, indent=2), encoding="utf-8")
     return path
+
+
+def token_command() -> str:
+    """A line for the platform's shell that prints the host's token, and starts a host where none runs."""
+    command = [sys.executable, "-m", "codex_windows_ai.cli", "token"]
+    home = f"{ENVIRONMENT_PREFIX}HOME"
+    if value := os.environ.get(home):
+        command += ["--env", f"{home}={value}"]
+    return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+
+
+def config_folder() -> Path:
+    """Where programs that follow the XDG rules keep their configuration."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")

@@ -32,7 +32,8 @@ async def ask_host_model(
     for entry in map(as_object, cast("list[object]", listed) if isinstance(listed, list) else []):
         name, window = entry.get("id"), entry.get("context_window")
         if isinstance(name, str) and isinstance(window, int):
-            return HostModel(record.url, record.read_token(), name, window, agent.output_tokens(window, arguments))
+            output = agent.output_tokens(window, arguments)
+            return HostModel(record.url, record.read_token(), name, window, output, record.token_file)
     raise NotAvailableError(
         "The host serves no model for agents: Windows' own language model takes no tools and no long prompts.",
         hint="Set `provider` to `engine` or `auto`, then `cwai stop`.",

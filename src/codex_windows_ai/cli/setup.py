@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from codex_windows_ai.cli import setup_odr
+from codex_windows_ai.cli.changes import DryRunOption, ForceOption, JsonOption, carry_out, undo
 from codex_windows_ai.cli.interrupt import Interruption
 from codex_windows_ai.cli.output import say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
+from codex_windows_ai.cli.setup_agents import WriteOption, add_agents, plan_model_restore, set_up_model
 
 if TYPE_CHECKING:
     from codex_windows_ai.agents.editors import EditorName
-    from codex_windows_ai.agents.file_changes import FileChange
 
-app = typer.Typer(help="Set up Codex, VS Code, Claude Code and Cursor for the host; all of it can be undone.")
+app = typer.Typer(help="Set up agents and editors for the host; all of it can be undone.")
 codex = typer.Typer(invoke_without_command=True)
 app.add_typer(codex, name="codex")
 app.add_typer(setup_odr.app, name="odr")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Also over files that are not ours or that were edited since.")
-]
 
 
 @codex.callback()
@@ -46,7 +40,7 @@ def set_up_codex(
     with ProgressReporter() as progress:
         facts = Interruption().run(ask_host(progress=progress))
     changes = setup.plan_setup(facts.url, facts.models, force=force)
-    _carry_out(changes, dry_run=dry_run, as_json=as_json)
+    carry_out(changes, dry_run=dry_run, as_json=as_json)
     if not dry_run and not as_json:
         say("Codex is set up: `codex -p windows-ai`. Undo it with `cwai setup codex restore`.")
 
@@ -72,10 +66,10 @@ def restore_codex(dry_run: DryRunOption = False, force: ForceOption = False, as_
     """Undo the setup: each file becomes what it was before."""
     from codex_windows_ai.codex.setup import plan_restore
 
-    _undo(plan_restore(force=force), dry_run=dry_run, as_json=as_json)
+    undo(plan_restore(force=force), dry_run=dry_run, as_json=as_json)
 
 
-def _add_editor(name: EditorName, title: str) -> None:
+def _add_editor(name: EditorName, title: str) -> typer.Typer:
     """Add the commands of one MCP client: print or write its configuration, and restore."""
     group = typer.Typer(invoke_without_command=True, help=f"The MCP configuration of {title}.")
     app.add_typer(group, name=name)
@@ -83,9 +77,7 @@ def _add_editor(name: EditorName, title: str) -> None:
     @group.callback()
     def set_up(
         context: typer.Context,
-        to_file: Annotated[
-            bool, typer.Option("--write", help="Put the entry into the user's configuration, after showing the change.")
-        ] = False,
+        to_file: WriteOption = False,
         force: ForceOption = False,
         as_json: JsonOption = False,
     ) -> None:
@@ -97,7 +89,7 @@ def _add_editor(name: EditorName, title: str) -> None:
         client = editor(name)
         if to_file:
             change = plan_entry(client.file, client.entry, client.server, force=force)
-            _carry_out([change], dry_run=False, as_json=as_json)
+            carry_out([change], dry_run=False, as_json=as_json)
             return
         section, key = client.entry
         configuration: dict[str, Any] = {section: {key: client.server}}
@@ -113,38 +105,26 @@ def _add_editor(name: EditorName, title: str) -> None:
         from codex_windows_ai.agents.editors import editor
         from codex_windows_ai.agents.file_changes import plan_restore
 
-        _undo(plan_restore([editor(name).file]), dry_run=dry_run, as_json=as_json)
+        changes = plan_restore([editor(name).file])
+        if name == "claude-code":
+            changes += plan_model_restore(name)
+        undo(changes, dry_run=dry_run, as_json=as_json)
 
     group.command("restore", help=f"Take our entry out of the configuration of {title}.")(restore)
+    return group
+
+
+def set_up_claude_code_model(
+    to_file: WriteOption = False, force: ForceOption = False, as_json: JsonOption = False
+) -> None:
+    """Print, or write beside the user's own, the settings with which the model of this PC answers Claude Code.
+
+    The host is started if none runs. `cwai setup claude-code restore` undoes it.
+    """
+    set_up_model("claude-code", to_file=to_file, force=force, as_json=as_json)
 
 
 _add_editor("vscode", "VS Code")
-_add_editor("claude-code", "Claude Code")
+_add_editor("claude-code", "Claude Code").command("model")(set_up_claude_code_model)
 _add_editor("cursor", "Cursor")
-
-
-def _carry_out(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
-    from codex_windows_ai.agents.file_changes import apply
-
-    _show(changes, dry_run=dry_run, as_json=as_json)
-    if not dry_run:
-        apply(changes)
-
-
-def _undo(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
-    from codex_windows_ai.agents.file_changes import restore
-
-    _show(changes, dry_run=dry_run, as_json=as_json)
-    if not dry_run:
-        restore(changes)
-
-
-def _show(changes: Sequence[FileChange], *, dry_run: bool, as_json: bool) -> None:
-    changed = [change for change in changes if change.before != change.after]
-    if as_json:
-        files = [{"path": str(change.path), "diff": change.diff()} for change in changed]
-        write_json({"changes": files, "made": not dry_run})
-        return
-    write("".join(change.diff() for change in changed))
-    if not changed:
-        say("Nothing to change.")
+add_agents(app)

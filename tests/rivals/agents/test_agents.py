@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codex_windows_ai.agents.known.agents import AGENTS
+from codex_windows_ai.protocol.json_values import as_object
 from codex_windows_ai.protocol.request import GenerationRequest
 from tests.cli.program import Ran
 from tests.codex_cli.live import CodexHost
@@ -29,7 +31,9 @@ each_agent = pytest.mark.parametrize("driven", DRIVEN, ids=lambda driven: driven
 
 def note(agent: str, **found: object) -> None:
     """Adds to the results of an agent."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results: dict[str, dict[str, object]] = {}
+    if RESULTS.exists():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
     results.setdefault(agent, {}).update(found)
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -128,15 +132,15 @@ def prompt_tokens(host: CodexHost) -> list[int]:
     """The tokens of each prompt that was answered, whatever the API calls them."""
     counts: list[int] = []
     for exchange in host.exchanges:
-        usages = [usage for event in exchange.events for usage in (event.get("usage"), response_usage(event)) if usage]
+        usages = [usage for event in exchange.events if (usage := usage_of(event))]
         if usages:
-            counts.append(usages[-1].get("prompt_tokens") or usages[-1].get("input_tokens"))
+            counts.append(int(usages[-1].get("prompt_tokens") or usages[-1]["input_tokens"]))
     return counts
 
 
-def response_usage(event: dict[str, object]) -> object:
-    response = event.get("response")
-    return response.get("usage") if isinstance(response, dict) else None
+def usage_of(event: dict[str, Any]) -> dict[str, Any]:
+    """The usage that an event has, itself or in its response."""
+    return as_object(event.get("usage") or as_object(event.get("response")).get("usage"))
 
 
 def session_of(place: Place) -> str:

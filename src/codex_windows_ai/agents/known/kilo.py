@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codex_windows_ai.agents.agent import KEY_VARIABLE, Agent, Configuration, HostModel
+from codex_windows_ai.agents.agent import (
+    KEY_VARIABLE,
+    PROVIDER,
+    Agent,
+    Configuration,
+    HostModel,
+    Lasting,
+    config_folder,
+)
 from codex_windows_ai.agents.known import opencode
 
 
@@ -22,6 +30,13 @@ def configure(model: HostModel, folder: Path) -> Configuration:
             "KILO_DISABLE_PRESENCE": "1",
         }
     )
+
+
+def lasting(model: HostModel) -> Lasting:
+    """The host as one more provider in the user's own file."""
+    file = config_folder() / "kilo" / "kilo.json"
+    value = opencode.provider(model, key=f"{{file:{model.token_file}}}")
+    return Lasting(file, value, f"kilo --model {PROVIDER}/{model.name}", ("provider", PROVIDER))
 
 
 KILO = Agent("kilo", "Kilo", "kilo", "@kilocode/cli", 12_700, configure)

@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from codex_windows_ai.agents.agent import KEY_VARIABLE, PROVIDER, Agent, Configuration, HostModel
+from codex_windows_ai.agents.agent import (
+    KEY_VARIABLE,
+    PROVIDER,
+    Agent,
+    Configuration,
+    HostModel,
+    Lasting,
+    config_folder,
+)
 
 
 def provider(model: HostModel, *, key: str) -> dict[str, Any]:
@@ -50,6 +58,13 @@ def configure(model: HostModel, folder: Path) -> Configuration:
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         }
     )
+
+
+def lasting(model: HostModel) -> Lasting:
+    """The host as one more provider in the user's own file."""
+    file = config_folder() / "opencode" / "opencode.json"
+    start = f"opencode --model {PROVIDER}/{model.name}"
+    return Lasting(file, provider(model, key=f"{{file:{model.token_file}}}"), start, ("provider", PROVIDER))
 
 
 OPENCODE = Agent("opencode", "opencode", "opencode", "opencode-ai", 7_800, configure)
