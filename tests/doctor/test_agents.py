@@ -31,7 +31,7 @@ def test_agents_that_are_here_are_held_against_the_models_window(
     pi = findings["agents.pi"]
     assert pi.status == "warning"
     assert pi.summary.endswith("and the window of tiny holds 512")
-    assert pi.remediation is not None and "1,756 tokens or more" in pi.remediation
+    assert pi.remediation is not None and "1,856 tokens or more" in pi.remediation
 
 
 def test_without_a_model_its_window_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,16 +16,17 @@ TEXT = "written by an agent"
 class Driven:
     """An agent's arguments for one prompt, and for one more in the same session; `tool` writes a file.
 
-    `too_long` and `gone` are what its user reads where the prompt does not fit, and where no host listens.
+    `too_long` and `gone` are what its user reads where the prompt does not fit, and where no host listens; None where
+    it goes round without end, or for very long. Without `go_on` it goes on in a terminal alone.
     """
 
     name: str
     ask: Callable[[str], list[str]]
-    go_on: Callable[[str], list[str]]
+    go_on: Callable[[str], list[str]] | None
     tool: str
     arguments: Callable[[Path], dict[str, Any]]
-    too_long: str
-    gone: str
+    too_long: str | None
+    gone: str | None
 
     def call(self, file: Path) -> str:
         """The call that writes TEXT, as the model says it."""
@@ -57,8 +58,8 @@ DRIVEN = (
         lambda prompt: ["run", "--continue", prompt],
         "write",
         _content_first,
-        "tokens",
-        "connect",
+        None,
+        None,
     ),
     Driven(
         "qwen-code",
@@ -90,7 +91,7 @@ DRIVEN = (
     Driven(
         "cline",
         lambda prompt: [prompt],
-        lambda prompt: ["--id", "SESSION", prompt],
+        None,
         "editor",
         _as("path", "new_text"),
         "window holds",
@@ -102,8 +103,8 @@ DRIVEN = (
         lambda prompt: ["run", "--auto", "--continue", prompt],
         "write",
         _content_first,
-        "tokens",
-        "connect",
+        None,
+        None,
     ),
     Driven(
         "copilot",
@@ -115,12 +116,12 @@ DRIVEN = (
         "connect",
     ),
     Driven(
-        "codex",
+        "codex",  # what it says when it fails: tests/codex_cli/test_failures.py
         lambda prompt: ["exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", prompt],
         lambda prompt: ["exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", "resume", "--last", prompt],
         "exec_command",
         lambda file: {"cmd": f"printf '{TEXT}' > '{file}'"},
-        "context window",
-        "",
+        None,
+        None,
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,15 +28,20 @@ class Place:
 
     def run(self, command: Sequence[str], **environment: str) -> Ran:
         """Any program, with nothing on its standard input."""
-        ran = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=self.work,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
+            start_new_session=True,
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # an agent that goes on would ask the next test's host
+                raise
+        return Ran(process.returncode, stdout, stderr)

@@ -45,4 +45,4 @@ def configure(model: HostModel, folder: Path) -> Configuration:
     )
 
 
-CLINE = Agent("cline", "Cline", "cline", "cline", 5_700, configure)
+CLINE = Agent("cline", "Cline", "cline", "cline", 5_900, configure)

@@ -32,4 +32,4 @@ def configure(model: HostModel, folder: Path) -> Configuration:
     )
 
 
-CONTINUE = Agent("continue", "Continue CLI", "cn", "@continuedev/cli", 2_000, configure)
+CONTINUE = Agent("continue", "Continue CLI", "cn", "@continuedev/cli", 2_200, configure)

@@ -32,4 +32,4 @@ def configure(model: HostModel, folder: Path) -> Configuration:
     )
 
 
-COPILOT = Agent("copilot", "Copilot CLI", "copilot", "@github/copilot", 12_300, configure)
+COPILOT = Agent("copilot", "Copilot CLI", "copilot", "@github/copilot", 12_400, configure)

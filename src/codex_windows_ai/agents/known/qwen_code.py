@@ -29,4 +29,4 @@ def configure(model: HostModel, folder: Path) -> Configuration:
     )
 
 
-QWEN_CODE = Agent("qwen-code", "Qwen Code", "qwen", "@qwen-code/qwen-code", 18_400, configure)
+QWEN_CODE = Agent("qwen-code", "Qwen Code", "qwen", "@qwen-code/qwen-code", 18_600, configure)
