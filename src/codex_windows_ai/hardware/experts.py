@@ -96,7 +96,7 @@ def _nodes(form: str) -> list[Any]:
 
     domain = "com.microsoft"
     if form == DENSE:
-        common = {"K": _SIZE, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
+        common: dict[str, Any] = {"K": _SIZE, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
         wide, narrow = {"N": 2 * _SIZE, **common}, {"N": _SIZE, **common}
         return [
             helper.make_node("MatMulNBits", ["routes", "in.codes", "in.scales"], ["both"], domain=domain, **wide),
