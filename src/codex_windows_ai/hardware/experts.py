@@ -97,7 +97,7 @@ def _nodes(form: str) -> list[Any]:
     domain = "com.microsoft"
     if form == DENSE:
         common: dict[str, Any] = {"K": _SIZE, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
-        wide, narrow = {"N": 2 * _SIZE, **common}, {"N": _SIZE, **common}
+        wide, narrow = common | {"N": 2 * _SIZE}, common | {"N": _SIZE}
         return [
             helper.make_node("MatMulNBits", ["routes", "in.codes", "in.scales"], ["both"], domain=domain, **wide),
             helper.make_node("Split", ["both"], ["gate", "up"], axis=-1, num_outputs=2),
