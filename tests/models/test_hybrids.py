@@ -122,44 +122,41 @@ def test_the_same_cuts_give_the_same_bits_from_a_copy_of_the_state(model: tuple[
     assert equal(after, once_more)
 
 
-def test_rows_of_several_lengths_share_a_pass(model: tuple[TinyHybrid, Path]):
-    """Behind a past of as many tokens each, in memory that past and present share; padding changes nothing."""
+def test_rows_behind_pasts_of_several_lengths_share_a_pass(model: tuple[TinyHybrid, Path]):
+    """In memory that past and present share, but for convolutions, as the engine binds it."""
     tiny, folder = model
-    session, before = session_of(folder, CPU_MODEL), 9
-    random, lengths = np.random.default_rng(5), [3, 0, 8, 1]
-    head = random.integers(0, len(tiny.vocabulary()), (4, before))
-    tokens = random.integers(0, len(tiny.vocabulary()), (4, max(lengths)))
-    _, past = step(session, head, nothing(session, 4))
-    spare = ((0, 0), (0, 0), (0, max(lengths)), (0, 0))
-    room = {name: np.pad(values, spare) if "key_values" in name else values.copy() for name, values in past.items()}
-    mask = np.array([[1] * (before + length) + [0] * (max(lengths) - length) for length in lengths])
-    binding, present = session.io_binding(), {name: np.empty_like(values) for name, values in room.items()}
-    binding.bind_cpu_input("input_ids", tokens)
-    binding.bind_cpu_input("attention_mask", mask)
-    sizes = np.array(lengths)
-    binding.bind_input("new_lengths", "cpu", 0, np.int64, sizes.shape, sizes.ctypes.data)
-    for name, values in room.items():
-        binding.bind_input(name, "cpu", 0, np.float32, values.shape, values.ctypes.data)
-        output = name.replace("past_key_values", "present").replace("past_", "present_")
-        written = values if "key_values" in name or "past_state" in name else present[name]
-        present[name] = written
-        binding.bind_output(output, "cpu", 0, np.float32, written.shape, written.ctypes.data)
-    binding.bind_output("logits")
-    session.run_with_iobinding(binding)
-    logits = binding.copy_outputs_to_cpu()[-1]
+    session, lengths, room = session_of(folder, CPU_MODEL), [9, 0, 14, 1], 16
+    random = np.random.default_rng(5)
+    new = random.integers(0, len(tiny.vocabulary()), (4, 1))
+    pasts = [nothing(session, 1) for _ in lengths]
     for row, length in enumerate(lengths):
-        alone = {name: values[row : row + 1] for name, values in past.items()}
-        if not length:
-            for name, values in alone.items():
-                found = present[name][row : row + 1]
-                np.testing.assert_array_equal(found[:, :, :before] if "key_values" in name else found, values)
-            continue
-        expected, after = step(session, tokens[row : row + 1, :length], alone)
-        assert relative_error(logits[row : row + 1, :length], expected) < EXACT
+        if length:
+            _, pasts[row] = step(session, random.integers(0, len(tiny.vocabulary()), (1, length)), pasts[row])
+    expected = [step(session, new[row : row + 1], each) for row, each in enumerate(pasts)]
+    binding, past, present = session.io_binding(), dict[str, np.ndarray](), dict[str, np.ndarray]()
+    binding.bind_cpu_input("input_ids", new)
+    binding.bind_cpu_input("attention_mask", (np.arange(15) <= np.array(lengths)[:, None]).astype(np.int64))
+    for name in pasts[0]:
+        rows = [_in_room(each[name], room) if "key_values" in name else each[name] for each in pasts]
+        read = past[name] = np.concatenate(rows)
+        written = present[name] = np.empty_like(read) if "past_conv" in name else read
+        binding.bind_input(name, "cpu", 0, np.float32, read.shape, read.ctypes.data)
+        output = name.replace("past_key_values", "present").replace("past_", "present_")
+        binding.bind_output(output, "cpu", 0, np.float32, written.shape, written.ctypes.data)
+    logits = np.empty((4, 1, len(tiny.vocabulary())), np.float32)
+    binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+    session.run_with_iobinding(binding)
+    for row, (wanted, after) in enumerate(expected):
+        assert relative_error(logits[row : row + 1], wanted) < EXACT
         for name, values in after.items():
             found = present[name][row : row + 1]
-            found = found[:, :, : before + length] if "key_values" in name else found
+            found = found[:, :, : lengths[row] + 1] if "key_values" in name else found
             assert relative_error(found, values) < EXACT
+
+
+def _in_room(values: np.ndarray, room: int) -> np.ndarray:
+    """Keys or values [1, heads, tokens, size] with space behind them."""
+    return np.pad(values, ((0, 0), (0, 0), (0, room - values.shape[2]), (0, 0)))
 
 
 def test_a_folder_says_what_a_token_takes_and_what_a_sequence(model: tuple[TinyHybrid, Path]):

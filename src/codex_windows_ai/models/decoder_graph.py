@@ -39,8 +39,6 @@ PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.
 # [batch, heads, key head size, value head size].
 PAST_CONV, PRESENT_CONV = "past_conv.%d", "present_conv.%d"
 PAST_STATE, PRESENT_STATE = "past_state.%d", "present_state.%d"
-NEW_LENGTHS = "new_lengths"
-"""Optional input of graphs with such layers, int64 [batch]: how many of a row's tokens are no padding behind them."""
 
 _COSINES = {ATTENTION: 7, "RotaryEmbedding": 2, "MRotaryEmbedding": 2}
 """Which input of an operator has a row for every position."""

@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
-from codex_windows_ai.models.blocks.embedding import INPUT_IDS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.norm import Norm, normalised
 from codex_windows_ai.models.blocks.weights import Matrix, Vector, weight_name
 from codex_windows_ai.models.decoder_graph import (
-    NEW_LENGTHS,
     PIECE_KEY,
     PIECE_LENGTH,
     PIECE_PAST,
@@ -52,7 +50,6 @@ PRESENT_KEY, PRESENT_VALUE = "present.%d.key", "present.%d.value"
 Shape = tuple[int | str, ...]
 """Of an input or output of a graph; a name stands for a size that a pass chooses."""
 
-_MORE, _QUERY_LENGTHS = 9, 16  # inputs of GroupQueryAttention: what follows the tables, and query_seqlens
 _SCORES = 1  # GroupQueryAttention's qk_output: the scores before their softmax
 _MASKED = -1e9
 
@@ -61,9 +58,7 @@ class AttentionInputs:
     """What all layers of a graph read besides their own keys and values, or states.
 
     `lengths` and `longest` are GroupQueryAttention's seqlens_k (tokens of a sequence, less one) and
-    total_sequence_length, both int32; `piece_lengths` and `piece_longest` are those of the piece. Of a `ragged` graph,
-    `new_lengths` [batch] are the new tokens of each row without padding, and `valid` [batch, sequence, 1] is 1 for
-    them and 0 for padding.
+    total_sequence_length, both int32; `piece_lengths` and `piece_longest` are those of the piece.
     """
 
     def __init__(
@@ -73,11 +68,9 @@ class AttentionInputs:
         *,
         cascade: bool = False,
         pieces: bool = False,
-        ragged: bool = False,
     ) -> None:
         self.cascade = cascade
         self.pieces = pieces
-        self.ragged = ragged
         ones = build.node("ReduceSum", [ATTENTION_MASK, build.constant("axis_1", [1])], "lengths", keepdims=0)
         less_one = build.node("Sub", [ones, build.constant("one", [1])], "lengths_less_one")
         self.lengths = build.node("Cast", [less_one], "lengths_int32", to=TensorProto.INT32)
@@ -87,8 +80,6 @@ class AttentionInputs:
             self._prepare_cascade(build, layers)
         if pieces:
             self._prepare_pieces(build, layers)
-        if ragged:
-            self._prepare_lengths(build)
 
     def _prepare_cascade(self, build: GraphBuilder, layers: Sequence[Attention]) -> None:
         """The optional inputs, and what every layer needs of them.
@@ -119,20 +110,6 @@ class AttentionInputs:
         less_one = build.node("Sub", [total, build.constant("one", [1])], "piece_less_one")
         self.piece_lengths = build.node("Cast", [less_one], "piece_lengths", to=TensorProto.INT32)
         self.piece_longest = build.node("Cast", [total], "piece_longest", to=TensorProto.INT32)
-
-    def _prepare_lengths(self, build: GraphBuilder) -> None:
-        """The optional input, and what every layer needs of it."""
-        build.constant(NEW_LENGTHS, [np.iinfo(np.int64).max])
-        new = build.once("Shape", [INPUT_IDS], "new", start=1, end=2)
-        rows = build.node("Shape", [INPUT_IDS], "rows", start=0, end=1)
-        given = build.node("Min", [NEW_LENGTHS, new], "given_lengths")
-        self.new_lengths = build.node("Expand", [given, rows], "new_lengths_of_rows")
-        self.query_lengths = build.node("Cast", [self.new_lengths], "query_lengths", to=TensorProto.INT32)
-        order = build.numbers(build.once("Squeeze", [new], "new_count"), "order")
-        ends = build.node("Unsqueeze", [self.new_lengths, build.constant("axis_1", [1])], "new_ends")
-        before = build.node("Less", [order, ends], "before_ends")
-        valid = build.node("Cast", [before], "valid_2", to=TensorProto.FLOAT)
-        self.valid = build.node("Unsqueeze", [valid, build.constant("last_axis", [-1])], "valid")
 
     def temperature(self, build: GraphBuilder, spec: TemperatureSpec, normed: str) -> str:
         """What the queries of the new tokens are multiplied by, [batch, sequence, 1]; made once for all layers."""
@@ -339,8 +316,6 @@ class Attention:
             attributes["softcap"] = spec.softcap
         if self.vectors:  # behind positions and a bias of scores
             more = ("", "", self.vectors[0].name)
-        if inputs.ragged:
-            more = (*more, *[""] * (_QUERY_LENGTHS - _MORE - len(more)), inputs.query_lengths)
         return build.nodes_of(
             "GroupQueryAttention",
             [*read, *past, *lengths, *(self._rotary or ("", "")), *more],

@@ -31,7 +31,7 @@ class CausalConvolution:
         seen: Shape = ("batch", kernel - 1, channels)
         self.past, self.present = {self._past: seen}, {self._present: seen}
 
-    def apply(self, build: GraphBuilder, inputs: AttentionInputs, source: str) -> str:
+    def apply(self, build: GraphBuilder, source: str) -> str:
         """From and to [batch, sequence, channels]: the sum of the last tokens, each times its tap."""
         kernel, at = self._kernel, self._at
         seen = build.node("Concat", [self._past, source], f"{at}.seen", axis=1)
@@ -44,20 +44,14 @@ class CausalConvolution:
             tap = build.node("Gather", [self.taps.name, number], f"{at}.tap_{place}")
             tapped = build.node("Mul", [shifted, tap], f"{at}.tapped_{place}")
             total = build.node("Add", [total, tapped], f"{at}.sum_{place}") if total else tapped
-        self._remember(build, inputs, seen)
+        self._remember(build, seen)
         return total
 
-    def _remember(self, build: GraphBuilder, inputs: AttentionInputs, seen: str) -> None:
-        """Of the past and the new tokens the last ones that are no padding."""
+    def _remember(self, build: GraphBuilder, seen: str) -> None:
+        """Of the past and the new tokens the last ones."""
         kept = self._kernel - 1
-        if not inputs.ragged:
-            start, end = build.constant(f"last_{kept}", [-kept]), build.constant("end", [np.iinfo(np.int64).max])
-            build.node("Slice", [seen, start, end, build.constant("axis_1", [1])], self._present)
-            return
-        ends = build.once("Unsqueeze", [inputs.new_lengths, build.constant("axis_1", [1])], "new_ends")
-        places = build.once("Add", [ends, build.constant(f"first_{kept}", range(kept))], f"kept_places_{kept}")
-        places = build.once("Unsqueeze", [places, build.constant("last_axis", [-1])], f"kept_places_{kept}.column")
-        build.node("GatherND", [seen, places], self._present, batch_dims=1)
+        start, end = build.constant(f"last_{kept}", [-kept]), build.constant("end", [np.iinfo(np.int64).max])
+        build.node("Slice", [seen, start, end, build.constant("axis_1", [1])], self._present)
 
 
 class ShortConvolution:
@@ -84,7 +78,7 @@ class ShortConvolution:
         before, after, value = (f"{at}.{part}" for part in ("gate_before", "gate_after", "value"))
         build.nodes_of("Split", [read], [before, after, value], axis=-1, num_outputs=3)
         gated = build.node("Mul", [before, value], f"{at}.value.gated")
-        return build.node("Mul", [after, self._convolution.apply(build, inputs, gated)], f"{at}.context")
+        return build.node("Mul", [after, self._convolution.apply(build, gated)], f"{at}.context")
 
     def project(self, build: GraphBuilder, products: Products, context: str) -> str:
         """The product with the output matrix."""

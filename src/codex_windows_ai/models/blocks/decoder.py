@@ -170,13 +170,11 @@ class Decoder:
         """Those of its layers that have keys and values."""
         return [layer.attention for layer in self.layers if isinstance(layer.attention, Attention)]
 
-    def build(
-        self, build: GraphBuilder, products: Products, *, cascade: bool, pieces: bool, ragged: bool = False
-    ) -> None:
+    def build(self, build: GraphBuilder, products: Products, *, cascade: bool, pieces: bool) -> None:
         """Collects the whole decoder's nodes in `build`."""
         for rope, tables in self.rotary.items():
             build_tables(build, rope, tables, self.spec.context_length)
-        inputs = AttentionInputs(build, self.attentions, cascade=cascade, pieces=pieces, ragged=ragged)
+        inputs = AttentionInputs(build, self.attentions, cascade=cascade, pieces=pieces)
         hidden = self.embedding.build(build, products)
         layer_inputs = [""] * len(self.layers)
         if self.layer_inputs:

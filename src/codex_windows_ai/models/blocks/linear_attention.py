@@ -58,8 +58,8 @@ class LinearAttention:
     def context(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> str:
         """What the heads read, gated: [batch, sequence, value_size]."""
         spec, at = self._spec, self._at
-        query, key, value = self._read(build, inputs, products.multiply(build, self._input, normed, f"{at}.linear"))
-        decay, beta = self._gates(build, products, inputs, normed)
+        query, key, value = self._read(build, products.multiply(build, self._input, normed, f"{at}.linear"))
+        decay, beta = self._gates(build, products, normed)
         context = build.nodes_of(
             "LinearAttention",
             [query, key, value, PAST_STATE % self._layer, decay, beta],
@@ -78,28 +78,23 @@ class LinearAttention:
         """The product of what the heads read with the output matrix."""
         return products.multiply(build, self._output, context, f"{self._at}.linear_output.output")
 
-    def _gates(self, build: GraphBuilder, products: Products, inputs: AttentionInputs, normed: str) -> tuple[str, str]:
-        """How much of its state each head keeps, as a logarithm, and how much it takes: [batch, sequence, heads].
-
-        Padding keeps everything and takes nothing.
-        """
+    def _gates(self, build: GraphBuilder, products: Products, normed: str) -> tuple[str, str]:
+        """How much of its state each head keeps, as a logarithm, and how much it takes: [batch, sequence, heads]."""
         step, beta = (
             products.multiply(build, matrix, normed, f"{matrix.name}.output") for matrix in (self._decay, self._beta)
         )
         gates = [f"{self._at}.kept", f"{self._at}.taken"]
         build.nodes_of("LinearAttentionGate", [step, self._step.name, self._scale.name, beta], gates, MICROSOFT)
-        if inputs.ragged:
-            gates = [build.node("Mul", [gate, inputs.valid], f"{gate}.valid") for gate in gates]
         return gates[0], gates[1]
 
-    def _read(self, build: GraphBuilder, inputs: AttentionInputs, read: str) -> tuple[str, str, str]:
+    def _read(self, build: GraphBuilder, read: str) -> tuple[str, str, str]:
         """Queries and keys of unit length, and values, each with `value_heads` heads: what `read` is convolved to."""
         spec, at = self._spec, self._at
         sizes = build.constant(
             f"sizes_{spec.key_size}_{spec.value_size}", [spec.key_size, spec.key_size, spec.value_size]
         )
         parts = [f"{at}.{part}" for part in ("query", "key", "value")]
-        build.nodes_of("Split", [_silu(build, self._convolution.apply(build, inputs, read)), sizes], parts, axis=-1)
+        build.nodes_of("Split", [_silu(build, self._convolution.apply(build, read)), sizes], parts, axis=-1)
         query, key = (self._by_value_head(build, self._unit(build, part)) for part in parts[:2])
         return query, key, parts[2]
 

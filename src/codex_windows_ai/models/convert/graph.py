@@ -22,9 +22,9 @@ Then `input_ids` is [1, piece_length + batch], the piece's tokens and behind the
 
 Layers without keys and values have states instead: `past_conv.N` float32 [batch, kernel - 1, channels] and
 `past_state.N` float32 [batch, heads, key head size, value head size], zero before the first token, with outputs
-`present_conv.N` and `present_state.N`. The CPU graph then has neither of the two above, but an optional input
-`new_lengths` int64 [batch]: row b of `input_ids` has padding behind so many tokens, which its mask does not count.
-Padding changes no key, value or state, and a row of nothing else keeps its states bit for bit.
+`present_conv.N` and `present_state.N`. The CPU graph then has neither of the two above. `past_state.N` may be the
+memory of `present_state.N`; `past_conv.N` may not be that of `present_conv.N`. There is no padding: all rows of a pass
+have as many new tokens, each behind a past of its own length.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from codex_windows_ai.models.blocks.attention import ATTENTION_MASK, Shape
 from codex_windows_ai.models.blocks.embedding import INPUT_IDS, LOGITS
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.products import Products, QuantizedProducts
-from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP, NEW_LENGTHS, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH
+from codex_windows_ai.models.decoder_graph import LOGITS_TO_KEEP, PIECE_LENGTH, PIECE_PAST, SHARED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,8 +62,6 @@ class GraphForm:
     """Attention can read a prefix once for all sequences, where a decoder's every token sees all before it."""
     pieces: bool
     """A pass can read a piece of a prompt beside those that decode, where positions only count in attention."""
-    ragged: bool
-    """Rows of a pass may have padding behind their tokens, where layers have states, which it must not change."""
 
     def cascades(self, decoder: Decoder) -> bool:
         """Whether the graph of this decoder has the inputs for that."""
@@ -74,22 +72,16 @@ class GraphForm:
         tempered = any(attention.temperature for attention in decoder.spec.attentions)
         return self.pieces and not tempered and not decoder.spec.is_recurrent
 
-    def is_ragged(self, decoder: Decoder) -> bool:
-        """Whether the graph of this decoder has the input for that."""
-        return self.ragged and decoder.spec.is_recurrent
-
 
 def portable(forms: StoredForms) -> GraphForm:
     """The graph that every runtime and device takes."""
-    return GraphForm(
-        QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows), cascade=False, pieces=False, ragged=False
-    )
+    return GraphForm(QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows), cascade=False, pieces=False)
 
 
 def for_cpu(forms: StoredForms, integers: frozenset[str] = frozenset()) -> GraphForm:
     """The graph that processors compute faster; `integers` are of those matrices that have whole rows."""
     products = QuantizedProducts(forms.by_name, forms.smoothed, forms.whole_rows, integers)
-    return GraphForm(products, cascade=True, pieces=True, ragged=True)
+    return GraphForm(products, cascade=True, pieces=True)
 
 
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
@@ -100,7 +92,6 @@ def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto
         form.products,
         cascade=form.cascades(decoder),
         pieces=form.takes_pieces(decoder),
-        ragged=form.is_ragged(decoder),
     )
     graph = helper.make_graph(
         build.nodes,
@@ -141,8 +132,6 @@ def _inputs(decoder: Decoder, form: GraphForm) -> list[ValueInfoProto]:
     if form.takes_pieces(decoder):
         inputs += [helper.make_tensor_value_info(name, TensorProto.INT64, (1,)) for name in (PIECE_LENGTH, PIECE_PAST)]
         inputs += [value for attention in attentions for value in _values(attention.piece_past)]
-    if form.is_ragged(decoder):
-        inputs.append(helper.make_tensor_value_info(NEW_LENGTHS, TensorProto.INT64, ("given",)))
     return inputs
 
 
