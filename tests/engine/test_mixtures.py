@@ -42,7 +42,15 @@ def core_of(folder: ModelFolder, **configuration: int) -> EngineCore:
 
 
 def test_seeded_answers_are_those_of_the_oracle_however_busy_the_engine_is(mixture: ModelFolder) -> None:
-    core = core_of(mixture)
+    require_exact(core_of(mixture))
+
+
+def test_where_bits_depend_on_who_has_the_same_experts_seeded_prompts_are_read_on_one_grid(tmp_path: Path) -> None:
+    """As they do with 4 bits on x86 processors without AVX-512."""
+    require_exact(core_of(read_model_folder(converted(replace(MIXTURE, kind=Kind.Q4_0, context=512), tmp_path))))
+
+
+def require_exact(core: EngineCore) -> None:
     requests = [asked(agent, 60 + 13 * agent) for agent in range(5)]
     expected = [chosen_in(Oracle(core).answer(request)) for request in requests]
     clients = [Client(core, request) for request in requests]

@@ -36,6 +36,7 @@ from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.engine.validation import RequestValidator
 from codex_windows_ai.errors import DeadlineExceededError, EngineError, WindowsAiError
 from codex_windows_ai.hardware.inference import first_line
+from codex_windows_ai.models.decoder_graph import DecoderGraph
 from codex_windows_ai.models.folder import ModelFolder
 from codex_windows_ai.protocol.answer import FinishReason
 from codex_windows_ai.protocol.statistics import EngineStatistics
@@ -90,7 +91,9 @@ class EngineCore:
             self.tokenizer,
             vocabulary_size=self.model.vocabulary_size,
             max_sequence_length=self.pool.max_sequence_length,
-            grid=has_states,
+            has_states=has_states,
+            # Else a token's bits depend on how many of its piece have the same experts.
+            prefixes_alike=alike or not DecoderGraph(self.model.file).has_experts,
         )
         self._make_pool = make_pool
 

@@ -216,7 +216,10 @@ class Scheduler:
         if sequence.phase is not Phase.PREFILL:
             return None
         budget = self._budget.tokens(sequence.seconds_per_token, seconds, sequence.remaining, alone=alone)
-        return PrefillChunk(sequence, sequence.next_chunk(self._bounded(budget, sequence.computed)), agent)
+        tokens = sequence.next_chunk(self._bounded(budget, sequence.computed))
+        if sequence.on_grid:  # whatever the budget
+            tokens = min(tokens, max(self._bounded(tokens, sequence.computed), PrefillBudget.SMALLEST_PIECE))
+        return PrefillChunk(sequence, tokens, agent)
 
     def _bounded(self, tokens: int, behind: int) -> int:
         """As many of these tokens as a pass has memory for, behind so many."""

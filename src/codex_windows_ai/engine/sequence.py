@@ -50,7 +50,8 @@ class Sequence:
     ones, which are read from the prefix that `SharedPrefixes` holds.
 
     Where the model has recurrent states, the prompt is read on a `grid` (`GRID_TOKENS`). Unless bits count, the last
-    piece is also cut at `turn_end`, where a next turn may begin that leaves out what was thought in this one.
+    piece is also cut at `turn_end`, where a next turn may begin that leaves out what was thought in this one. Unless
+    `prefixes_alike`, what one prompt computes has not the bits of another that begins alike: nothing of it is exact.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Sequence:
         matcher: GrammarMatcher | None,
         deliver: Deliver,
         grid: bool = False,
+        prefixes_alike: bool = True,
     ) -> None:
         self.request = request
         self.agent = request.agent
@@ -88,7 +90,8 @@ class Sequence:
         """Tokens up to the last checkpoint that it took, or went on from."""
         self.branch = 0
         """Where others that have its first tokens went on differently; on the grid."""
-        self._grid = grid
+        self.on_grid = grid
+        self._prefixes_alike = prefixes_alike
         self._lookup = None if self.exact else PromptLookup()
         self._sampler = Sampler(request.sampling, vocabulary_size, np.asarray(self.tokens, dtype=np.int64))
         self._matcher = matcher
@@ -153,7 +156,7 @@ class Sequence:
         Chunks end on multiples that block borders are among, so that the cache can take over, and where
         bits count none of them is alone in a block of queries. On a grid they are the same under any budget.
         """
-        if self._grid:
+        if self.on_grid:
             return self.next_piece_end - self.computed
         remaining, step = self.remaining, PrefillBudget.SMALLEST_PIECE
         budget = max(budget, step)
@@ -181,7 +184,7 @@ class Sequence:
     @property
     def next_handover(self) -> int:
         """Where the prefix cache, and so others with the same prompt, may next have what it computes."""
-        return self.next_piece_end if self._grid else self.computed + BLOCK_TOKENS
+        return self.next_piece_end if self.on_grid else self.computed + BLOCK_TOKENS
 
     def _last_turn_end(self) -> int:
         """Behind the last turn of the prompt, if what follows it is no longer than a piece; else 0."""
@@ -202,8 +205,8 @@ class Sequence:
     def advance(self, tokens: int, *, together: int) -> None:
         """`tokens` more are computed, in a forward pass over `together` tokens of this sequence."""
         end = self.computed + tokens
-        keeps_bits = end % GRID_TOKENS == 0 if self._grid else not self._ends_alone(together)
-        if self.exact_length == self.computed and keeps_bits:
+        keeps_bits = end % GRID_TOKENS == 0 if self.on_grid else not self._ends_alone(together)
+        if self._prefixes_alike and self.exact_length == self.computed and keeps_bits:
             self.exact_length = end
         self.computed = end
 

@@ -36,14 +36,16 @@ class RequestValidator:
         *,
         vocabulary_size: int,
         max_sequence_length: int,
-        grid: bool = False,
+        has_states: bool = False,
+        prefixes_alike: bool = True,
     ) -> None:
         self._folder = folder
         self._configuration = configuration
         self._tokenizer = tokenizer
         self._vocabulary_size = vocabulary_size
         self._max_sequence_length = max_sequence_length
-        self._grid = grid
+        self._has_states = has_states
+        self._prefixes_alike = prefixes_alike
         self._end_ids = frozenset(folder.eos_token_ids)
 
     @cached_property
@@ -74,7 +76,8 @@ class RequestValidator:
             end_ids=self._end_ids,
             matcher=self._matcher(request),
             deliver=deliver,
-            grid=self._grid,
+            grid=self._has_states or (not self._prefixes_alike and request.sampling.seed is not None),
+            prefixes_alike=self._prefixes_alike,
         )
 
     def _check_prompt(self, prompt: tuple[int, ...]) -> None:

@@ -40,6 +40,7 @@ PIECE_PRESENT_KEY, PIECE_PRESENT_VALUE = "piece_present.%d.key", "piece_present.
 PAST_CONV, PRESENT_CONV = "past_conv.%d", "present_conv.%d"
 PAST_STATE, PRESENT_STATE = "past_state.%d", "present_state.%d"
 
+_EXPERTS = {"MoE", "QMoE"}
 _COSINES = {ATTENTION: 7, "RotaryEmbedding": 2, "MRotaryEmbedding": 2}
 """Which input of an operator has a row for every position."""
 
@@ -91,6 +92,11 @@ class DecoderGraph:
                 share = max(self._used_share(node, tensor) for node in nodes)
                 regions[region] = max(regions.get(region, 0), length * share)
         return round(sum(regions.values()))
+
+    @cached_property
+    def has_experts(self) -> bool:
+        """Whether a layer sends each token to a few of its MLPs."""
+        return any(node.op_type in _EXPERTS for node in self.nodes)
 
     @cached_property
     def evicting(self) -> list[NodeProto]:
@@ -187,7 +193,7 @@ class DecoderGraph:
 
     def _used_share(self, node: NodeProto, tensor: TensorProto) -> float:
         """The share of a tensor that a token needs of it: of experts, which are its first axis, as many as it has."""
-        if node.op_type not in {"MoE", "QMoE"} or len(tensor.dims) < 2:
+        if node.op_type not in _EXPERTS or len(tensor.dims) < 2:
             return 1.0
         return min(1.0, self._routes(node) * (attribute(node, "k") or 1) / tensor.dims[0])
 
