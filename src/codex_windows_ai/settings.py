@@ -27,7 +27,7 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 KVPrecision = Literal["auto", "float32", "float16"]
 Fallback = Literal["refuse", "announce"]
 Device = Literal["gpu", "npu", "cpu"]
-ChatFormatName = Literal["auto", "qwen-xml", "llama", "mistral", "phi4", "gemma3", "gemma4", "harmony", "hermes"]
+ChatFormatName = Literal["auto", "qwen-xml", "glm", "llama", "mistral", "phi4", "gemma3", "gemma4", "harmony", "hermes"]
 
 _PROVIDERS = ("auto", "language-model", "engine", "engine:gpu", "engine:npu", "engine:cpu")
 _ACTION = "action:.+"

@@ -127,6 +127,19 @@ GEMMA4 = joined(
     "{% if not m.tool_calls %}<turn|>\n{% endif %}{% endif %}{% endfor %}",
     "{% if add_generation_prompt and messages[-1].role != 'tool' %}<|turn>model\n{% endif %}",
 )
+GLM = joined(
+    "[gMASK]<sop>{% if tools %}<|system|>{% for t in tools %}{{ t | tojson }}{% endfor %}{% endif %}",
+    "{% for m in messages %}{% if m.role == 'tool' %}<|observation|><tool_response>{{ m.content }}</tool_response>",
+    "{% else %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }}",
+    "{% for k, v in c.function.arguments | items %}<arg_key>{{ k }}</arg_key><arg_value>",
+    "{{ v if v is string else v | tojson }}</arg_value>{% endfor %}</tool_call>{% endfor %}{% endif %}",
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+)
+GLM_LINES = (
+    GLM.replace("<tool_call>{{ c.function.name }}", "{{ '\n<tool_call>' ~ c.function.name ~ '\n' }}")
+    .replace("</arg_key><arg_value>", "</arg_key>{{ '\n' }}<arg_value>")
+    .replace("</arg_value>", "{{ '</arg_value>\n' }}")
+)
 HARMONY = joined(
     "<|start|>system<|message|>Channels: analysis, commentary, final.<|end|>{% if tools %}<|start|>",
     "developer<|message|>",
@@ -147,6 +160,8 @@ _CHATML = ("<|im_start|>", "<|im_end|>")
 _INST = ("<s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]")
 _PHI = ("<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|/tool|>", "<|tool_call|>", "<|/tool_call|>")
 _TURNS = ("<bos>", "<|turn>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>", '<|"|>', "<tool_response|>")
+_GLM_TAGS = ("<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>")
+_GLM = ("[gMASK]", "<sop>", "<|system|>", "<|assistant|>", *_GLM_TAGS, "<tool_response>", "</tool_response>")
 _MESSAGES = ("<|start|>", "<|end|>", "<|channel|>", "<|message|>", "<|constrain|>")
 FAMILIES = {
     "hermes": Family("hermes", HERMES, _CHATML, ("<|im_end|>",)),
@@ -163,6 +178,8 @@ FAMILIES = {
     "gemma3": Family("gemma3", GEMMA3, ("<bos>", "<start_of_turn>"), ("<end_of_turn>",)),
     "phi4": Family("phi4", PHI4, (*_PHI, "<|tool_response|>"), ("<|end|>",)),
     "phi4, each": Family("phi4", PHI4_EACH, (*_PHI, "<|tool_response|>"), ("<|end|>",)),
+    "glm": Family("glm", GLM, _GLM, ("<|user|>", "<|observation|>")),
+    "glm, lines": Family("glm", GLM_LINES, _GLM, ("<|user|>", "<|observation|>")),
     "gemma4": Family("gemma4", GEMMA4, _TURNS, ("<turn|>", "<|tool_response>")),
     "harmony": Family("harmony", HARMONY, _MESSAGES, ("<|return|>", "<|call|>")),
 }

@@ -26,6 +26,7 @@ LLAMA_CALL = '{"name": "read", "parameters": {"path": "a"}}'
 LIST = '{"name": "read", "arguments": {"path": "a"}'
 PHI = '{"name": "read", "arguments": {"path": "a"}}'
 GEMMA_CALL = '<|tool_call>call:read{path:<|"|>a\nb<|"|>}<tool_call|>'
+GLM_CALL = "<tool_call>read<arg_key>path</arg_key><arg_value>a\nb</arg_value></tool_call>"
 CALL_BEHIND = '<|channel|>commentary to=functions.read <|constrain|>json<|message|>{"path": "a"}'
 CALL_BEFORE = ' to=functions.read<|channel|>commentary json<|message|>{"path": "a"}'
 THOUGHT = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
@@ -41,6 +42,7 @@ CASES = [
     ("gemma3", LLAMA_CALL, 0),
     ("phi4", f"I look.<|tool_call|>[{PHI}, {PHI}]<|/tool_call|>", 0),
     ("phi4, each", f"I look.<|tool_call|>{PHI}<|/tool_call|><|tool_call|>{PHI}<|/tool_call|>", 0),
+    ("glm", f"I look.{GLM_CALL}{GLM_CALL}", 0),
     ("gemma4", f"I look.{GEMMA_CALL}{GEMMA_CALL}", 0),
     ("harmony", "<|channel|>final<|message|>Hello there.", 0),
     ("harmony", f"{THOUGHT}<|channel|>final<|message|>Hello there.", 42),  # what was thought goes behind an answer

@@ -28,6 +28,8 @@ TOKENS = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
 
 NATIVE = {
     "Bielik-11B-v3.0-Instruct": "hermes",
+    "GLM-4.6": "glm",
+    "GLM-4.7-Flash": "glm",
     "MiMo-VL": "hermes",
     "Mistral-Small-3.2-24B-Instruct-2506": "mistral",
     "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": "qwen-xml",
@@ -50,6 +52,9 @@ NATIVE = {
     "mistralai-Ministral-3-14B-Reasoning-2512": "mistral",
     "mistralai-Mistral-Nemo-Instruct-2407": "mistral",
     "openai-gpt-oss-120b": "harmony",
+    "poolside-Laguna-S-2.1": "glm",
+    "poolside-Laguna-XS-2.1": "glm",
+    "poolside-Laguna-XS.2": "glm",
     "unsloth-mistral-Devstral-Small-2507": "mistral",
 }
 """Templates that write calls in a form that is known here. The others are told of tools in words."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from codex_windows_ai.chat.format import ChatFormat
 from codex_windows_ai.chat.formats.gemma3 import Gemma3
 from codex_windows_ai.chat.formats.gemma4 import Gemma4
+from codex_windows_ai.chat.formats.glm import Glm
 from codex_windows_ai.chat.formats.harmony import Harmony
 from codex_windows_ai.chat.formats.hermes import Hermes
 from codex_windows_ai.chat.formats.llama import Llama
@@ -20,7 +21,7 @@ from codex_windows_ai.engine.tokenizer import Tokenizer
 from codex_windows_ai.errors import SettingsError
 
 FORMATS: tuple[type[ChatFormat], ...] = (
-    QwenXml, Llama, Mistral, Phi4, Gemma3, Gemma4, Harmony, Hermes,
+    QwenXml, Glm, Llama, Mistral, Phi4, Gemma3, Gemma4, Harmony, Hermes,
 )  # fmt: skip
 """The first that suits a model's template is taken; the last suits all."""
 
