@@ -17,7 +17,7 @@ class Driven:
     """An agent's arguments for one prompt, and for one more in the same session; `tool` writes a file.
 
     `too_long` and `gone` are what its user reads where the prompt does not fit, and where no host listens; None where
-    it goes round without end, or for very long. Without `go_on` it goes on in a terminal alone.
+    it goes round without end (opencode, Kilo), or says nothing (pi). Without `go_on` it goes on in a terminal alone.
     """
 
     name: str
@@ -67,7 +67,7 @@ DRIVEN = (
         lambda prompt: ["--yolo", "--continue", "-p", prompt],
         "write_file",
         _as("file_path", "content"),
-        "window holds",
+        "Context is too large",
         "Connection error",
     ),
     Driven(
@@ -76,7 +76,7 @@ DRIVEN = (
         lambda prompt: ["--continue", "-p", prompt],
         "write",
         _as("path", "content"),
-        "window holds",
+        None,
         "Connection error",
     ),
     Driven(
@@ -85,7 +85,7 @@ DRIVEN = (
         lambda prompt: ["--auto", "--resume", "-p", prompt],
         "Write",
         _as("filepath", "content"),
-        "window holds",
+        "Context length exceeded",
         "Connection error",
     ),
     Driven(
@@ -94,7 +94,7 @@ DRIVEN = (
         None,
         "editor",
         _as("path", "new_text"),
-        "window holds",
+        None,
         "connect",
     ),
     Driven(
@@ -112,7 +112,7 @@ DRIVEN = (
         lambda prompt: ["--allow-all-tools", "--continue", "-p", prompt],
         "create",
         _as("path", "file_text"),
-        "window holds",
+        "usable context budget",
         "connect",
     ),
     Driven(

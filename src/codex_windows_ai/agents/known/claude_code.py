@@ -72,5 +72,5 @@ CLAUDE_CODE = Agent(
     "@anthropic-ai/claude-code",
     12_300,
     configure,
-    Smaller("--bare", 1_300),
+    Smaller("--bare", 1_200),
 )
