@@ -96,8 +96,9 @@ def _nodes(form: str) -> list[Any]:
 
     domain = "com.microsoft"
     if form == DENSE:
-        common: dict[str, Any] = {"K": _SIZE, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
-        wide, narrow = common | {"N": 2 * _SIZE}, common | {"N": _SIZE}
+        common = {"K": _SIZE, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
+        wide: dict[str, Any] = {"N": 2 * _SIZE, **common}
+        narrow: dict[str, Any] = {"N": _SIZE, **common}
         return [
             helper.make_node("MatMulNBits", ["routes", "in.codes", "in.scales"], ["both"], domain=domain, **wide),
             helper.make_node("Split", ["both"], ["gate", "up"], axis=-1, num_outputs=2),
