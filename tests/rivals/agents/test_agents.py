@@ -88,14 +88,14 @@ def test_a_prompt_that_does_not_fit_is_said_before_and_by_the_agent(
     driven: Driven, small_host: CodexHost, place: Place
 ) -> None:
     small_host.begin()
-    refused = place.launch(small_host.home, driven.name, arguments=driven.ask("Hello."))
+    refused = place.launch(small_host.home, driven.name, arguments=driven.ask("Say hello."))
     assert refused.exit_code == 2, said(refused)
     assert f"the window of tiny holds {SMALL:,}" in refused.stderr
     assert small_host.script.requests == []
     if driven.too_long is None:
         return
 
-    ran = place.launch(small_host.home, driven.name, "--anyway", arguments=driven.ask("Hello."))
+    ran = place.launch(small_host.home, driven.name, "--anyway", arguments=driven.ask("Say hello."))
 
     note(driven.name, too_long={"exit": ran.exit_code, "says": shown(ran, driven.too_long)})
     assert driven.too_long.lower() in said(ran).lower(), said(ran)
@@ -103,7 +103,7 @@ def test_a_prompt_that_does_not_fit_is_said_before_and_by_the_agent(
 
 @pytest.mark.parametrize("driven", [driven for driven in DRIVEN if driven.gone], ids=lambda one: one.name)
 def test_a_host_that_is_gone_ends_the_agent(driven: Driven, place: Place) -> None:
-    command = [sys.executable, "-m", "tests.rivals.agents.launch_nowhere", driven.name, *driven.ask("Hello.")]
+    command = [sys.executable, "-m", "tests.rivals.agents.launch_nowhere", driven.name, *driven.ask("Say hello.")]
 
     ran = place.run(command, PYTHONPATH=str(ROOT))
 
