@@ -235,6 +235,7 @@ def document(models: tuple[str, ...] = ()) -> _Schema:
                 "Model": _MODEL,
                 "ModelList": _MODEL_LIST,
                 "AnthropicError": _ANTHROPIC_ERROR,
+                "EitherError": _either("Error"),
                 "AnthropicModel": _ANTHROPIC_MODEL,
                 "AnthropicModelList": _ANTHROPIC_MODEL_LIST,
             },
@@ -280,14 +281,14 @@ def _model_paths(models: tuple[str, ...]) -> _Schema:
     return {
         "/v1/models": {
             "parameters": [_VERSION],
-            "get": _door("listModels", "The models that are served.", _either("ModelList")),
+            "get": _door("listModels", "The models that are served.", _json(_either("ModelList")), error="EitherError"),
         },
         "/v1/models/{model}": {
             "parameters": [
                 {"name": "model", "in": "path", "required": True, "schema": _model_name(models)},
                 _VERSION,
             ],
-            "get": _door("retrieveModel", "One model by its name.", _either("Model")),
+            "get": _door("retrieveModel", "One model by its name.", _json(_either("Model")), error="EitherError"),
         },
     }
 
@@ -317,7 +318,7 @@ def _messages_paths(models: tuple[str, ...]) -> _Schema:
 
 def _either(name: str) -> _Schema:
     """What OpenAI's clients are answered, or Anthropic's."""
-    return _json({"anyOf": [_ref(name), _ref(f"Anthropic{name}")]})
+    return {"anyOf": [_ref(name), _ref(f"Anthropic{name}")]}
 
 
 def _component_schemas() -> dict[str, _Schema]:
