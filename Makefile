@@ -7,7 +7,7 @@ WINDOWS := .venv-windows
 REFERENCE := .venv-reference
 PROMPT ?= What is the capital of France? Answer in one sentence.
 
-.PHONY: demo test test-fast test-rivals endurance check lint format driver driver-fuzz lock clean
+.PHONY: demo test test-fast test-rivals test-agents endurance check lint format driver driver-fuzz lock clean
 
 # What `make check` runs: the rooms whose tests need no browser, no Wine and no compiler, without the files that take long.
 LONG := $(addprefix tests/,test_telemetry.py engine/test_core_properties.py engine/test_genai.py \
@@ -32,8 +32,12 @@ driver-fuzz: build/.driver-tools
 
 # The tests marked `slow`, each of which takes minutes: long runs of others' suites, and of others' programs beside ours.
 test-rivals: $(VENV)/.development $(REFERENCE)/.ready $(REFERENCE)/.genai-builder build/rivals/llama.cpp/.ready \
-		build/rivals/tokenizers/.ready build/rivals/gemma/.ready build/rivals/agents/.ready
+		build/rivals/tokenizers/.ready build/rivals/gemma/.ready
 	$(BIN)/python -m pytest -m slow
+
+# The coding agents themselves, each on a host of its own: 2.4 GB to fetch, half an hour to run.
+test-agents: $(VENV)/.development build/rivals/agents/.ready
+	$(BIN)/python -m pytest -m agents
 
 # The tests of tests/endurance, which `make test` runs short, at full length (an hour or two); each prints its figures.
 endurance: $(VENV)/.development

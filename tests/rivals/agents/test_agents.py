@@ -22,7 +22,7 @@ from tests.rivals.agents.conftest import FOLDER, ROOT, SMALL
 from tests.rivals.agents.driven import DRIVEN, TEXT, Driven
 from tests.rivals.agents.place import Place
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.agents, pytest.mark.timeout(1_200)]
 
 RESULTS = FOLDER / "results.json"
 FIRST_PROMPTS = {agent.name: agent.first_prompt for agent in AGENTS}
