@@ -24,7 +24,7 @@ _MOST_OF_FLOATS = 0.0005
 """Nats, where nothing is rounded but by float32."""
 _MOST_BY_ORDER_OF_SUMS = 0.001
 """How far answers are apart that differ in the order of sums, and so here and there in how something is rounded."""
-_FITTED = {("qwen3moe", "Q4_K_M")}
+_FITTED = {("qwen3moe", "Q4_K_M"), ("qwen35moe", "Q4_K_M")}
 _ROOM_FOR_FITTED_EXPERTS = 4.5
 """Of llama.cpp's divergence, which multiplies K-quants: ONNX Runtime's experts have one scale a block and no minimum,
 so weights that were rounded to Q4_K are rounded again. The share of the same likeliest tokens falls with it.
