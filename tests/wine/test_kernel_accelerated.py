@@ -19,8 +19,8 @@ from tests.wine.windows import windows_path
 
 PATIENCE_SECONDS = 60.0
 
-LONG = ("--max-output-tokens", "30000")
-"""An answer that takes much longer than everything that a test does meanwhile."""
+LONG = ("--max-output-tokens", "30000", "--temperature", "0.01")
+"""An answer that takes longer than all that a test does meanwhile; at 0 it would end where it repeats itself."""
 
 
 class Cwai:
