@@ -8,6 +8,9 @@ from codex_windows_ai.api.shared.endpoint import Question
 from codex_windows_ai.errors import InvalidRequestError
 from codex_windows_ai.protocol.request import GenerationRequest, SamplingParameters
 
+_USUAL_TOKENS = 16
+"""Of an answer whose request sets no limit, in OpenAI's API: a raw prompt seldom ends by itself."""
+
 
 def read_completion(body: CompletionRequest, *, agent: str) -> list[Question]:
     """What a request asks of the model: all answers to the first prompt, then those to the next.
@@ -40,7 +43,7 @@ def _request(body: CompletionRequest, prompt: str | list[int], number: int, agen
         prompt_token_ids=None if isinstance(prompt, str) else tuple(prompt),
         suffix=body.suffix or None,
         sampling=_sampling(body, number),
-        max_output_tokens=body.output_limit,
+        max_output_tokens=body.output_limit if _says_limit(body) else _USUAL_TOKENS,
         stop=body.stop_strings,
         agent=agent,
         provider=body.asked_provider,
@@ -54,3 +57,8 @@ def _sampling(body: CompletionRequest, number: int) -> SamplingParameters:
     if body.seed is None or number == 0:
         return body.sampling
     return body.model_copy(update={"seed": (body.seed + number) % 2**64}).sampling
+
+
+def _says_limit(body: CompletionRequest) -> bool:
+    """Whether the request says a limit, were it that there is none (-1)."""
+    return any(limit is not None for limit in (body.max_tokens, body.max_completion_tokens, body.max_output_tokens))
