@@ -62,12 +62,7 @@ class AttentionInputs:
     """
 
     def __init__(
-        self,
-        build: GraphBuilder,
-        layers: Sequence[Attention],
-        *,
-        cascade: bool = False,
-        pieces: bool = False,
+        self, build: GraphBuilder, layers: Sequence[Attention], *, cascade: bool = False, pieces: bool = False
     ) -> None:
         self.cascade = cascade
         self.pieces = pieces
@@ -284,7 +279,11 @@ class Attention:
         if norm is None and not is_weightless:
             return source
         heads = build.reshape(source, [0, 0, -1, size], f"{name}.apart")
-        heads = norm.apply(build, heads) if norm else normalised(build, heads, size, self._epsilon, f"{name}.heads")
+        if norm is None:
+            ones = build.array(f"ones_{size}", np.ones(size, np.float32))
+            heads = normalised(build, heads, ones, self._epsilon, f"{name}.heads")
+        else:
+            heads = norm.apply(build, heads)
         width = self._spec.query_size if part == "query" else self._spec.key_size
         return build.reshape(heads, [0, 0, width], f"{name}.normed")
 

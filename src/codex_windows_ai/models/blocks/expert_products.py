@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_windows_ai.hardware.experts import rounds_activations
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
-from codex_windows_ai.models.blocks.products import BLOCK_SIZE, BlockForm, FloatForm, Fp4Form
+from codex_windows_ai.models.blocks.products import BLOCK_SIZE, INT8_ACTIVATIONS, BlockForm, FloatForm, Fp4Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.weights import Experts
     from codex_windows_ai.models.spec import MoeSpec
 
-_INT8_ACTIVATIONS = 4  # accuracy_level, as MatMulNBits has it
 _TAKING_TURNS = 1  # swiglu_fusion, the only one that processors compute
 
 
@@ -66,6 +65,6 @@ def _storage(form: BlockForm | FloatForm | Fp4Form) -> dict[str, Any]:
         case Fp4Form():
             return {"quant_type": "fp4", "weights_prepacked": 1, "expert_weight_bits": 4, "block_size": BLOCK_SIZE}
         case BlockForm():
-            level = {"accuracy_level": _INT8_ACTIVATIONS} if rounds_activations() else {}
+            level = {"accuracy_level": INT8_ACTIVATIONS} if rounds_activations() else {}
             sizes = {"expert_weight_bits": form.bits, "block_size": form.block_size}
             return {"quant_type": "int", "weights_prepacked": 0, **level, **sizes}

@@ -13,7 +13,7 @@ import numpy as np
 
 from codex_windows_ai.models.blocks.convolution import CausalConvolution
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
-from codex_windows_ai.models.blocks.norm import Norm
+from codex_windows_ai.models.blocks.norm import Norm, normalised
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 from codex_windows_ai.models.decoder_graph import PAST_STATE, PRESENT_STATE
 
@@ -103,14 +103,7 @@ class LinearAttention:
         size = self._spec.key_head_size
         heads = build.reshape(source, [0, 0, -1, size], f"{source}.heads")
         weight = build.array(f"unit_{size}", np.full(size, size**-0.5, np.float32))
-        unit = build.node(
-            "SimplifiedLayerNormalization",
-            [heads, weight],
-            f"{source}.unit",
-            axis=-1,
-            epsilon=_UNIT_EPSILON / size,
-            stash_type=1,
-        )
+        unit = normalised(build, heads, weight, _UNIT_EPSILON / size, f"{source}.unit")
         return build.reshape(unit, [0, 0, self._spec.key_size], f"{source}.together")
 
     def _by_value_head(self, build: GraphBuilder, source: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
 from codex_windows_ai.models.blocks.weights import Vector
 
@@ -20,7 +18,7 @@ class Norm:
 
     def apply(self, build: GraphBuilder, hidden: str) -> str:
         """The normalised `hidden`, [..., size]."""
-        return _normalised(build, hidden, self.weight.name, self.epsilon, self.output)
+        return normalised(build, hidden, self.weight.name, self.epsilon, self.output)
 
     def add_and_apply(self, build: GraphBuilder, source: str, residual: str) -> tuple[str, str]:
         """The normalised sum and the sum itself."""
@@ -30,10 +28,6 @@ class Norm:
         return self.output, total
 
 
-def normalised(build: GraphBuilder, source: str, size: int, epsilon: float, output: str) -> str:
-    """The normalised `source`, [..., size], by a norm without a weight."""
-    return _normalised(build, source, build.array(f"ones_{size}", np.ones(size, np.float32)), epsilon, output)
-
-
-def _normalised(build: GraphBuilder, source: str, weight: str, epsilon: float, output: str) -> str:
+def normalised(build: GraphBuilder, source: str, weight: str, epsilon: float, output: str) -> str:
+    """The normalised `source`, [..., size], times `weight`, [size]."""
     return build.node("SimplifiedLayerNormalization", [source, weight], output, axis=-1, epsilon=epsilon, stash_type=1)

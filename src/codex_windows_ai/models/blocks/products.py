@@ -26,7 +26,7 @@ BLOCK_SIZE = 32
 SUPER_BLOCK = 256
 """Columns of a super-block."""
 
-_INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
+INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class QuantizedProducts:
             N=matrix.rows,
             bits=form.bits,
             block_size=form.block_size,
-            accuracy_level=_INT8_ACTIVATIONS,
+            accuracy_level=INT8_ACTIVATIONS,
         )
         if not form.floor:
             return product

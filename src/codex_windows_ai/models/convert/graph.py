@@ -87,12 +87,7 @@ def for_cpu(forms: StoredForms, integers: frozenset[str] = frozenset()) -> Graph
 def build_model(decoder: Decoder, form: GraphForm, weights: Sequence[TensorProto]) -> ModelProto:
     """The model over the given initializers, which `weights.WeightWriter` writes."""
     build = GraphBuilder()
-    decoder.build(
-        build,
-        form.products,
-        cascade=form.cascades(decoder),
-        pieces=form.takes_pieces(decoder),
-    )
+    decoder.build(build, form.products, cascade=form.cascades(decoder), pieces=form.takes_pieces(decoder))
     graph = helper.make_graph(
         build.nodes,
         decoder.spec.family,
