@@ -13,9 +13,11 @@ import numpy as np
 
 from codex_windows_ai.models.blocks.convolution import CausalConvolution
 from codex_windows_ai.models.blocks.graph_builder import MICROSOFT, GraphBuilder
+from codex_windows_ai.models.blocks.mlp import activated
 from codex_windows_ai.models.blocks.norm import Norm, normalised
 from codex_windows_ai.models.blocks.weights import Matrix, Vector
 from codex_windows_ai.models.decoder_graph import PAST_STATE, PRESENT_STATE
+from codex_windows_ai.models.spec import Activation
 
 if TYPE_CHECKING:
     from codex_windows_ai.models.blocks.attention import AttentionInputs, Shape
@@ -71,7 +73,8 @@ class LinearAttention:
         )
         heads = build.reshape(context, [0, 0, -1, spec.value_head_size], f"{context}.heads")
         normal = build.reshape(self._norm.apply(build, heads), [0, 0, spec.value_size], f"{context}.normed")
-        gate = _silu(build, products.multiply(build, self._gate, normed, f"{at}.linear_gate.output"))
+        gate = products.multiply(build, self._gate, normed, f"{at}.linear_gate.output")
+        gate = activated(build, Activation.SILU, gate, f"{gate}.")
         return build.node("Mul", [normal, gate], f"{context}.gated")
 
     def project(self, build: GraphBuilder, products: Products, context: str) -> str:
@@ -94,7 +97,8 @@ class LinearAttention:
             f"sizes_{spec.key_size}_{spec.value_size}", [spec.key_size, spec.key_size, spec.value_size]
         )
         parts = [f"{at}.{part}" for part in ("query", "key", "value")]
-        build.nodes_of("Split", [_silu(build, self._convolution.apply(build, read)), sizes], parts, axis=-1)
+        convolved = self._convolution.apply(build, read)
+        build.nodes_of("Split", [activated(build, Activation.SILU, convolved, f"{convolved}."), sizes], parts, axis=-1)
         query, key = (self._by_value_head(build, self._unit(build, part)) for part in parts[:2])
         return query, key, parts[2]
 
@@ -110,7 +114,3 @@ class LinearAttention:
         """Of queries or keys as many heads as of values: all of them, again and again."""
         times = self._spec.value_heads // self._spec.key_heads
         return build.node("Concat", [source] * times, f"{source}.tiled", axis=-1) if times > 1 else source
-
-
-def _silu(build: GraphBuilder, source: str) -> str:
-    return build.node("QuickGelu", [source], f"{source}.silu", MICROSOFT, alpha=1.0)
