@@ -177,7 +177,7 @@ class MessageWriter:
         self._message.stop_reason = self._stop_reason(delta, usage)
         self._message.stop_sequence = delta.stop_sequence
         if self._source is not None:
-            said = answered_by(self._source, delta.timings, delta.usage, repeated=delta.repeated, remarks=self._remarks)
+            said = answered_by(self._source, delta, remarks=self._remarks)
             self._message.windows_ai = said | ({"cancelled": True} if delta.finish_reason == "cancelled" else {})
         return [*opened, *closed, *self._ended()]
 

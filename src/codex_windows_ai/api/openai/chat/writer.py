@@ -186,9 +186,7 @@ class CompletionWriter:
     def _described(self) -> dict[str, Any] | None:
         if self._source is None:
             return None
-        said = answered_by(
-            self._source, self._ended.timings, self._ended.usage, repeated=self._ended.repeated, remarks=self._remarks
-        )
+        said = answered_by(self._source, self._ended, remarks=self._remarks)
         return said | ({"cancelled": True} if self._ended.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:

@@ -149,7 +149,7 @@ class CompletionsWriter:
     def _described(self, last: Delta | None) -> dict[str, Any] | None:
         if self._source is None or last is None:
             return None
-        said = answered_by(self._source, last.timings, last.usage, repeated=last.repeated, remarks=self._remarks)
+        said = answered_by(self._source, last, remarks=self._remarks)
         return said | ({"cancelled": True} if last.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:

@@ -125,9 +125,7 @@ class ResponseWriter:
         if delta.usage:
             self.response["usage"] = usage_object(delta.usage)
         if self._source:
-            self.response["windows_ai"] = answered_by(
-                self._source, delta.timings, delta.usage, repeated=delta.repeated, remarks=self._remarks
-            )
+            self.response["windows_ai"] = answered_by(self._source, delta, remarks=self._remarks)
         self.response["status"] = "incomplete" if failed_cut else "completed"
         self.response["completed_at"] = None if failed_cut else int(time.time())
         return [*events, self._about_response("incomplete" if failed_cut else "completed")]
