@@ -47,6 +47,15 @@ def test_a_stream_comes_to_the_same(openai_client: OpenAI) -> None:
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
 
 
+def test_what_the_cache_has_of_the_prompts_since_is_counted(openai_client: OpenAI) -> None:
+    counts = ask(openai_client, prompt=["Nobody has asked so. " * 9, "Nor has anybody asked so. " * 9]).usage
+    again = ask(openai_client, prompt="Nobody has asked so. " * 9).usage
+
+    written = counts.prompt_tokens_details.cache_write_tokens
+    assert counts.prompt_tokens - 2 * 16 < written <= counts.prompt_tokens
+    assert again.prompt_tokens_details.cache_write_tokens < 16
+
+
 def test_every_prompt_has_its_answers_in_order(openai_client: OpenAI) -> None:
     alone = [ask(openai_client, prompt=prompt, **RANDOM).choices[0].text for prompt in ("One", "Two")]
     answer = ask(openai_client, prompt=["One", "Two"], n=2, **RANDOM)

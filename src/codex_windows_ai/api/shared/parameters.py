@@ -87,10 +87,15 @@ class GenerationBody(BodyPart):
     user: Any = None
 
     @property
+    def output_limits(self) -> list[int]:
+        """What is said of the most tokens that the answer may have, by any of the names that this has."""
+        limits = (self.max_tokens, self.max_completion_tokens, self.max_output_tokens)
+        return [limit for limit in limits if limit is not None]
+
+    @property
     def output_limit(self) -> int | None:
         """The most tokens that the answer may have; None where no limit is asked for."""
-        limits = (self.max_tokens, self.max_completion_tokens, self.max_output_tokens)
-        return min((limit for limit in limits if limit is not None and limit != NO_LIMIT), default=None)
+        return min((limit for limit in self.output_limits if limit != NO_LIMIT), default=None)
 
     @property
     def asked_provider(self) -> str | None:

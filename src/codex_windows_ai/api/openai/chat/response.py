@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from codex_windows_ai.api.openai.usage import CompletionUsage
+
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
@@ -103,29 +105,6 @@ class ChunkChoice(BaseModel):
     delta: Delta
     logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReason | None
-
-
-class PromptTokensDetails(BaseModel):
-    """How many of the prompt's tokens were not computed again, and how many the cache has since."""
-
-    cached_tokens: int
-    cache_write_tokens: int
-
-
-class CompletionTokensDetails(BaseModel):
-    """How many of the answer's tokens were thought and not said."""
-
-    reasoning_tokens: int
-
-
-class CompletionUsage(BaseModel):
-    """Exact counts of tokens."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-    completion_tokens_details: CompletionTokensDetails
 
 
 class ChatCompletion(BaseModel):

@@ -5,7 +5,6 @@ Format: https://platform.openai.com/docs/api-reference/chat/streaming.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +16,6 @@ from codex_windows_ai.api.openai.chat.response import (
     Choice,
     ChoiceLogprobs,
     ChunkChoice,
-    CompletionUsage,
     ContentLogprob,
     CustomToolCallBody,
     Delta,
@@ -26,8 +24,8 @@ from codex_windows_ai.api.openai.chat.response import (
     ToolCall,
     ToolCallDelta,
 )
-from codex_windows_ai.api.openai.identity import fingerprint
-from codex_windows_ai.api.openai.usage import usage_of
+from codex_windows_ai.api.openai.identity import Identity
+from codex_windows_ai.api.openai.usage import CompletionUsage, usage_of
 from codex_windows_ai.api.shared.endpoint import Event
 from codex_windows_ai.api.shared.logprobs import ContentLogprobs
 from codex_windows_ai.errors import EngineError, WindowsAiError
@@ -59,7 +57,6 @@ class CompletionWriter:
         self._include_usage = include_usage
         self._logprobs = ContentLogprobs() if logprobs else None
         self._remarks = remarks
-        self._source: AnswerSource | None = None
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._text_logprobs: list[ContentLogprob] = []
@@ -67,17 +64,11 @@ class CompletionWriter:
         """The kinds of the calls begun so far."""
         self._calls: list[ToolCall] = []
         self._last: protocol.Delta | None = None
-        self._identity: dict[str, Any] = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": model,
-        }
+        self._identity = Identity("chatcmpl", model)
 
     def answered_by(self, source: AnswerSource) -> None:
         """Says who answers, which is not known before the model is loaded."""
-        self._source = source
-        self._identity["model"] = source.model
-        self._identity["system_fingerprint"] = fingerprint(source)
+        self._identity.answered_by(source)
 
     def begin(self) -> list[Event]:
         """A chunk that opens the answer."""
@@ -121,7 +112,7 @@ class CompletionWriter:
             choices=[choice],
             usage=self._usage(),
             windows_ai=self._described(),
-            **self._identity,
+            **self._identity.fields,
         )
         return completion.model_dump_json(exclude_unset=True)
 
@@ -164,7 +155,7 @@ class CompletionWriter:
         chunk = ChatCompletionChunk(
             object="chat.completion.chunk",
             choices=[choice] if choice else [],
-            **self._identity,
+            **self._identity.fields,
             **usage | more,
         )
         return None, chunk.model_dump_json(exclude_unset=True)
@@ -184,13 +175,13 @@ class CompletionWriter:
         return "tool_calls" if self._calls else "stop"
 
     def _described(self) -> dict[str, Any] | None:
-        if self._source is None:
+        if self._identity.source is None:
             return None
-        said = answered_by(self._source, self._ended, remarks=self._remarks)
+        said = answered_by(self._identity.source, self._ended, remarks=self._remarks)
         return said | ({"cancelled": True} if self._ended.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:
-        return usage_of(self._ended.usage or protocol.Usage(0, 0, 0, estimated=True))
+        return usage_of([self._ended.usage] if self._ended.usage else [])
 
 
 def _delta(part: AnswerPart, calls: list[str]) -> Delta | None:

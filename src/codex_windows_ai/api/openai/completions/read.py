@@ -43,7 +43,7 @@ def _request(body: CompletionRequest, prompt: str | list[int], number: int, agen
         prompt_token_ids=None if isinstance(prompt, str) else tuple(prompt),
         suffix=body.suffix or None,
         sampling=_sampling(body, number),
-        max_output_tokens=body.output_limit if _says_limit(body) else _USUAL_TOKENS,
+        max_output_tokens=body.output_limit if body.output_limits else _USUAL_TOKENS,
         stop=body.stop_strings,
         agent=agent,
         provider=body.asked_provider,
@@ -57,8 +57,3 @@ def _sampling(body: CompletionRequest, number: int) -> SamplingParameters:
     if body.seed is None or number == 0:
         return body.sampling
     return body.model_copy(update={"seed": (body.seed + number) % 2**64}).sampling
-
-
-def _says_limit(body: CompletionRequest) -> bool:
-    """Whether the request says a limit, were it that there is none (-1)."""
-    return any(limit is not None for limit in (body.max_tokens, body.max_completion_tokens, body.max_output_tokens))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from codex_windows_ai.api.openai.chat.response import CompletionUsage
+from codex_windows_ai.api.openai.usage import CompletionUsage
 
 
 class TextLogprobs(BaseModel):

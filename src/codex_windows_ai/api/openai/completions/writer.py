@@ -6,19 +6,16 @@ Format: https://platform.openai.com/docs/api-reference/completions/object.
 from __future__ import annotations
 
 import codecs
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from codex_windows_ai.api.openai.chat.response import CompletionUsage
 from codex_windows_ai.api.openai.completions.response import Completion, TextChoice, TextLogprobs
-from codex_windows_ai.api.openai.identity import fingerprint
-from codex_windows_ai.api.openai.usage import usage_of
+from codex_windows_ai.api.openai.identity import Identity
+from codex_windows_ai.api.openai.usage import CompletionUsage, usage_of
 from codex_windows_ai.api.shared.endpoint import Event
 from codex_windows_ai.api.shared.logprobs import ContentLogprobs
 from codex_windows_ai.errors import WindowsAiError
-from codex_windows_ai.protocol.answer import Delta, TextPiece, Usage
+from codex_windows_ai.protocol.answer import Delta, TextPiece
 from codex_windows_ai.protocol.answered_by import answered_by
 from codex_windows_ai.protocol.source import AnswerSource
 from codex_windows_ai.protocol.wire_errors import error_body
@@ -92,18 +89,11 @@ class CompletionsWriter:
         self._stream, self._include_usage = stream, include_usage
         self._remarks = remarks
         self._answers = [_Answer(text, logprobs=logprobs) for text in echoed]
-        self._source: AnswerSource | None = None
-        self._identity: dict[str, Any] = {
-            "id": f"cmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": model,
-        }
+        self._identity = Identity("cmpl", model)
 
     def answered_by(self, source: AnswerSource) -> None:
         """Says who answers, which is not known before the model is loaded."""
-        self._source = source
-        self._identity["model"] = source.model
-        self._identity["system_fingerprint"] = fingerprint(source)
+        self._identity.answered_by(source)
 
     def begin(self) -> list[Event]:
         """A chunk that says nothing."""
@@ -135,7 +125,7 @@ class CompletionsWriter:
             choices=[answer.choice(index) for index, answer in enumerate(self._answers)],
             usage=self._usage(),
             windows_ai=self._described(self._answers[-1].last),
-            **self._identity,
+            **self._identity.fields,
         )
         return completion.model_dump_json()
 
@@ -144,22 +134,14 @@ class CompletionsWriter:
         return [*usage, (None, "[DONE]")]
 
     def _chunk(self, choice: TextChoice | None, **more: Any) -> Event:
-        return None, Completion(choices=[choice] if choice else [], **self._identity, **more).model_dump_json()
+        return None, Completion(choices=[choice] if choice else [], **self._identity.fields, **more).model_dump_json()
 
     def _described(self, last: Delta | None) -> dict[str, Any] | None:
-        if self._source is None or last is None:
+        if self._identity.source is None or last is None:
             return None
-        said = answered_by(self._source, last, remarks=self._remarks)
+        said = answered_by(self._identity.source, last, remarks=self._remarks)
         return said | ({"cancelled": True} if last.finish_reason == "cancelled" else {})
 
     def _usage(self) -> CompletionUsage:
         """What all answers took together."""
-        taken = [answer.last.usage for answer in self._answers if answer.last and answer.last.usage]
-        return usage_of(
-            Usage(
-                input_tokens=sum(usage.input_tokens for usage in taken),
-                cached_tokens=sum(usage.cached_tokens for usage in taken),
-                output_tokens=sum(usage.output_tokens for usage in taken),
-                reasoning_tokens=sum(usage.reasoning_tokens for usage in taken),
-            )
-        )
+        return usage_of([answer.last.usage for answer in self._answers if answer.last and answer.last.usage])
