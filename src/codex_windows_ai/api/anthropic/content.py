@@ -47,20 +47,20 @@ def read_messages(
 
 def referenced_tools(messages: Sequence[_Block]) -> frozenset[str]:
     """The tools that a search of the client's found: a result refers to them by `tool_reference`."""
-    results = (block for message in messages for _, block in _blocks(message.get("content")) if _is(block, "result"))
-    inner = (block for result in results for _, block in _blocks(result.get("content")))
+    results = (block for message in messages for block in _blocks(message.get("content")) if _is_result(block))
+    inner = (block for result in results for block in _blocks(result.get("content")))
     return frozenset(str(block.get("tool_name")) for block in inner if block.get("type") == "tool_reference")
 
 
-def _is(block: _Block, kind: str) -> bool:
-    return block.get("type") == f"tool_{kind}"
+def _is_result(block: _Block) -> bool:
+    return block.get("type") == "tool_result"
 
 
-def _blocks(content: object) -> Iterator[tuple[int, _Block]]:
+def _blocks(content: object) -> Iterator[_Block]:
     """The blocks of a content that is a list of them."""
-    for index, item in enumerate(cast("list[object]", content) if isinstance(content, list) else ()):
+    for item in cast("list[object]", content) if isinstance(content, list) else ():
         if isinstance(item, dict):
-            yield index, cast("_Block", item)
+            yield cast("_Block", item)
 
 
 def _without_billing(system: str | Sequence[_Block], conversation: Conversation) -> str | list[_Block | None]:
@@ -85,7 +85,7 @@ def _add_said(conversation: Conversation, role: object, content: object, param: 
     said = False
     for index, item in enumerate(items):
         block = as_object(item)
-        if not _is(block, "result"):
+        if not _is_result(block):
             words[index] = _part(item)
             continue
         if any(word is not None for word in words):
@@ -176,6 +176,6 @@ def _joined(content: object) -> str | None:
     """A content that is text and nothing else."""
     if isinstance(content, str):
         return content
-    texts = [block.get("text") for _, block in _blocks(content)]
+    texts = [block.get("text") for block in _blocks(content)]
     whole = isinstance(content, list) and texts and all(isinstance(text, str) for text in texts)
     return "\n".join(cast("list[str]", texts)) if whole else None
