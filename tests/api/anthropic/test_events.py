@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types import Message, RawMessageStreamEvent, ToolUseBlock
 from anthropic.types.shared import ErrorResponse
 from pydantic import TypeAdapter
 
@@ -74,6 +74,15 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
         if event["type"] != "ping"
     ]
     return [name for n, name in enumerate(named) if not (n and name == named[n - 1] and name.endswith("delta"))]
+
+
+def test_a_call_keeps_the_id_that_its_model_gives_it() -> None:
+    events, message = written(CallBegun(READ, call_id="abcDEF123"), *CALL[1:], CallBegun(READ), *CALL[1:])
+
+    begun = [event["content_block"]["id"] for event in events if event["type"] == "content_block_start"]
+    assert begun == [block.id for block in message.content if isinstance(block, ToolUseBlock)]
+    assert begun[0] == "abcDEF123"
+    assert begun[1].startswith("toolu_")
 
 
 @pytest.mark.parametrize(

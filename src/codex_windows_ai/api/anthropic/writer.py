@@ -125,7 +125,8 @@ class MessageWriter:
                 self._thought += text
                 return [*opened, self._delta(ThinkingDelta(thinking=text))] if self._shows_thoughts else opened
             case CallBegun(tool):
-                self._call = ToolUseBlock(id=f"toolu_{uuid.uuid4().hex[:24]}", name=tool.qualified, input={})
+                named = part.call_id or f"toolu_{uuid.uuid4().hex[:24]}"
+                self._call = ToolUseBlock(id=named, name=tool.qualified, input={})
                 return [*self._close(), self._start(self._call)]
             case CallPiece(text):
                 return [self._delta(InputJsonDelta(partial_json=text))]
