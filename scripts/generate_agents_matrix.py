@@ -22,7 +22,7 @@ def table() -> str:
     versions: dict[str, str] = json.loads(PACKAGES.read_text(encoding="utf-8"))["dependencies"]
     rows = ["| agent | version | asks | first prompt, tokens | answers | writes a file by | continues | too long |"]
     rows.append("|---|---|---|---|---|---|---|---|")
-    for name, title, package in [*((agent.name, agent.title, agent.package) for agent in AGENTS), CODEX]:
+    for name, title, package in [*((agent.name, agent.title, agent.package) for agent in AGENTS.values()), CODEX]:
         found = results.get(name, {})
         cells = [
             f"{title} (`{name}`)",

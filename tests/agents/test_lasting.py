@@ -9,7 +9,7 @@ import pytest
 
 from codex_windows_ai.agents.agent import HostModel
 from codex_windows_ai.agents.file_changes import apply, plan_restore, restore
-from codex_windows_ai.agents.known.agents import LASTING
+from codex_windows_ai.agents.known.agents import AGENTS
 from codex_windows_ai.cli.setup_agents import TITLES, plan_change
 
 MODEL = HostModel("http://127.0.0.1:8417", "the-token", "some-model", 32_768, 4_096, "/state/token")
@@ -22,6 +22,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CODEX_WINDOWS_AI_HOME", str(tmp_path / "ours"))
     return tmp_path
+
+
+LASTING = {name: agent.lasting for name, agent in AGENTS.items() if agent.lasting}
 
 
 @pytest.mark.parametrize("name", LASTING)

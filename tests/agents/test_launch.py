@@ -132,10 +132,10 @@ def test_an_answer_may_have_half_of_what_the_first_prompt_leaves() -> None:
 
 
 def test_every_agent_can_be_launched_by_its_name() -> None:
-    assert [*(agent.name for agent in AGENTS), "codex"] == list(NAMES)
+    assert [*AGENTS, "codex"] == list(NAMES)
 
 
-@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=lambda agent: agent.name)
 def test_the_token_is_in_no_argument_and_in_no_file_that_others_may_read(agent: Agent, tmp_path: Path) -> None:
     configuration = agent.configure(MODEL, tmp_path)
     environment = environment_of(configuration, MODEL.url, {})

@@ -88,7 +88,8 @@ class Agent:
     """A coding agent: what the user calls it, its program, and what installs it.
 
     `first_prompt` is what it sends before the user has said more than a line, in tokens of a common tokenizer
-    (docs/agents.md says how they were counted). `configure` may write files into the folder that it is given.
+    (docs/agents.md says how they were counted). `configure` may write files into the folder that it is given. `lasting`
+    is for those whose own configuration can name a provider without a secret.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Agent:
     first_prompt: int
     configure: Callable[[HostModel, Path], Configuration]
     smaller: Smaller | None = None
+    lasting: Callable[[HostModel], Lasting] | None = None
 
     @property
     def install(self) -> str:

@@ -45,7 +45,7 @@ def command(
         return _codex(settings, arguments)
     from codex_windows_ai.agents.known.agents import AGENTS
 
-    return _launch(next(agent for agent in AGENTS if agent.name == name), settings, arguments, anyway=anyway)
+    return _launch(AGENTS[name], settings, arguments, anyway=anyway)
 
 
 def _codex(settings: Settings, arguments: Sequence[str]) -> int:

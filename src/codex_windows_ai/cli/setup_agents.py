@@ -14,7 +14,7 @@ from codex_windows_ai.cli.output import say, write, write_json
 from codex_windows_ai.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from codex_windows_ai.agents.agent import Lasting
+    from codex_windows_ai.agents.agent import Agent, HostModel, Lasting
     from codex_windows_ai.agents.file_changes import FileChange
 
 TITLES = {"opencode": "opencode", "pi": "pi", "kilo": "Kilo"}
@@ -52,12 +52,12 @@ def _add_agent(app: typer.Typer, name: str, title: str) -> None:
 def set_up_model(name: str, *, to_file: bool, force: bool, as_json: bool) -> None:
     """Prints what the agent's configuration gets, or writes it; a host is started where none runs."""
     from codex_windows_ai.agents.host_model import ask_host_model
-    from codex_windows_ai.agents.known.agents import AGENTS, LASTING
+    from codex_windows_ai.agents.known.agents import AGENTS
 
-    agent = next(agent for agent in AGENTS if agent.name == name)
+    agent = AGENTS[name]
     with ProgressReporter() as progress:
         model = Interruption().run(ask_host_model(agent, progress=progress))
-    lasting = LASTING[name](model)
+    lasting = _lasting(agent, model)
     if to_file:
         carry_out([plan_change(lasting, force=force)], dry_run=False, as_json=as_json)
         if not as_json:
@@ -77,9 +77,15 @@ def plan_model_restore(name: str) -> Sequence[FileChange]:
     """The changes that undo `set_up_model`; no host is asked."""
     from codex_windows_ai.agents.agent import HostModel
     from codex_windows_ai.agents.file_changes import plan_restore
-    from codex_windows_ai.agents.known.agents import LASTING
+    from codex_windows_ai.agents.known.agents import AGENTS
 
-    return plan_restore([LASTING[name](HostModel("", "", "", 0, 0)).file])
+    return plan_restore([_lasting(AGENTS[name], HostModel("", "", "", 0, 0)).file])
+
+
+def _lasting(agent: Agent, model: HostModel) -> Lasting:
+    if agent.lasting is None:
+        raise KeyError(f"{agent.name} has no configuration that could name a provider without a secret")
+    return agent.lasting(model)
 
 
 def plan_change(lasting: Lasting, *, force: bool) -> FileChange:

@@ -19,8 +19,8 @@ __all__ = ["agent_checks"]
 
 def agent_checks() -> Iterator[Check]:
     """One check of all agents that are not here, and one for each that is."""
-    here = [agent for agent in AGENTS if _is_here(agent)]
-    if missing := [agent for agent in AGENTS if agent not in here]:
+    here = [agent for agent in AGENTS.values() if _is_here(agent)]
+    if missing := [agent for agent in AGENTS.values() if agent not in here]:
         yield Check("agents.missing", partial(_missing, missing))
     for agent in here:
         yield Check(f"agents.{agent.name}", partial(_fits, agent))

@@ -11,7 +11,7 @@ from codex_windows_ai.agents.launch import launch
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]
-    agent = next(agent for agent in AGENTS if agent.name == name)
+    agent = AGENTS[name]
     with socket.socket() as taken:  # bound and not listening: nobody else gets the port, and nobody answers on it
         taken.bind(("127.0.0.1", 0))
         model = HostModel(f"http://127.0.0.1:{taken.getsockname()[1]}", "a-token", "tiny", 32_768, 4_096)

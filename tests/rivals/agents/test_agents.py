@@ -25,7 +25,7 @@ from tests.rivals.agents.place import Place
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(1_200)]
 
 RESULTS = FOLDER / "results.json"
-FIRST_PROMPTS = {agent.name: agent.first_prompt for agent in AGENTS}
+FIRST_PROMPTS = {name: agent.first_prompt for name, agent in AGENTS.items()}
 each_agent = pytest.mark.parametrize("driven", DRIVEN, ids=lambda driven: driven.name)
 
 

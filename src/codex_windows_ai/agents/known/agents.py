@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from codex_windows_ai.agents.agent import Agent, HostModel, Lasting
-from codex_windows_ai.agents.known import claude_code, kilo, opencode, pi
+from codex_windows_ai.agents.agent import Agent
 from codex_windows_ai.agents.known.claude_code import CLAUDE_CODE
 from codex_windows_ai.agents.known.cline import CLINE
 from codex_windows_ai.agents.known.continue_cli import CONTINUE
@@ -15,12 +14,7 @@ from codex_windows_ai.agents.known.opencode import OPENCODE
 from codex_windows_ai.agents.known.pi import PI
 from codex_windows_ai.agents.known.qwen_code import QWEN_CODE
 
-AGENTS: tuple[Agent, ...] = (CLAUDE_CODE, OPENCODE, QWEN_CODE, PI, CONTINUE, CLINE, KILO, COPILOT)
+_ALL = (CLAUDE_CODE, OPENCODE, QWEN_CODE, PI, CONTINUE, CLINE, KILO, COPILOT)
 
-LASTING: Mapping[str, Callable[[HostModel], Lasting]] = {
-    "claude-code": claude_code.lasting,
-    "opencode": opencode.lasting,
-    "pi": pi.lasting,
-    "kilo": kilo.lasting,
-}
-"""Those whose own configuration can name a provider without a secret."""
+AGENTS: Mapping[str, Agent] = {agent.name: agent for agent in _ALL}
+"""Each by its name."""

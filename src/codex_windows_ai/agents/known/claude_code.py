@@ -73,4 +73,5 @@ CLAUDE_CODE = Agent(
     12_300,
     configure,
     Smaller("--bare", 1_200),
+    lasting,
 )

@@ -39,4 +39,4 @@ def lasting(model: HostModel) -> Lasting:
     return Lasting(file, value, f"kilo --model {PROVIDER}/{model.name}", ("provider", PROVIDER))
 
 
-KILO = Agent("kilo", "Kilo", "kilo", "@kilocode/cli", 12_800, configure)
+KILO = Agent("kilo", "Kilo", "kilo", "@kilocode/cli", 12_800, configure, lasting=lasting)

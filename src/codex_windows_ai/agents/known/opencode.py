@@ -67,4 +67,4 @@ def lasting(model: HostModel) -> Lasting:
     return Lasting(file, provider(model, key=f"{{file:{model.token_file}}}"), start, ("provider", PROVIDER))
 
 
-OPENCODE = Agent("opencode", "opencode", "opencode", "opencode-ai", 7_700, configure)
+OPENCODE = Agent("opencode", "opencode", "opencode", "opencode-ai", 7_700, configure, lasting=lasting)

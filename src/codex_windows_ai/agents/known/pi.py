@@ -71,4 +71,4 @@ def lasting(model: HostModel) -> Lasting:
     return Lasting(folder / "models.json", value, start, ("providers", PROVIDER))
 
 
-PI = Agent("pi", "pi", "pi", "@earendil-works/pi-coding-agent", 1_600, configure)
+PI = Agent("pi", "pi", "pi", "@earendil-works/pi-coding-agent", 1_600, configure, lasting=lasting)
