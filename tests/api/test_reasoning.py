@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from pydantic import TypeAdapter
 
 from codex_windows_ai.api.shared.seal import ReasoningSeal
 from codex_windows_ai.protocol.message import Reasoning
-from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
-from tests.thinking_model import Script, ScriptedRuntime, make_thinking_model
+from tests.thinking_model import Script
 
 THOUGHT, ANSWER = "I should\ngreet.", "Hello there."
 SAID = f"<think>\n{THOUGHT}\n</think>\n\n{ANSWER}"
@@ -29,19 +27,6 @@ TOOL: Any = {"type": "function", "function": {"name": "read", "parameters": PARA
 SEALED: Any = ["reasoning.encrypted_content"]
 STORED: dict[str, Any] = {"store": False}
 EVENTS: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
-
-
-@pytest.fixture(scope="module")
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture(scope="module")
-def thinking_host(tmp_path_factory: pytest.TempPathFactory, script: Script) -> Iterator[LiveHost]:
-    model = make_thinking_model(tmp_path_factory.mktemp("thinking"))
-    settings = Settings(model=str(model.path), threads=1)
-    with LiveHost(settings, TOKEN, make_runtime=partial(ScriptedRuntime, script=script)) as live:
-        yield live
 
 
 @pytest.fixture

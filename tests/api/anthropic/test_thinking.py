@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 from anthropic import Anthropic
 
 from codex_windows_ai.protocol.message import Reasoning
-from codex_windows_ai.settings import Settings
 from tests.host.live import PATIENCE, LiveHost
 from tests.hosting import TOKEN
-from tests.thinking_model import Script, ScriptedRuntime, make_thinking_model
+from tests.thinking_model import Script
 
 THOUGHT, ANSWER = "I should\ngreet.", "Hello there."
 SAID = f"<think>\n{THOUGHT}\n</think>\n\n{ANSWER}"
@@ -23,19 +21,6 @@ TOOL: Any = {
     "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
 }
 CALLING = f'<think>\n{THOUGHT}\n</think>\n\n<tool_call>\n{{"name": "read", "arguments": {{"path": "a"}}}}\n</tool_call>'
-
-
-@pytest.fixture(scope="module")
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture(scope="module")
-def thinking_host(tmp_path_factory: pytest.TempPathFactory, script: Script) -> Iterator[LiveHost]:
-    model = make_thinking_model(tmp_path_factory.mktemp("thinking"))
-    settings = Settings(model=str(model.path), threads=1)
-    with LiveHost(settings, TOKEN, make_runtime=partial(ScriptedRuntime, script=script)) as live:
-        yield live
 
 
 @pytest.fixture
